@@ -1,0 +1,1 @@
+"""Drives everything: import, quantization, lowering, artifacts, devices, reports, the command."""

@@ -1,0 +1,30 @@
+"""Octavo: compiles trained networks into small, self-contained INT8 programs for edge devices.
+
+The verbs of the ``octavo`` command are functions here. They are imported on first use, so that
+``import octavo`` stays cheap and running an artifact needs numpy only.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from octavo.compiler.compile import compile_model as compile
+    from octavo.compiler.quantize import quantize_model as quantize
+    from octavo.compiler.session import Session, load
+
+__version__ = "0.1.0"
+__all__ = ["Session", "compile", "load", "quantize"]
+
+_LAZY = {
+    "Session": ("octavo.compiler.session", "Session"),
+    "compile": ("octavo.compiler.compile", "compile_model"),
+    "load": ("octavo.compiler.session", "load"),
+    "quantize": ("octavo.compiler.quantize", "quantize_model"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'octavo' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,70 @@
+"""Errors that a user can cause, each with the exit code that the command ends with.
+
+Programmer mistakes stay ``ValueError`` and ``TypeError``; broken invariants of a graph pass stay
+``onnx_ir.passes.PreconditionError`` and ``PostconditionError``. A message is one line: what is
+wrong, its value, and what is allowed.
+"""
+
+
+class OctavoError(Exception):
+    """Base of every error that the command reports in one line.
+
+    Attributes:
+        exit_code: 1 internal, 2 usage or bad input, 3 a gate failed, 4 device unreachable.
+    """
+
+    exit_code = 1
+
+
+class ModelError(OctavoError):
+    """The model file is malformed, unsafe, too large or uses something unsupported."""
+
+    exit_code = 2
+
+
+class DataError(OctavoError):
+    """Samples or inputs do not fit the model: a wrong name, shape or type, or none at all."""
+
+    exit_code = 2
+
+
+class RecipeError(OctavoError):
+    """A recipe, an override or an option of the quantizer is not allowed."""
+
+    exit_code = 2
+
+
+class TargetError(OctavoError):
+    """A target name is unknown, or a target cannot run what was asked of it."""
+
+    exit_code = 2
+
+
+class ArtifactError(OctavoError):
+    """An artifact folder exists already, is incomplete, or was changed after it was built."""
+
+    exit_code = 2
+
+
+class LoweringError(OctavoError):
+    """The model cannot be compiled for the target."""
+
+    exit_code = 2
+
+
+class ToolchainError(OctavoError):
+    """The compiler or the linker failed on code that Octavo generated."""
+
+    exit_code = 1
+
+
+class GateError(OctavoError):
+    """An accuracy, latency or coverage limit that the user set was not met."""
+
+    exit_code = 3
+
+
+class DeviceError(OctavoError):
+    """A device does not answer, or a measurement on it failed."""
+
+    exit_code = 4

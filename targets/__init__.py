@@ -1,0 +1,1 @@
+"""Target records and the kernel library: one operation, one file."""
