@@ -1,0 +1,147 @@
+/* Octavo runtime: runs one compiled model. C11, usable from C++.
+ * Order of calls: octavo_load, octavo_prepare, then octavo_run as often as wanted, octavo_destroy.
+ * Nothing is allocated after octavo_prepare. Instances are independent of each other; one instance
+ * must be used by one thread at a time.
+ */
+#ifndef OCTAVO_RUNTIME_H_
+#define OCTAVO_RUNTIME_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OCTAVO_API __attribute__((visibility("default")))
+
+#define OCTAVO_ABI_VERSION 1u
+#define OCTAVO_ALIGNMENT 64u /* bytes; of the arena, the weights and every tensor */
+#define OCTAVO_SLACK 64u     /* readable bytes behind arena and weights: kernels load whole vectors */
+
+typedef enum octavo_status {
+  OCTAVO_OK = 0,
+  OCTAVO_INVALID_ARGUMENT = 1,  /* NULL, an index out of range, a misaligned or short arena */
+  OCTAVO_OUT_OF_MEMORY = 2,
+  OCTAVO_FILE_ERROR = 3,        /* the weight file cannot be opened or mapped */
+  OCTAVO_WRONG_SIZE = 4,        /* the weights are not those of this program */
+  OCTAVO_WRONG_ABI = 5,         /* the program was generated for another runtime */
+  OCTAVO_UNSUPPORTED_CPU = 6,   /* see octavo_missing_cpu_features */
+  OCTAVO_THREAD_ERROR = 7,      /* the system refused to start a thread */
+  OCTAVO_NOT_PREPARED = 8,
+  OCTAVO_KERNEL_FAILED = 9
+} octavo_status;
+
+typedef enum octavo_dtype {
+  OCTAVO_FLOAT32 = 0, OCTAVO_FLOAT64 = 1, OCTAVO_FLOAT16 = 2, OCTAVO_BFLOAT16 = 3, OCTAVO_BOOL = 4,
+  OCTAVO_INT8 = 5, OCTAVO_INT16 = 6, OCTAVO_INT32 = 7, OCTAVO_INT64 = 8,
+  OCTAVO_UINT8 = 9, OCTAVO_UINT16 = 10, OCTAVO_UINT32 = 11, OCTAVO_UINT64 = 12
+} octavo_dtype;
+
+/* A model input or output: row-major, no padding. */
+typedef struct octavo_tensor {
+  const char *name;
+  octavo_dtype dtype;
+  uint32_t rank;
+  const int64_t *shape;  /* (rank,); never NULL */
+  uint64_t num_bytes;
+  uint64_t offset_bytes; /* into the arena, or into the weights of a constant output */
+  bool in_weights;
+  bool is_quantized;     /* real value = (q - zero_point) * scale */
+  float scale;
+  int32_t zero_point;
+} octavo_tensor;
+
+/* One kernel call; returns 0, or anything else on failure. */
+typedef int32_t (*octavo_step_function)(uint8_t *arena, const uint8_t *weights);
+
+typedef struct octavo_step {
+  const char *name;    /* the layer */
+  const char *kernel;  /* the function that computes it */
+  uint64_t macs;       /* multiply-accumulates of one run */
+  octavo_step_function run;
+} octavo_step;
+
+/* A compiled model; constant data of the generated model.c. */
+typedef struct octavo_program {
+  uint32_t abi_version;      /* OCTAVO_ABI_VERSION */
+  const char *name;
+  uint64_t cpu_features;     /* bits that the CPU must have, see cpu_features.h */
+  uint64_t arena_bytes;      /* without slack */
+  uint64_t persistent_bytes; /* state at the front of the arena, zeroed by prepare and reset */
+  uint64_t weights_bytes;    /* exact size of weights.bin, slack included */
+  uint32_t num_inputs, num_outputs, num_steps;
+  const octavo_tensor *inputs, *outputs;
+  const octavo_step *steps;
+} octavo_program;
+
+typedef struct octavo_options {
+  uint32_t num_threads; /* 0 and 1: run in the caller's thread; at most 256 */
+  bool pin_threads;     /* keep worker i on CPU i; the caller's thread is left alone */
+  void *arena;          /* caller's memory, aligned to 64 bytes, or NULL: allocate it */
+  size_t arena_bytes;   /* its size, at least octavo_arena_bytes(); ignored if arena is NULL */
+} octavo_options;
+
+typedef struct octavo_model octavo_model; /* an instance of a program */
+
+/* Called before (is_end false) and after (true) each step. time_ns is monotonic. */
+typedef void (*octavo_step_hook)(void *context, uint32_t step, bool is_end, uint64_t time_ns);
+
+/* One line for a status; never NULL. */
+OCTAVO_API const char *octavo_status_message(octavo_status status);
+
+/* Maps the weight file. `program` must outlive the instance. *model is NULL on failure. */
+OCTAVO_API octavo_status octavo_load(const octavo_program *program, const char *weights_path,
+                                     octavo_model **model);
+
+/* As octavo_load, with weights in memory: 64-byte aligned, kept by the caller until destroy. */
+OCTAVO_API octavo_status octavo_load_memory(const octavo_program *program, const void *weights,
+                                            size_t weights_bytes, octavo_model **model);
+
+/* Bytes that a caller's arena must have, slack included. */
+OCTAVO_API size_t octavo_arena_bytes(const octavo_program *program);
+
+/* Checks the CPU, allocates the arena and starts the threads. NULL options: one thread. Once. */
+OCTAVO_API octavo_status octavo_prepare(octavo_model *model, const octavo_options *options);
+
+/* Where to write input `index` before each run; NULL if out of range or not prepared. The memory
+ * is reused during a run, so an input is gone afterwards. */
+OCTAVO_API void *octavo_input(octavo_model *model, uint32_t index);
+
+/* Output `index`, valid from a run until inputs are written again; NULL as above. */
+OCTAVO_API const void *octavo_output(const octavo_model *model, uint32_t index);
+
+/* One inference on the inputs in place. */
+OCTAVO_API octavo_status octavo_run(octavo_model *model);
+
+/* One inference with copies. inputs (num_inputs,) and outputs (num_outputs,) hold pointers to
+ * buffers of each tensor's num_bytes; a NULL output is not copied. */
+OCTAVO_API octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
+                                         void *const *outputs);
+
+/* octavo_run that stores the nanoseconds of each step in step_ns (num_steps,). */
+OCTAVO_API octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns);
+
+/* Calls `hook` around each step of octavo_run from now on; NULL switches it off. */
+OCTAVO_API octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *context);
+
+/* Zeroes the state that outlives a run. */
+OCTAVO_API octavo_status octavo_reset(octavo_model *model);
+
+/* Stops the threads and frees what the runtime allocated. NULL is allowed. */
+OCTAVO_API void octavo_destroy(octavo_model *model);
+
+/* The program of an instance; NULL for NULL. */
+OCTAVO_API const octavo_program *octavo_model_program(const octavo_model *model);
+
+/* Required features that this CPU or its operating system lacks; 0 when it can run the program. */
+OCTAVO_API uint64_t octavo_missing_cpu_features(const octavo_program *program);
+
+/* LLVM's name of feature bit 0..63 on this architecture, such as "avx512vnni", or "". */
+OCTAVO_API const char *octavo_cpu_feature_name(uint32_t bit);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* OCTAVO_RUNTIME_H_ */

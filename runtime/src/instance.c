@@ -1,0 +1,129 @@
+/* Load, prepare, reset, destroy. */
+#include "instance.h"
+
+#include "cpu_features.h"
+#include "platform.h"
+
+enum { kMaxThreads = 256 };
+
+const char *octavo_status_message(octavo_status status) {
+  switch (status) {
+    case OCTAVO_OK: return "ok";
+    case OCTAVO_INVALID_ARGUMENT: return "invalid argument";
+    case OCTAVO_OUT_OF_MEMORY: return "out of memory";
+    case OCTAVO_FILE_ERROR: return "the weight file cannot be read";
+    case OCTAVO_WRONG_SIZE: return "the weights have not the size that this program expects";
+    case OCTAVO_WRONG_ABI: return "the program was generated for another version of the runtime";
+    case OCTAVO_UNSUPPORTED_CPU: return "this CPU lacks instructions that the program was built for";
+    case OCTAVO_THREAD_ERROR: return "the system refused to start a thread";
+    case OCTAVO_NOT_PREPARED: return "octavo_prepare has not been called";
+    case OCTAVO_KERNEL_FAILED: return "a kernel reported a failure";
+  }
+  return "unknown status";
+}
+
+static bool is_aligned(const void *pointer) {
+  return (uintptr_t)pointer % OCTAVO_ALIGNMENT == 0;
+}
+
+static octavo_status create(const octavo_program *program, octavo_model **out) {
+  if (program->abi_version != OCTAVO_ABI_VERSION) return OCTAVO_WRONG_ABI;
+  if (program->arena_bytes > SIZE_MAX - OCTAVO_SLACK || program->weights_bytes > SIZE_MAX) {
+    return OCTAVO_OUT_OF_MEMORY; /* a program of a 64-bit machine on a 32-bit one */
+  }
+  octavo_model *model = octavo_platform_allocate(sizeof *model);
+  if (model == NULL) return OCTAVO_OUT_OF_MEMORY;
+  *model = (octavo_model){.program = program};
+  *out = model;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_load(const octavo_program *program, const char *weights_path,
+                          octavo_model **out) {
+  if (out == NULL) return OCTAVO_INVALID_ARGUMENT;
+  *out = NULL;
+  if (program == NULL || weights_path == NULL) return OCTAVO_INVALID_ARGUMENT;
+  octavo_model *model = NULL;
+  octavo_status status = create(program, &model);
+  if (status != OCTAVO_OK) return status;
+  status = octavo_platform_map(weights_path, (size_t)program->weights_bytes, &model->weights);
+  if (status != OCTAVO_OK) {
+    octavo_platform_free(model);
+    return status;
+  }
+  model->owns_weights = true;
+  *out = model;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_load_memory(const octavo_program *program, const void *weights,
+                                 size_t weights_bytes, octavo_model **out) {
+  if (out == NULL) return OCTAVO_INVALID_ARGUMENT;
+  *out = NULL;
+  if (program == NULL || weights == NULL || !is_aligned(weights)) return OCTAVO_INVALID_ARGUMENT;
+  if (weights_bytes != program->weights_bytes) return OCTAVO_WRONG_SIZE;
+  octavo_status status = create(program, out);
+  if (status == OCTAVO_OK) (*out)->weights = weights;
+  return status;
+}
+
+size_t octavo_arena_bytes(const octavo_program *program) {
+  return program == NULL ? 0 : (size_t)program->arena_bytes + OCTAVO_SLACK;
+}
+
+static octavo_status check_cpu(const octavo_program *program) {
+  if (octavo_missing_cpu_features(program) != 0) return OCTAVO_UNSUPPORTED_CPU;
+  bool needs_amx = (program->cpu_features & octavo_cpu_feature_amx()) != 0;
+  /* The first tile instruction of a process without the permission is a fatal signal. */
+  return needs_amx && !octavo_platform_request_amx() ? OCTAVO_UNSUPPORTED_CPU : OCTAVO_OK;
+}
+
+octavo_status octavo_prepare(octavo_model *model, const octavo_options *options) {
+  static const octavo_options kDefaults = {0};
+  if (options == NULL) options = &kDefaults;
+  if (model == NULL || model->arena != NULL || options->num_threads > kMaxThreads) {
+    return OCTAVO_INVALID_ARGUMENT;
+  }
+  size_t num_bytes = octavo_arena_bytes(model->program);
+  if (options->arena != NULL && (!is_aligned(options->arena) || options->arena_bytes < num_bytes)) {
+    return OCTAVO_INVALID_ARGUMENT;
+  }
+  octavo_status status = check_cpu(model->program);
+  if (status != OCTAVO_OK) return status;
+  uint8_t *arena = options->arena != NULL ? options->arena : octavo_platform_allocate(num_bytes);
+  if (arena == NULL) return OCTAVO_OUT_OF_MEMORY;
+  if (options->num_threads > 1) {
+    status = octavo_pool_create(options->num_threads, options->pin_threads, &model->pool);
+    if (status != OCTAVO_OK) {
+      if (options->arena == NULL) octavo_platform_free(arena);
+      return status;
+    }
+  }
+  /* All of it, not only the persistent part: padding that kernels load but do not use is then the
+   * same in every run, and the first run takes no page faults. */
+  __builtin_memset(arena, 0, num_bytes);
+  model->arena = arena;
+  model->owns_arena = options->arena == NULL;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_reset(octavo_model *model) {
+  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
+  if (model->arena == NULL) return OCTAVO_NOT_PREPARED;
+  __builtin_memset(model->arena, 0, (size_t)model->program->persistent_bytes);
+  return OCTAVO_OK;
+}
+
+void octavo_destroy(octavo_model *model) {
+  if (model == NULL) return;
+  octavo_pool_destroy(model->pool);
+  if (model->owns_arena) octavo_platform_free(model->arena);
+  if (model->owns_weights) {
+    octavo_platform_unmap(model->weights, (size_t)model->program->weights_bytes);
+  }
+  octavo_platform_free(model);
+}
+
+const octavo_program *octavo_model_program(const octavo_model *model) {
+  return model == NULL ? NULL : model->program;
+}

@@ -1,0 +1,19 @@
+/* What the source files of the runtime know of an instance. */
+#ifndef OCTAVO_INSTANCE_H_
+#define OCTAVO_INSTANCE_H_
+
+#include "octavo_runtime.h"
+#include "thread_pool.h"
+
+struct octavo_model {
+  const octavo_program *program;
+  const uint8_t *weights; /* (program->weights_bytes,) */
+  bool owns_weights;
+  uint8_t *arena; /* NULL until prepared */
+  bool owns_arena;
+  octavo_pool *pool; /* NULL: one thread */
+  octavo_step_hook hook;
+  void *hook_context;
+};
+
+#endif /* OCTAVO_INSTANCE_H_ */

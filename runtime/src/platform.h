@@ -1,0 +1,43 @@
+/* What the runtime asks of the operating system. One of platform_linux.c and platform_posix.c
+ * provides it; every other file is plain C11 without system headers. */
+#ifndef OCTAVO_PLATFORM_H_
+#define OCTAVO_PLATFORM_H_
+
+#include <stdatomic.h>
+
+#include "octavo_runtime.h"
+
+/* Linux has futexes and mmap; -DOCTAVO_PORTABLE takes the POSIX fallback there as well. */
+#if defined(__linux__) && !defined(OCTAVO_PORTABLE)
+#define OCTAVO_PLATFORM_LINUX 1
+#else
+#define OCTAVO_PLATFORM_LINUX 0
+#endif
+
+/* Memory aligned to OCTAVO_ALIGNMENT, or NULL. */
+void *octavo_platform_allocate(size_t num_bytes);
+void octavo_platform_free(void *memory);
+
+/* The whole file, read-only; its size must be num_bytes. *data is NULL on failure. */
+octavo_status octavo_platform_map(const char *path, size_t num_bytes, const uint8_t **data);
+void octavo_platform_unmap(const uint8_t *data, size_t num_bytes);
+
+/* Monotonic time. */
+uint64_t octavo_platform_now_ns(void);
+
+#ifndef OCTAVO_SINGLE_THREAD
+/* Sleeps while *word equals `value`; may wake without cause. */
+void octavo_platform_wait(atomic_uint *word, unsigned value);
+void octavo_platform_wake_all(atomic_uint *word);
+
+/* Keeps the calling thread on one CPU, where the system allows it. */
+void octavo_platform_pin_thread(uint32_t cpu);
+#endif
+
+/* Asks for the process's permission to use AMX tiles; true where granted. */
+bool octavo_platform_request_amx(void);
+
+/* AT_HWCAP (index 0) or AT_HWCAP2 (1) of the Linux auxiliary vector, else 0. */
+uint64_t octavo_platform_hwcap(int index);
+
+#endif /* OCTAVO_PLATFORM_H_ */

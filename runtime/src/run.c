@@ -1,0 +1,95 @@
+/* Running, and access to the tensors at the boundary. */
+#include "instance.h"
+#include "platform.h"
+
+static octavo_status run_step(const octavo_model *model, uint32_t index) {
+  const octavo_step *step = &model->program->steps[index];
+  return step->run(model->arena, model->weights) == 0 ? OCTAVO_OK : OCTAVO_KERNEL_FAILED;
+}
+
+static octavo_status run_all(const octavo_model *model) {
+  uint32_t num_steps = model->program->num_steps;
+  octavo_status status = OCTAVO_OK;
+  for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) status = run_step(model, i);
+  return status;
+}
+
+static octavo_status run_hooked(const octavo_model *model) {
+  uint32_t num_steps = model->program->num_steps;
+  octavo_status status = OCTAVO_OK;
+  for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) {
+    model->hook(model->hook_context, i, false, octavo_platform_now_ns());
+    status = run_step(model, i);
+    model->hook(model->hook_context, i, true, octavo_platform_now_ns());
+  }
+  return status;
+}
+
+static octavo_status check_prepared(const octavo_model *model) {
+  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
+  return model->arena == NULL ? OCTAVO_NOT_PREPARED : OCTAVO_OK;
+}
+
+octavo_status octavo_run(octavo_model *model) {
+  octavo_status status = check_prepared(model);
+  if (status != OCTAVO_OK) return status;
+  octavo_pool *before = octavo_pool_enter(model->pool);
+  status = model->hook == NULL ? run_all(model) : run_hooked(model);
+  octavo_pool_enter(before);
+  return status;
+}
+
+octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns) {
+  octavo_status status = check_prepared(model);
+  if (status != OCTAVO_OK) return status;
+  if (step_ns == NULL) return OCTAVO_INVALID_ARGUMENT;
+  octavo_pool *before = octavo_pool_enter(model->pool);
+  uint64_t start_ns = octavo_platform_now_ns();
+  for (uint32_t i = 0; i < model->program->num_steps && status == OCTAVO_OK; i++) {
+    status = run_step(model, i);
+    uint64_t end_ns = octavo_platform_now_ns();
+    step_ns[i] = end_ns - start_ns;
+    start_ns = end_ns;
+  }
+  octavo_pool_enter(before);
+  return status;
+}
+
+octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *context) {
+  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
+  model->hook = hook;
+  model->hook_context = context;
+  return OCTAVO_OK;
+}
+
+void *octavo_input(octavo_model *model, uint32_t index) {
+  if (check_prepared(model) != OCTAVO_OK || index >= model->program->num_inputs) return NULL;
+  return model->arena + model->program->inputs[index].offset_bytes;
+}
+
+const void *octavo_output(const octavo_model *model, uint32_t index) {
+  if (check_prepared(model) != OCTAVO_OK || index >= model->program->num_outputs) return NULL;
+  const octavo_tensor *output = &model->program->outputs[index];
+  return (output->in_weights ? model->weights : model->arena) + output->offset_bytes;
+}
+
+octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
+                              void *const *outputs) {
+  octavo_status status = check_prepared(model);
+  if (status != OCTAVO_OK) return status;
+  const octavo_program *program = model->program;
+  if ((inputs == NULL && program->num_inputs > 0) || outputs == NULL) {
+    return OCTAVO_INVALID_ARGUMENT;
+  }
+  for (uint32_t i = 0; i < program->num_inputs; i++) {
+    if (inputs[i] == NULL) return OCTAVO_INVALID_ARGUMENT;
+    __builtin_memcpy(octavo_input(model, i), inputs[i], (size_t)program->inputs[i].num_bytes);
+  }
+  status = octavo_run(model);
+  if (status != OCTAVO_OK) return status;
+  for (uint32_t i = 0; i < program->num_outputs; i++) {
+    if (outputs[i] == NULL) continue;
+    __builtin_memcpy(outputs[i], octavo_output(model, i), (size_t)program->outputs[i].num_bytes);
+  }
+  return OCTAVO_OK;
+}

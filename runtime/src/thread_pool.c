@@ -1,0 +1,197 @@
+#include "thread_pool.h"
+
+#include "platform.h"
+
+#ifdef OCTAVO_SINGLE_THREAD
+
+octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **pool) {
+  (void)num_threads;
+  (void)pin_threads;
+  *pool = NULL; /* loops run in the caller's thread */
+  return OCTAVO_OK;
+}
+
+void octavo_pool_destroy(octavo_pool *pool) { (void)pool; }
+
+octavo_pool *octavo_pool_enter(octavo_pool *pool) {
+  (void)pool;
+  return NULL;
+}
+
+int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task) {
+  (void)num_task;
+  octavo_parallel_group alone = {NULL, 1};
+  return task(0, &alone, data);
+}
+
+int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
+  (void)task_id;
+  (void)group;
+  return 0;
+}
+
+#else
+
+#include <pthread.h>
+
+/* About 20 to 60 microseconds: longer than the gap between two parallel kernels of a run, short
+ * enough that an idle model does not burn a core. */
+enum { kSpins = 1000 };
+/* Kernels keep at most 64 KiB of locals; musl's default stack is only twice that. */
+enum { kStackBytes = 512 * 1024 };
+
+/* A counter that threads wait on: first by spinning, then asleep. */
+typedef struct event {
+  _Alignas(OCTAVO_ALIGNMENT) atomic_uint count;
+  atomic_uint num_sleepers;
+} event;
+
+typedef struct worker {
+  octavo_pool *pool;
+  pthread_t thread;
+  uint32_t id; /* task that it runs; 0 is the launching thread's */
+} worker;
+
+struct octavo_pool {
+  event started;   /* one count per launch, and one to stop */
+  event finished;  /* one count per launch, by the last worker */
+  event released;  /* one count per barrier, by the last task to arrive */
+  _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_running;
+  _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_arrived;
+  atomic_int failure;
+  /* Written by the launching thread before `started` counts. */
+  octavo_parallel_task task;
+  void *data;
+  octavo_parallel_group group;
+  bool stopping;
+  bool pin_threads;
+  uint32_t num_threads;
+  worker workers[]; /* (num_threads - 1,) */
+};
+
+static _Thread_local octavo_pool *t_pool;
+
+static void pause_cpu(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void wait_past(event *e, unsigned seen) {
+  for (int i = 0; i < kSpins; i++) {
+    if (atomic_load_explicit(&e->count, memory_order_acquire) != seen) return;
+    pause_cpu();
+  }
+  /* Sequentially consistent on both sides: either the signaller sees the sleeper, or the sleeper
+   * sees the new count. */
+  atomic_fetch_add(&e->num_sleepers, 1);
+  while (atomic_load(&e->count) == seen) octavo_platform_wait(&e->count, seen);
+  atomic_fetch_sub(&e->num_sleepers, 1);
+}
+
+static void signal_all(event *e) {
+  atomic_fetch_add(&e->count, 1);
+  if (atomic_load(&e->num_sleepers) != 0) octavo_platform_wake_all(&e->count);
+}
+
+static void run_task(octavo_pool *pool, int task_id) {
+  if (pool->task(task_id, &pool->group, pool->data) != 0) atomic_store(&pool->failure, -1);
+}
+
+static void *work(void *argument) {
+  worker *self = argument;
+  octavo_pool *pool = self->pool;
+  if (pool->pin_threads) octavo_platform_pin_thread(self->id);
+  for (unsigned seen = 0;; seen++) {
+    wait_past(&pool->started, seen);
+    if (pool->stopping) return NULL;
+    if (self->id < (uint32_t)pool->group.num_task) run_task(pool, (int)self->id);
+    if (atomic_fetch_sub(&pool->num_running, 1) == 1) signal_all(&pool->finished);
+  }
+}
+
+static void stop(octavo_pool *pool, uint32_t num_workers) {
+  pool->stopping = true;
+  signal_all(&pool->started);
+  for (uint32_t i = 0; i < num_workers; i++) pthread_join(pool->workers[i].thread, NULL);
+  octavo_platform_free(pool);
+}
+
+octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **out) {
+  *out = NULL;
+  size_t num_bytes = sizeof(octavo_pool) + (num_threads - 1) * sizeof(worker);
+  octavo_pool *pool = octavo_platform_allocate(num_bytes);
+  if (pool == NULL) return OCTAVO_OUT_OF_MEMORY;
+  __builtin_memset(pool, 0, num_bytes);
+  pool->num_threads = num_threads;
+  pool->pin_threads = pin_threads;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  octavo_status status = OCTAVO_OK;
+  uint32_t num_started = 0;
+  for (; num_started < num_threads - 1 && status == OCTAVO_OK; num_started++) {
+    worker *w = &pool->workers[num_started];
+    w->pool = pool;
+    w->id = num_started + 1;
+    if (pthread_create(&w->thread, &attributes, work, w) != 0) {
+      status = OCTAVO_THREAD_ERROR;
+      break;
+    }
+  }
+  pthread_attr_destroy(&attributes);
+  if (status != OCTAVO_OK) stop(pool, num_started);
+  else *out = pool;
+  return status;
+}
+
+void octavo_pool_destroy(octavo_pool *pool) {
+  if (pool != NULL) stop(pool, pool->num_threads - 1);
+}
+
+octavo_pool *octavo_pool_enter(octavo_pool *pool) {
+  octavo_pool *before = t_pool;
+  t_pool = pool;
+  return before;
+}
+
+int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task) {
+  octavo_pool *pool = t_pool;
+  if (pool == NULL || num_task == 1) {
+    octavo_parallel_group alone = {NULL, 1};
+    return task(0, &alone, data);
+  }
+  int num_threads = (int)pool->num_threads;
+  pool->task = task;
+  pool->data = data;
+  pool->group.sync_handle = pool;
+  /* Generated code splits its range by num_task, so fewer tasks than asked for are fine. */
+  pool->group.num_task = num_task <= 0 || num_task > num_threads ? num_threads : num_task;
+  atomic_store(&pool->failure, 0);
+  atomic_store(&pool->num_running, pool->num_threads - 1);
+  unsigned seen = atomic_load(&pool->finished.count);
+  signal_all(&pool->started);
+  t_pool = NULL; /* a loop inside a task runs in that task's thread */
+  run_task(pool, 0);
+  t_pool = pool;
+  wait_past(&pool->finished, seen);
+  return atomic_load(&pool->failure);
+}
+
+int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
+  (void)task_id;
+  octavo_pool *pool = group->sync_handle;
+  if (pool == NULL || group->num_task == 1) return 0;
+  unsigned seen = atomic_load(&pool->released.count);
+  if (atomic_fetch_add(&pool->num_arrived, 1) + 1 == (unsigned)group->num_task) {
+    atomic_store(&pool->num_arrived, 0);
+    signal_all(&pool->released);
+  } else {
+    wait_past(&pool->released, seen);
+  }
+  return 0;
+}
+
+#endif
