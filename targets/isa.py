@@ -1,0 +1,108 @@
+"""An instruction variant: how one target multiplies, accumulates, rounds and looks up.
+
+Kernels are written once over this interface; a target supplies the instructions. Everything has
+a portable default, so a new instruction variant overrides only what it does better.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+
+Expr = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isa:
+    """Portable instructions: plain vector code that LLVM maps to whatever the CPU has.
+
+    Attributes:
+        name: Shown in the kernel's variant.
+        lanes: 32-bit lanes of one vector register.
+        num_registers: Architectural vector registers.
+        dot_k: Consecutive 8-bit products that one ``dot`` adds into each lane.
+        activation_dtype: Type of the activation operand of ``dot``.
+        acc_dtype: Type of an accumulator lane.
+        features: Bits that the runtime checks before the first run.
+    """
+
+    name: str
+    lanes: int = 4
+    num_registers: int = 16
+    dot_k: int = 1
+    activation_dtype: str = "uint8"
+    acc_dtype: str = "int32"
+    features: tuple[str, ...] = ()
+
+    def load_activations(self, buffer: Any, offset: Expr) -> Expr:
+        """Load ``dot_k`` consecutive activations of one pixel, repeated for every lane.
+
+        Returns:
+            Whatever ``dot`` takes.
+        """
+        return vector.splat(vector.cast(vector.load(buffer, offset), "int32", 1), self.lanes)
+
+    def load_weights(self, buffer: Any, offset: Expr) -> Expr:
+        """Load ``lanes * dot_k`` packed int8 weights: [lane][k]."""
+        loaded = vector.load(buffer, offset, self.lanes)
+        return vector.cast(loaded, "int32", self.lanes)
+
+    def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """Add ``dot_k`` products to each int32 lane, exactly.
+
+        Args:
+            acc: int32, ``lanes`` lanes.
+            activations: From ``load_activations``.
+            weights: From ``load_weights``.
+        """
+        return acc + activations * weights
+
+    def round_to_int32(self, value: Expr, lanes: int) -> Expr:
+        """Round float32 lanes half to even; |value| < 2**31."""
+        rounded = vector.intrinsic("float32", lanes, "llvm.rint", value)
+        return vector.cast(rounded, "int32", lanes)
+
+    def narrow(self, value: Expr, dtype: str, lanes: int) -> Expr:
+        """Convert int32 lanes that are already in range to 8 bits."""
+        return vector.cast(value, dtype, lanes)
+
+    def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
+        """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""
+        del table, index, dtype, lanes
+
+
+def clamp(value: Expr, low: Expr, high: Expr) -> Expr:
+    """Limit every lane to [low, high]."""
+    return T.min(T.max(value, low), high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatIsa(Isa):
+    """The same vector registers, holding float32: ``dot`` is one fused multiply-add."""
+
+    activation_dtype: str = "float32"
+    acc_dtype: str = "float32"
+
+    def load_activations(self, buffer: Any, offset: Expr) -> Expr:
+        """Load one activation, repeated for every lane."""
+        return vector.splat(vector.load(buffer, offset), self.lanes)
+
+    def load_weights(self, buffer: Any, offset: Expr) -> Expr:
+        """Load ``lanes`` weights."""
+        return vector.load(buffer, offset, self.lanes)
+
+    def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """Fused multiply-add."""
+        return vector.fma(activations, weights, acc, self.lanes)
+
+
+def float_isa(isa: Isa) -> FloatIsa:
+    """Float arithmetic on the registers of ``isa``."""
+    return FloatIsa(
+        name=f"{isa.name}_f32",
+        lanes=isa.lanes,
+        num_registers=isa.num_registers,
+        features=isa.features,
+    )

@@ -1,0 +1,42 @@
+"""What every kernel of the library offers to lowering."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from octavo.targets.isa import Isa
+
+Op = TypeVar("Op", contravariant=True)
+
+
+class Kernel(Protocol[Op]):
+    """One way to compute one kind of operation.
+
+    The pointer operands of the built function are, in this order: the operation's inputs, the
+    arrays of ``constants``, the outputs, and the scratch memory if there is any.
+    """
+
+    name: str
+
+    def reject(self, op: Op, isa: Isa) -> str:
+        """Say why this kernel cannot compute ``op``, or return an empty string."""
+        ...
+
+    def variant(self, op: Op, isa: Isa) -> str:
+        """Name the implementation, tile choice included, for listings."""
+        ...
+
+    def build(self, op: Op, isa: Isa) -> Any:
+        """Emit the TIR PrimFunc."""
+        ...
+
+    def constants(
+        self, op: Op, isa: Isa, arrays: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Pack the operation's constants as the function wants them."""
+        ...
+
+    def scratch_bytes(self, op: Op, isa: Isa) -> int:
+        """Scratch memory of one call, 0 for none."""
+        ...

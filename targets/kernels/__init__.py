@@ -1,0 +1,1 @@
+"""The kernel library: how operations are computed, written once over ``octavo.targets.isa``."""

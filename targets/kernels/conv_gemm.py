@@ -1,0 +1,262 @@
+"""Convolution as an implicit matrix product: no im2col, weights packed, epilogue fused.
+
+A tile of output pixels times a panel of output channels stays in registers while the taps and
+input channels run by. Neighbouring taps of a row are one run of memory in NHWC, so that a
+3-channel first layer wastes almost nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Isa, float_isa
+from octavo.targets.kernels.conv_padding import PaddedInput
+from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
+from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
+from octavo.targets.kernels.tiling import Tiling, choose_tiling
+from octavo.targets.ops.conv import Conv
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the taps and channels of a convolution are laid out for the inner loop.
+
+    Attributes:
+        op: The convolution.
+        isa: Instructions, of the operation's arithmetic.
+    """
+
+    op: Conv
+    isa: Isa
+
+    @property
+    def merges_columns(self) -> bool:
+        """Whether the taps of one kernel row are contiguous in the input."""
+        return self.op.groups == 1 and self.op.dilation_w == 1
+
+    @property
+    def taps(self) -> tuple[int, int]:
+        """Rows and columns of taps that are looped over."""
+        return self.op.kernel_h, 1 if self.merges_columns else self.op.kernel_w
+
+    @property
+    def run(self) -> int:
+        """Contiguous input elements of one tap."""
+        return self.op.group_in * (self.op.kernel_w if self.merges_columns else 1)
+
+    @property
+    def steps(self) -> int:
+        """``dot`` operations of one tap; the last may be padded with zero weights."""
+        return -(-self.run // self.isa.dot_k)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of output channels of one group; the last may be partial."""
+        return -(-self.op.group_out // self.isa.lanes)
+
+    @property
+    def vector_elements(self) -> int:
+        """Weights of one vector of channels."""
+        taps_h, taps_w = self.taps
+        return taps_h * taps_w * self.steps * self.isa.dot_k * self.isa.lanes
+
+    def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
+        """Reorder (C_out, kH, kW, C_in / groups) to [group][panel][tap][step][vector][lane][k]."""
+        op, isa = self.op, self.isa
+        taps = self.taps[0] * self.taps[1]
+        rows = weight.reshape(op.groups, op.group_out, taps, self.run)
+        full = np.zeros(
+            (op.groups, self.vectors * isa.lanes, taps, self.steps * isa.dot_k), weight.dtype)
+        full[:, : op.group_out, :, : self.run] = rows
+        split = full.reshape(op.groups, self.vectors, isa.lanes, taps, self.steps, isa.dot_k)
+        parts = []
+        for group in split:
+            for first in range(0, self.vectors, panel):
+                parts.append(group[first : first + panel].transpose(2, 3, 0, 1, 4).reshape(-1))
+        return np.concatenate(parts)
+
+    def pack_bias(self, bias: NDArray[Any]) -> NDArray[Any]:
+        """Pad the bias of every group to whole vectors."""
+        full = np.zeros((self.op.groups, self.vectors * self.isa.lanes), bias.dtype)
+        full[:, : self.op.group_out] = bias.reshape(self.op.groups, self.op.group_out)
+        return full.reshape(-1)
+
+
+class ConvGemm:
+    """Serves every convolution and every product with constant weights."""
+
+    name = "conv_gemm"
+
+    def reject(self, op: Conv, isa: Isa) -> str:
+        """Accept whatever has the activation type of the instructions."""
+        if op.dtype not in ("float32", isa.activation_dtype):
+            return f"{op.dtype} activations; {isa.name} multiplies {isa.activation_dtype}"
+        return ""
+
+    def variant(self, op: Conv, isa: Isa) -> str:
+        """Name instructions and register tile."""
+        emitter = _Emitter(op, isa)
+        tiling = emitter.tiling
+        return f"{self.name}.{emitter.isa.name}.{tiling.rows}x{tiling.panel * emitter.isa.lanes}"
+
+    def build(self, op: Conv, isa: Isa) -> Any:
+        """Emit the PrimFunc."""
+        return _Emitter(op, isa).build()
+
+    def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
+        """Pack weights, fold the input zero point into the bias."""
+        return _Emitter(op, isa).constants(arrays)
+
+    def scratch_bytes(self, op: Conv, isa: Isa) -> int:
+        """Memory of the padded input."""
+        return _Emitter(op, isa).padded.scratch_bytes
+
+
+class _Emitter:
+    """Emits one convolution."""
+
+    def __init__(self, op: Conv, isa: Isa) -> None:
+        self.op = op
+        self.is_float = op.dtype == "float32"
+        self.isa = float_isa(isa) if self.is_float else isa
+        self.packing = Packing(op, self.isa)
+        self.padded = PaddedInput(op)
+        self.pixels = op.batch * op.out_h * op.out_w
+
+    @cached_property
+    def tiling(self) -> Tiling:
+        taps_h, taps_w = self.packing.taps
+        return choose_tiling(
+            isa=self.isa,
+            rows=self.pixels,
+            vectors=self.packing.vectors,
+            steps=taps_h * taps_w * self.packing.steps,
+            row_bytes=self.packing.run * taps_h * taps_w * self.padded.element_bytes,
+            groups=self.op.groups,
+        )
+
+    def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
+        weight = arrays["weight"]
+        packed = [self.packing.pack_weight(weight, self.tiling.panel)]
+        if self.is_float:
+            return [*packed, self.packing.pack_bias(arrays["bias"]), arrays["limits"]]
+        zero_point = arrays["zero_point"].astype(np.int64).reshape(-1)
+        sums = weight.astype(np.int64).reshape(self.op.out_c, -1).sum(axis=1)
+        bias = (arrays["bias"].astype(np.int64) - zero_point * sums).astype(np.int32)
+        packed.append(self.packing.pack_bias(bias))
+        packed.extend(constant_arrays(self.op.requantize, self.op.out_c, arrays).values())
+        if self.op.is_padded:
+            packed.append(zero_point.astype(np.int32))
+        return packed
+
+    def _parameters(self) -> list[tuple[str, int, str]]:
+        op, packing = self.op, self.packing
+        out_elements = op.batch * op.full_h * op.full_w * op.out_c
+        out_dtype = "float32" if self.is_float else op.requantize.dtype
+        inputs = [("x", self.padded.in_elements, op.dtype)]
+        if self.is_float and op.residual:
+            inputs.append(("residual", out_elements, "float32"))
+        elif op.requantize.residual and not self.is_float:
+            inputs.append(("residual", out_elements, op.requantize.residual))
+        weight_dtype = "float32" if self.is_float else "int8"
+        weights = op.groups * packing.vectors * packing.vector_elements
+        constants = [
+            ("weight", weights, weight_dtype),
+            ("bias", op.groups * packing.vectors * self.isa.lanes, self.isa.acc_dtype),
+        ]
+        if self.is_float:
+            constants.append(LIMITS)
+        else:
+            constants += constant_parameters(op.requantize, op.out_c)
+            if op.is_padded:
+                constants.append(("zero_point", 1, "int32"))
+        scratch = [("scratch", self.padded.scratch_elements, op.dtype)] if op.is_padded else []
+        return [*inputs, *constants, ("y", out_elements, out_dtype), *scratch]
+
+    def build(self) -> Any:
+        parameters = self._parameters()
+        names = [name for name, _, _ in parameters]
+        return vector.prim_func(
+            parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
+
+    def _body(self, operands: dict[str, Any]) -> None:
+        source = operands["x"]
+        if self.op.is_padded:
+            source = operands["scratch"]
+            self.padded.emit(operands)
+        finish: Epilogue | FloatEpilogue
+        if self.is_float:
+            finish = FloatEpilogue(self.op.residual, operands)
+        else:
+            finish = Epilogue(self.op.requantize, self.isa, operands)
+        tiling, packing = self.tiling, self.packing
+        panels = -(-packing.vectors // tiling.panel)
+        last = packing.vectors - (panels - 1) * tiling.panel
+        is_whole = last == tiling.panel and self.op.group_out % self.isa.lanes == 0
+        with vector.loop(tiling.blocks * self.op.groups * panels, parallel=True) as task:
+            block, group = task // (self.op.groups * panels), task // panels % self.op.groups
+            panel = task % panels
+            with vector.loop(tiling.block_tiles) as index:
+                # The last tile moves back over its neighbour, so that all tiles are whole.
+                tile = T.int32(0) + block * tiling.block_tiles + index
+                row = vector.bind(
+                    T.min(tile * tiling.rows, T.int32(self.pixels - tiling.rows)))
+                emit = partial(self._tile, operands, source, finish, row, group)
+                if is_whole:
+                    emit(panel, tiling.panel)
+                elif panels == 1:
+                    emit(0, last, is_last=True)
+                else:
+                    with T.If(panel < panels - 1):
+                        with T.Then():
+                            emit(panel, tiling.panel)
+                        with T.Else():
+                            emit(panels - 1, last, is_last=True)
+
+    def _tile(
+        self, operands: dict[str, Any], source: Any, finish: Epilogue | FloatEpilogue,
+        row: Any, group: Any, panel: Any, vectors: int, is_last: bool = False,
+    ) -> None:
+        op, isa, packing, rows = self.op, self.isa, self.packing, self.tiling.rows
+        lanes = isa.lanes
+        first_vector = group * packing.vectors + panel * self.tiling.panel
+        pixels = [vector.bind(self.padded.pixel_offset(row + r) + group * op.group_in)
+                  for r in range(rows)]
+        acc = vector.local(rows * vectors * lanes, isa.acc_dtype)
+        for v in range(vectors):
+            bias = vector.bind(
+                vector.load(operands["bias"], (first_vector + v) * lanes, lanes))
+            for r in range(rows):
+                vector.store(acc, (r * vectors + v) * lanes, bias, lanes)
+        taps_h, taps_w = packing.taps
+        step_elements = vectors * lanes * isa.dot_k
+        weights_at = first_vector * packing.vector_elements
+        with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw, \
+                vector.loop(packing.steps) as step:
+            tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
+            at = weights_at + ((kh * taps_w + kw) * packing.steps + step) * step_elements
+            weights = [
+                vector.bind(isa.load_weights(operands["weight"], at + v * lanes * isa.dot_k))
+                for v in range(vectors)]
+            for r in range(rows):
+                activations = vector.bind(isa.load_activations(source, pixels[r] + tap))
+                for v in range(vectors):
+                    slot = (r * vectors + v) * lanes
+                    total = isa.dot(vector.load(acc, slot, lanes), activations, weights[v])
+                    vector.store(acc, slot, total, lanes)
+        for r in range(rows):
+            out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
+            for v in range(vectors):
+                is_partial = is_last and v == vectors - 1
+                valid = op.group_out - (packing.vectors - 1) * lanes if is_partial else lanes
+                in_group = (panel * self.tiling.panel + v) * lanes
+                value = vector.load(acc, (r * vectors + v) * lanes, valid)
+                finish.emit(value, group * op.group_out + in_group, out + in_group, valid)

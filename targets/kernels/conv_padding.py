@@ -1,0 +1,112 @@
+"""Where a convolution finds its pixels: addresses, and the padded copy of the input."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Expr
+from octavo.targets.ops.conv import Conv
+
+SLACK_BYTES = 64  # a run of channels is read in whole dot steps, and may end behind the image
+
+
+@dataclass(frozen=True)
+class PaddedInput:
+    """The input as the inner loop reads it: in place, or copied between borders.
+
+    Attributes:
+        op: The convolution.
+    """
+
+    op: Conv
+
+    @property
+    def element_bytes(self) -> int:
+        """Bytes of one input element."""
+        return int(np.dtype(self.op.dtype).itemsize)
+
+    @property
+    def height(self) -> int:
+        """Rows, padding included."""
+        return self.op.in_h + self.op.pad_top + self.op.pad_bottom
+
+    @property
+    def width(self) -> int:
+        """Columns, padding included."""
+        return self.op.in_w + self.op.pad_left + self.op.pad_right
+
+    @property
+    def in_elements(self) -> int:
+        """Elements of the unpadded input."""
+        return self.op.batch * self.op.in_h * self.op.in_w * self.op.in_c
+
+    @property
+    def scratch_elements(self) -> int:
+        """Elements of the padded copy."""
+        slack = SLACK_BYTES // self.element_bytes
+        return self.op.batch * self.height * self.width * self.op.in_c + slack
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of the padded copy, 0 when the input is read in place."""
+        return self.scratch_elements * self.element_bytes if self.op.is_padded else 0
+
+    def pixel_offset(self, row: Expr) -> Expr:
+        """Offset of the first input element that output pixel ``row`` (flattened) reads."""
+        op = self.op
+        if op.stride_h == op.stride_w == 1 and self.width == op.out_w and (
+            self.height == op.out_h
+        ):
+            return row * op.in_c
+        image, y, x = self._split(row)
+        line = image * self.height + y * op.stride_h
+        return (line * self.width + x * op.stride_w) * op.in_c
+
+    def tap_offset(self, kh: Expr, kw: Expr) -> Expr:
+        """Offset of a tap from the first one."""
+        op = self.op
+        return (kh * op.dilation_h * self.width + kw * op.dilation_w) * op.in_c
+
+    def output_offset(self, row: Expr) -> Expr:
+        """Element offset of output pixel ``row`` (flattened)."""
+        op, place = self.op, self.op.placement
+        if place == type(place)():
+            return row * op.out_c
+        image, y, x = self._split(row)
+        line = image * op.full_h + y * place.step_h + place.offset_h
+        return (line * op.full_w + x * place.step_w + place.offset_w) * op.out_c
+
+    def _split(self, row: Expr) -> tuple[Expr, Expr, Expr]:
+        op = self.op
+        y = row // op.out_w % op.out_h if op.batch > 1 else row // op.out_w
+        return (row // (op.out_h * op.out_w) if op.batch > 1 else 0), y, row % op.out_w
+
+    def emit(self, operands: Mapping[str, Any]) -> None:
+        """Copy "x" into "scratch" with borders that stand for the real value 0."""
+        op, x, scratch = self.op, operands["x"], operands["scratch"]
+        line = self.width * op.in_c
+        value: Expr = T.float32(0)
+        if op.dtype != "float32":
+            value = vector.cast(vector.load(operands["zero_point"], 0), op.dtype, 1)
+        value = vector.bind(value)
+        with vector.loop(op.batch * op.in_h, parallel=True) as source_line:
+            image, y = source_line // op.in_h, source_line % op.in_h
+            at = vector.bind((image * self.height + y + op.pad_top) * line)
+            if op.pad_left:
+                vector.fill(scratch, at, value, op.pad_left * op.in_c)
+            inner = op.in_w * op.in_c
+            vector.copy(scratch, at + op.pad_left * op.in_c, x, source_line * inner, inner)
+            if op.pad_right:
+                right = (op.pad_left + op.in_w) * op.in_c
+                vector.fill(scratch, at + right, value, op.pad_right * op.in_c)
+        with vector.loop(op.batch) as image:
+            at = image * self.height * line
+            if op.pad_top:
+                vector.fill(scratch, at, value, op.pad_top * line)
+            if op.pad_bottom:
+                below = (op.pad_top + op.in_h) * line
+                vector.fill(scratch, at + below, value, op.pad_bottom * line)

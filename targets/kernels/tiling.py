@@ -1,0 +1,73 @@
+"""Choose register tiles and cache blocks of matrix products from a model of the machine."""
+
+from dataclasses import dataclass
+
+from octavo.targets.isa import Isa
+
+MAX_ROWS = 16  # more rows make long code and win nothing
+OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
+LOADS_PER_CYCLE = 2.0  # two vector loads (Intel since Haswell, AMD since Zen 2)
+DOTS_PER_CYCLE = 2.0  # two vector multipliers (the same machines)
+DOT_LATENCY = 5  # cycles until a sum can be added to again
+EPILOGUE_CYCLES = 4.0  # rounding and storing one vector
+TILE_CYCLES = 16.0  # addresses and loop of one tile
+BLOCK_BYTES = 256 * 1024  # input of one block: stays in the second-level cache
+MIN_TASKS = 8  # enough pieces for the cores of a phone or a laptop
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Register tile and cache block.
+
+    Attributes:
+        rows: Output pixels of a tile.
+        panel: Vectors of output channels of a tile.
+        block_tiles: Tiles of one block.
+        blocks: Blocks; the tiles of the last may repeat earlier ones.
+    """
+
+    rows: int
+    panel: int
+    block_tiles: int
+    blocks: int
+
+
+def choose_tiling(
+    *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
+) -> Tiling:
+    """Pick the tile with the fewest modelled cycles.
+
+    Args:
+        isa: Instructions.
+        rows: Output pixels.
+        vectors: Vectors of output channels of one group.
+        steps: ``dot`` operations along the reduction.
+        row_bytes: Input bytes that one pixel reads.
+        groups: Groups, for the number of tasks.
+    """
+    candidates = [
+        (tile_rows, panel)
+        for panel in range(1, min(vectors, 6) + 1)
+        for tile_rows in range(1, min(rows, MAX_ROWS) + 1)
+        if tile_rows * panel + panel + OVERHEAD_REGISTERS <= isa.num_registers
+    ]
+    best = min(candidates, key=lambda c: (_cycles(*c, rows, vectors, steps), -c[0] * c[1]))
+    tile_rows, panel = best
+    tiles = -(-rows // tile_rows)
+    panels = -(-vectors // panel) * groups
+    block_tiles = max(1, min(tiles, BLOCK_BYTES // max(1, row_bytes * tile_rows)))
+    wanted_blocks = -(-MIN_TASKS // panels)
+    block_tiles = max(1, min(block_tiles, -(-tiles // wanted_blocks)))
+    blocks = -(-tiles // block_tiles)
+    return Tiling(tile_rows, panel, -(-tiles // blocks), blocks)
+
+
+def _cycles(tile_rows: int, panel: int, rows: int, vectors: int, steps: int) -> float:
+    tiles = -(-rows // tile_rows)
+    full, rest = divmod(vectors, panel)
+    total = 0.0
+    for width, count in ((panel, full), (rest, 1 if rest else 0)):
+        dots = tile_rows * width
+        step = max(dots / DOTS_PER_CYCLE, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
+        total += count * (steps * step + dots * EPILOGUE_CYCLES + TILE_CYCLES)
+    return total * tiles

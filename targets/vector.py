@@ -1,0 +1,126 @@
+"""Vector expressions over flat buffers: the small vocabulary that kernels are written in.
+
+Kernels are TIR PrimFuncs whose parameters are flat one-dimensional buffers. Offsets count
+elements. A vector value has a TIR type such as "int32x16". Nothing here depends on a target.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+Expr = Any  # a TIR expression
+BufferVar = Any  # a TIR buffer
+
+COPY_LANES = 32  # bytes that one copy instruction moves; split or joined by LLVM as needed
+
+
+def prim_func(
+    parameters: Sequence[tuple[str, int, str]], body: Callable[..., None]
+) -> tirx.PrimFunc:
+    """Build a PrimFunc over flat buffers.
+
+    Args:
+        parameters: Name, number of elements and dtype of each parameter, in order.
+        body: Called with the parameter buffers; emits statements.
+
+    Returns:
+        The PrimFunc, without a symbol name: the caller names it.
+    """
+    with IRBuilder() as ir_builder:
+        with T.prim_func(s_tir=True):
+            T.func_name("kernel")
+            body(*[T.arg(name, T.buffer((n,), dtype)) for name, n, dtype in parameters])
+    return ir_builder.get()
+
+
+def vector_type(dtype: str, lanes: int) -> str:
+    """TIR type of a vector, or of a scalar when ``lanes`` is 1."""
+    return dtype if lanes == 1 else f"{dtype}x{lanes}"
+
+
+def load(buffer: BufferVar, offset: Expr, lanes: int = 1) -> Expr:
+    """Load ``lanes`` consecutive elements; no alignment beyond the element's is assumed."""
+    return tirx.BufferLoad(buffer, [offset if lanes == 1 else tirx.Ramp(offset, 1, lanes)])
+
+
+def store(buffer: BufferVar, offset: Expr, value: Expr, lanes: int = 1) -> None:
+    """Store ``lanes`` consecutive elements."""
+    T.buffer_store(buffer, value, [offset if lanes == 1 else tirx.Ramp(offset, 1, lanes)])
+
+
+def splat(value: Expr, lanes: int) -> Expr:
+    """Repeat a scalar in every lane."""
+    return value if lanes == 1 else T.broadcast(value, lanes)
+
+
+def cast(value: Expr, dtype: str, lanes: int) -> Expr:
+    """Convert every lane."""
+    return tirx.Cast(vector_type(dtype, lanes), value)
+
+
+def local(num_elements: int, dtype: str) -> BufferVar:
+    """Allocate a small local; with constant offsets its elements live in registers."""
+    return T.alloc_buffer((num_elements,), dtype, scope="local")
+
+
+def bind(value: Expr) -> Expr:
+    """Name a value so that it is computed once."""
+    return T.Bind(value)
+
+
+def intrinsic(dtype: str, lanes: int, name: str, *arguments: Expr) -> Expr:
+    """Call a pure LLVM intrinsic by name."""
+    return T.call_llvm_pure_intrin(vector_type(dtype, lanes), name, *arguments)
+
+
+def fma(a: Expr, b: Expr, c: Expr, lanes: int) -> Expr:
+    """Compute a * b + c with one rounding, on every target."""
+    return intrinsic("float32", lanes, "llvm.fma", a, b, c)
+
+
+def copy(dst: BufferVar, dst_offset: Expr, src: BufferVar, src_offset: Expr, n: int) -> None:
+    """Copy ``n`` consecutive elements; the buffers do not overlap."""
+    _blocks(n, lambda at, lanes: store(
+        dst, dst_offset + at, load(src, src_offset + at, lanes), lanes))
+
+
+def fill(dst: BufferVar, dst_offset: Expr, value: Expr, n: int) -> None:
+    """Set ``n`` consecutive elements to a scalar."""
+    _blocks(n, lambda at, lanes: store(dst, dst_offset + at, splat(value, lanes), lanes))
+
+
+def _blocks(n: int, emit: Callable[[Expr, int], None]) -> None:
+    """Cover [0, n) by vectors; the last one overlaps its neighbour instead of a scalar tail."""
+    if n >= COPY_LANES:
+        with T.serial(0, n // COPY_LANES) as block:
+            emit(block * COPY_LANES, COPY_LANES)
+        if n % COPY_LANES:
+            emit(n - COPY_LANES, COPY_LANES)
+        return
+    at = 0
+    while at < n:
+        lanes = 1 << ((n - at).bit_length() - 1)
+        emit(at, lanes)
+        at += lanes
+
+
+@contextmanager
+def loop(extent: int, parallel: bool = False) -> Iterator[Expr]:
+    """Loop over [0, extent); a loop of one iteration disappears."""
+    if extent == 1:
+        yield 0
+        return
+    with T.parallel(0, extent) if parallel else T.serial(0, extent) as index:
+        yield index
+
+
+def lane_starts(n: int, lanes: int) -> list[int]:
+    """First elements of vectors that cover [0, n), the last one overlapping; n >= lanes."""
+    starts = list(range(0, n - lanes + 1, lanes))
+    if n % lanes:
+        starts.append(n - lanes)
+    return starts

@@ -1,0 +1,1 @@
+"""x86-64: AVX2, AVX-VNNI and AVX-512 VNNI."""
