@@ -1,0 +1,1 @@
+"""Standard network architectures as ONNX, with statistics fitted to real inputs."""
