@@ -1,4 +1,4 @@
-"""Imports go one way: errors <- passes <- targets <- compiler; TVM and printing have one home."""
+"""Imports go one way: errors <- passes <- targets <- compiler; only the command prints."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ("errors", "passes", "targets", "compiler")  # each may import itself and what is before
+LAYERS = (
+    "errors",
+    "passes",
+    "targets",
+    "compiler",
+)  # each may import itself and what is before
 MODULES = sorted(
     path for layer in LAYERS[1:] for path in (ROOT / layer).rglob("*.py") if path.is_file()
 )

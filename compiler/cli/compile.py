@@ -1,0 +1,163 @@
+"""``octavo compile``: a model to a self-contained artifact folder."""
+
+from pathlib import Path
+
+import click
+
+from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.options import (
+    EXISTING,
+    NEW_PATH,
+    READABLE_FILE,
+    force_option,
+    model_options,
+    output_options,
+    parse_shapes,
+    quantize_options,
+    threads_option,
+)
+from octavo.compiler.cli.progress import progress_bar
+from octavo.compiler.cli.summary import summary_lines
+from octavo.compiler.cli.targets import check_target
+from octavo.compiler.report.summary import Summary
+from octavo.errors import GateError
+
+
+@click.command("compile")
+@click.argument("model", type=READABLE_FILE)
+@click.option(
+    "--target",
+    required=True,
+    metavar="NAME",
+    help="What to compile for; `octavo targets` lists the names.",
+)
+@click.option(
+    "-o", "--output", type=NEW_PATH, required=True, metavar="DIR", help="The artifact folder."
+)
+@click.option(
+    "--data",
+    type=EXISTING,
+    metavar="SAMPLES",
+    help="Calibration samples: .npz, .npy (one input), or a folder of them. A float model"
+    " needs them, a quantized one does not.",
+)
+@quantize_options
+@click.option(
+    "--requantize",
+    type=click.Choice(["float32", "dyadic"]),
+    help="How accumulators become INT8; the target's own way when left out.",
+)
+@click.option(
+    "--integer-only",
+    is_flag=True,
+    help="Fail unless nothing between the input and the output is floating point.",
+)
+@click.option(
+    "--float-only", is_flag=True, help="Compile the model as it is, in float, to compare with."
+)
+@click.option(
+    "--min-coverage",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Exit with 3 when less than this share of the multiply-accumulates is INT8.",
+)
+@click.option(
+    "--min-sqnr",
+    type=float,
+    metavar="DB",
+    help="Exit with 3 when the output's signal to quantization noise is below this.",
+)
+@model_options
+@threads_option
+@force_option
+@output_options
+@click.pass_obj
+def compile_command(
+    console: Console,
+    model: Path,
+    target: str,
+    output: Path,
+    data: Path | None,
+    recipe: str,
+    calibrator: str | None,
+    keep_float: tuple[str, ...],
+    overrides: Path | None,
+    max_samples: int | None,
+    seed: int,
+    requantize: str | None,
+    integer_only: bool,
+    float_only: bool,
+    min_coverage: float | None,
+    min_sqnr: float | None,
+    shape_texts: tuple[str, ...],
+    allow_external_data: bool,
+    num_threads: int,
+    force: bool,
+) -> None:
+    """Compile MODEL (an ONNX file) for a target, quantizing it first when it is float."""
+    if float_only and (integer_only or data is not None):
+        raise click.UsageError("--float-only goes with neither --integer-only nor --data")
+    check_target(target)
+    shapes = parse_shapes(shape_texts)
+    from octavo.compiler.compile import compile_model
+
+    from octavo.compiler.report.manifest import report_from_manifest
+    from octavo.compiler.report.summary import summarize
+
+    with progress_bar(console) as progress:
+        result = compile_model(
+            model,
+            target,
+            output,
+            samples=data,
+            shapes=shapes,
+            recipe=recipe,
+            calibrator=calibrator,
+            keep_float=keep_float,
+            overrides=overrides,
+            requantize=requantize,
+            integer_only=integer_only,
+            float_only=float_only,
+            force=force,
+            allow_external_data=allow_external_data,
+            max_samples=max_samples,
+            seed=seed,
+            num_threads=num_threads,
+            progress=progress,
+        )
+    summary = summarize(report_from_manifest(result.manifest, errors=result.errors))
+    console.result(
+        {"artifact": result.directory, "summary": summary},
+        *summary_lines(summary, result.directory),
+    )
+    check_gates(summary, min_coverage=min_coverage, min_sqnr_db=min_sqnr)
+
+
+def check_gates(
+    summary: Summary, *, min_coverage: float | None, min_sqnr_db: float | None
+) -> None:
+    """Hold the limits that the user set.
+
+    Args:
+        summary: What came out.
+        min_coverage: Percent of the multiply-accumulates that must be INT8.
+        min_sqnr_db: Lowest signal to noise of the output, decibels.
+
+    Raises:
+        GateError: A limit is not met, or there is nothing to hold it against.
+    """
+    coverage = 100 * summary.int8_macs_share
+    if min_coverage is not None and coverage < min_coverage:
+        raise GateError(
+            f"{coverage:.1f}% of the multiply-accumulates are INT8;"
+            f" --min-coverage asks for {min_coverage:g}%"
+        )
+    if min_sqnr_db is None:
+        return
+    if summary.output_sqnr_db is None:
+        raise GateError("--min-sqnr: nothing was quantized, so there is no error to compare")
+    if summary.output_sqnr_db < min_sqnr_db:
+        raise GateError(
+            f"the output's signal to noise is {summary.output_sqnr_db:.1f} dB;"
+            f" --min-sqnr asks for {min_sqnr_db:g} dB"
+        )

@@ -1,0 +1,93 @@
+"""``octavo inspect``: what a model is made of."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.options import (
+    READABLE_FILE,
+    model_options,
+    output_options,
+    parse_shapes,
+)
+from octavo.compiler.report.units import count_text, printable, shape_text, size_text
+
+
+@click.command("inspect")
+@click.argument("model", type=READABLE_FILE)
+@model_options
+@output_options
+@click.pass_obj
+def inspect_command(
+    console: Console, model: Path, shape_texts: tuple[str, ...], allow_external_data: bool
+) -> None:
+    """Show the operators, shapes and multiply-accumulates of MODEL (an ONNX file).
+
+    With -v every node is listed, else the operator types.
+    """
+    from octavo.compiler.importer import import_model, inspect_model
+
+    imported = import_model(
+        model, shapes=parse_shapes(shape_texts), allow_external_data=allow_external_data
+    )
+    summary = inspect_model(imported)
+    tables = [_ports_table(summary), "", _operators_table(summary)]
+    if console.verbosity > 0:
+        tables += ["", _nodes_table(summary)]
+    console.result(summary, *tables)
+
+
+def _ports_table(summary: Any) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for header in ("", "name", "type", "shape"):
+        table.add_column(header)
+    for kind, ports in (("input", summary.inputs), ("output", summary.outputs)):
+        for port in ports:
+            table.add_row(kind, printable(port.name), port.dtype, shape_text(port.shape))
+    return table
+
+
+def _operators_table(summary: Any) -> Any:
+    from rich.table import Table
+
+    totals: dict[str, list[int]] = {}
+    for node in summary.nodes:
+        total = totals.setdefault(node.op_type, [0, 0, 0])
+        for i, value in enumerate((1, node.macs, node.parameter_bytes)):
+            total[i] += value
+    table = Table(box=None, pad_edge=False)
+    table.add_column("operator")
+    for header in ("nodes", "MACs", "parameters"):
+        table.add_column(header, justify="right")
+    for op_type, (num_nodes, macs, num_bytes) in sorted(
+        totals.items(), key=lambda item: (-item[1][1], item[0])
+    ):
+        table.add_row(
+            printable(op_type), str(num_nodes), count_text(macs), size_text(num_bytes)
+        )
+    sums = [sum(t[i] for t in totals.values()) for i in range(3)]
+    table.add_row("total", str(sums[0]), count_text(sums[1]), size_text(sums[2]))
+    return table
+
+
+def _nodes_table(summary: Any) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for header in ("node", "operator", "output"):
+        table.add_column(header)
+    for header in ("MACs", "parameters"):
+        table.add_column(header, justify="right")
+    for node in summary.nodes:
+        table.add_row(
+            printable(node.name),
+            printable(node.op_type),
+            " ".join(shape_text(shape) for shape in node.output_shapes),
+            count_text(node.macs),
+            size_text(node.parameter_bytes),
+        )
+    return table

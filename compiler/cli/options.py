@@ -1,0 +1,161 @@
+"""Options that several verbs share, each defined once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from octavo.compiler.cli.console import Console
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+READABLE_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+EXISTING = click.Path(exists=True, readable=True, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_PATH = click.Path(path_type=Path)
+
+
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Console).verbosity = -1
+
+
+def _set_verbose(ctx: click.Context, _: click.Parameter, value: int) -> None:
+    if value:
+        ctx.ensure_object(Console).verbosity = value
+
+
+def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Console).json = value
+
+
+def _apply(function: FunctionT, decorators: tuple[Callable[[Any], Any], ...]) -> FunctionT:
+    for decorator in reversed(decorators):  # click lists options in decorator order
+        function = cast(FunctionT, decorator(function))
+    return function
+
+
+def output_options(function: FunctionT) -> FunctionT:
+    """-q, -v and --json: they act on the console, so no verb has a parameter for them."""
+    return _apply(
+        function,
+        (
+            click.option(
+                "--json",
+                is_flag=True,
+                expose_value=False,
+                callback=_set_json,
+                help="Print the result as JSON on stdout; everything else goes to stderr.",
+            ),
+            click.option(
+                "-q",
+                "--quiet",
+                is_flag=True,
+                expose_value=False,
+                callback=_set_quiet,
+                help="Print errors and warnings only.",
+            ),
+            click.option(
+                "-v",
+                "--verbose",
+                count=True,
+                expose_value=False,
+                callback=_set_verbose,
+                help="Print more: full tables, and the traceback of an internal error.",
+            ),
+        ),
+    )
+
+
+def model_options(function: FunctionT) -> FunctionT:
+    """How a model is read."""
+    return _apply(
+        function,
+        (
+            click.option(
+                "--shape",
+                "shape_texts",
+                multiple=True,
+                metavar="NAME=D,D,...",
+                help="Fix the shape of an input, as in input=1,3,224,224. Repeatable.",
+            ),
+            click.option(
+                "--allow-external-data",
+                is_flag=True,
+                help="Read weights that the model keeps in other files of its own folder.",
+            ),
+        ),
+    )
+
+
+def quantize_options(function: FunctionT) -> FunctionT:
+    """How a float model becomes INT8."""
+    return _apply(
+        function,
+        (
+            click.option(
+                "--recipe",
+                default="static_wi8_ai8",
+                show_default=True,
+                metavar="NAME",
+                help="What is quantized, and how.",
+            ),
+            click.option(
+                "--calibrator",
+                metavar="NAME",
+                help="How activation ranges are chosen: min_max, moving_average, percentile,"
+                " mse or entropy. The recipe's own when left out.",
+            ),
+            click.option(
+                "--keep-float",
+                multiple=True,
+                metavar="NODE",
+                help="Leave a node in float: a name, a glob or an operator type. Repeatable.",
+            ),
+            click.option(
+                "--overrides",
+                type=READABLE_FILE,
+                metavar="FILE.toml",
+                help="Settings for single layers.",
+            ),
+            click.option(
+                "--max-samples",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Use the first N samples only.",
+            ),
+            click.option(
+                "--seed",
+                type=click.IntRange(min=0),
+                default=0,
+                show_default=True,
+                metavar="N",
+                help="Seed of everything that draws numbers.",
+            ),
+        ),
+    )
+
+
+force_option = click.option("--force", is_flag=True, help="Replace the output when it exists.")
+threads_option = click.option(
+    "--num-threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Threads that run the model.",
+)
+
+
+def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
+    """The ``--shape`` options as a mapping; None when there are none."""
+    if not texts:
+        return None
+    from octavo.compiler.importer import parse_shape_option
+
+    pairs = [parse_shape_option(text) for text in texts]
+    shapes = dict(pairs)
+    if len(shapes) < len(pairs):
+        raise click.UsageError("--shape names an input twice")
+    return shapes

@@ -1,0 +1,132 @@
+"""``octavo profile``: where the time of a compiled model goes, on this machine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.options import (
+    EXISTING_FOLDER,
+    NEW_PATH,
+    READABLE_FILE,
+    force_option,
+    output_options,
+    threads_option,
+)
+from octavo.compiler.report.units import count_text, printable, time_text
+from octavo.errors import ArtifactError
+
+NUM_SLOWEST = 15  # rows without -v
+
+
+@click.command("profile")
+@click.argument("artifact", type=EXISTING_FOLDER)
+@click.option(
+    "--input",
+    "input_file",
+    type=READABLE_FILE,
+    metavar="FILE.npz",
+    help="The inputs; zeros when left out.",
+)
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
+    help="Measured runs.",
+)  # fmt: skip
+@click.option(
+    "--warmup", type=click.IntRange(min=0), default=5, show_default=True, metavar="N",
+    help="Runs before those, not measured.",
+)  # fmt: skip
+@click.option(
+    "--device",
+    type=click.Choice(["host"]),
+    default="host",
+    show_default=True,
+    help="Where to run it.",
+)
+@click.option("--trace", type=NEW_PATH, metavar="FILE.json", help="Write a Chrome trace.")
+@click.option("--report", type=NEW_PATH, metavar="FILE.html", help="Write a report page.")
+@threads_option
+@force_option
+@output_options
+@click.pass_obj
+def profile_command(
+    console: Console,
+    artifact: Path,
+    input_file: Path | None,
+    runs: int,
+    warmup: int,
+    device: str,
+    trace: Path | None,
+    report: Path | None,
+    num_threads: int,
+    force: bool,
+) -> None:
+    """Measure each kernel of the model in the folder ARTIFACT."""
+    for path in (trace, report):
+        if path is not None and path.exists() and not force:
+            raise ArtifactError(f"{path} exists; --force replaces it")
+    from octavo.compiler.report.page import render_page
+    from octavo.compiler.session import load
+
+    from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.report.chrome_trace import chrome_trace
+    from octavo.compiler.report.manifest import report_from_manifest
+
+    with load(artifact, num_threads=num_threads) as session:
+        names = tuple(port.name for port in session.inputs)
+        if input_file is None:
+            console.note("no --input: every input is zero")
+            inputs = _zeros(session.inputs)
+        else:
+            inputs = read_tensors(input_file, names)
+        samples_us = session.profile(inputs, runs=runs, warmup=warmup)
+        manifest = session.manifest
+    facts = report_from_manifest(manifest, samples_us=samples_us)
+    if trace is not None:
+        document = chrome_trace(facts.name, facts.steps, samples_us)
+        trace.write_text(json.dumps(document), encoding="utf-8")
+    if report is not None:
+        report.write_text(render_page(facts), encoding="utf-8")
+    console.result(
+        {"device": device, "num_threads": num_threads, "runs": runs, "report": facts},
+        _steps_table(facts, limit=None if console.verbosity > 0 else NUM_SLOWEST),
+    )
+
+
+def _zeros(ports: Any) -> dict[str, Any]:
+    import numpy as np
+
+    return {port.name: np.zeros(port.shape, dtype=port.dtype) for port in ports}
+
+
+def _steps_table(facts: Any, *, limit: int | None) -> Any:
+    """Steps by time, slowest first; in run order with -v."""
+    from rich.table import Table
+
+    rows = list(zip(facts.steps, facts.latencies, strict=True))
+    if limit is not None:
+        rows = sorted(rows, key=lambda row: (-row[1].median_us, row[0].index))[:limit]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("step")
+    table.add_column("kernel")
+    table.add_column("arithmetic")
+    for header in ("MACs", "median", "share", "cumulative"):
+        table.add_column(header, justify="right")
+    cumulative = 0.0
+    for step, latency in rows:
+        cumulative += latency.share
+        table.add_row(
+            str(step.index),
+            printable(step.name),
+            printable(step.variant),
+            step.placement,
+            count_text(step.macs),
+            time_text(latency.median_us),
+            f"{latency.share:.1%}",
+            f"{cumulative:.1%}",
+        )
+    table.add_row("", "whole run", "", "", "", time_text(facts.total_us), "", "")
+    return table

@@ -1,0 +1,63 @@
+"""``octavo run``: one inference with a compiled model, on this machine."""
+
+from pathlib import Path
+
+import click
+
+from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.options import (
+    EXISTING_FOLDER,
+    NEW_PATH,
+    READABLE_FILE,
+    force_option,
+    output_options,
+    threads_option,
+)
+from octavo.compiler.report.units import printable
+from octavo.errors import ArtifactError
+
+
+@click.command("run")
+@click.argument("artifact", type=EXISTING_FOLDER)
+@click.option(
+    "--input",
+    "input_file",
+    type=READABLE_FILE,
+    required=True,
+    metavar="FILE.npz",
+    help="The inputs: .npz with an array per input, or .npy for one input.",
+)
+@click.option("-o", "--output", type=NEW_PATH, metavar="FILE.npz", help="Write the outputs.")
+@threads_option
+@force_option
+@output_options
+@click.pass_obj
+def run_command(
+    console: Console,
+    artifact: Path,
+    input_file: Path,
+    output: Path | None,
+    num_threads: int,
+    force: bool,
+) -> None:
+    """Run the model of the folder ARTIFACT once and show or write its outputs."""
+    if output is not None and output.exists() and not force:
+        raise ArtifactError(f"{output} exists; --force replaces it")
+    from octavo.compiler.session import load
+
+    from octavo.compiler.cli.tensors import (
+        describe_tensor,
+        read_tensors,
+        tensor_line,
+        write_tensors,
+    )
+
+    with load(artifact, num_threads=num_threads) as session:
+        names = tuple(port.name for port in session.inputs)
+        outputs = session.run(read_tensors(input_file, names))
+    if output is not None:
+        write_tensors(outputs, output)
+    console.result(
+        {"outputs": [describe_tensor(name, array) for name, array in outputs.items()]},
+        *(printable(tensor_line(name, array)) for name, array in outputs.items()),
+    )

@@ -1,0 +1,75 @@
+"""The one-screen summary of a compilation, in words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from octavo.compiler.report.summary import Summary
+from octavo.compiler.report.units import (
+    count_text,
+    decibel_text,
+    printable,
+    size_text,
+    time_text,
+)
+
+NUM_FLOAT_STEPS = 8  # more do not fit one screen; report.html has all of them
+
+
+def summary_lines(summary: Summary, directory: Path) -> list[str]:
+    """What was made, where it runs, what it costs and what it lost.
+
+    Args:
+        summary: The facts.
+        directory: The artifact folder.
+
+    Returns:
+        Lines without line ends.
+    """
+    return [
+        f"{printable(summary.name)} for {printable(summary.target)}",
+        *_placement_lines(summary),
+        *_memory_lines(summary),
+        *_accuracy_lines(summary),
+        *_latency_lines(summary),
+        f"artifact        {directory}",
+    ]
+
+
+def _placement_lines(summary: Summary) -> Iterator[str]:
+    for p in summary.placements:
+        yield (
+            f"{p.placement:<15} {p.num_steps} steps ({p.steps_share:.1%}),"
+            f" {count_text(p.macs)} MACs ({p.macs_share:.1%})"
+        )
+    for step in summary.float_steps[:NUM_FLOAT_STEPS]:
+        operators = "+".join(step.op_types)
+        yield f"  in float: {printable(step.name)} ({printable(operators)}): " + (
+            printable(step.reason) or "no reason recorded"
+        )
+    rest = len(summary.float_steps) - NUM_FLOAT_STEPS
+    if rest > 0:
+        yield f"  in float: {rest} more, see report.html"
+
+
+def _memory_lines(summary: Summary) -> Iterator[str]:
+    yield f"weights         {size_text(summary.weights_bytes)}"
+    yield (
+        f"arena           {size_text(summary.arena_bytes)}"
+        f" (at least {size_text(summary.arena_lower_bound_bytes)} are live at once)"
+    )
+
+
+def _accuracy_lines(summary: Summary) -> Iterator[str]:
+    if summary.output_sqnr_db is None:
+        return
+    yield f"output error    {decibel_text(summary.output_sqnr_db)} signal to noise"
+    worst = ", ".join(
+        f"{printable(e.layer)} {decibel_text(e.sqnr_isolated_db)}"
+        for e in summary.worst_layers
+    )
+    yield f"worst layers    {worst}"
+
+
+def _latency_lines(summary: Summary) -> Iterator[str]:
+    if summary.latency_us is not None:
+        yield f"latency         {time_text(summary.latency_us)} (median)"

@@ -1,0 +1,97 @@
+"""From ``manifest.json`` to report records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from octavo.compiler.report.records import (
+    BufferRecord,
+    Report,
+    StepRecord,
+    error_records,
+    latency_records,
+)
+from octavo.errors import ArtifactError
+
+
+def report_from_manifest(
+    manifest: Mapping[str, Any],
+    *,
+    errors: Iterable[Any] | None = None,
+    samples_us: Sequence[Sequence[float]] = (),
+) -> Report:
+    """Gather what there is to show about an artifact.
+
+    Args:
+        manifest: The content of manifest.json.
+        errors: Per-layer errors; those of the manifest when None.
+        samples_us: Per step, the time of each run in microseconds; empty when not measured.
+
+    Returns:
+        The report.
+
+    Raises:
+        ArtifactError: The manifest lacks an entry, or one is of the wrong kind.
+    """
+    try:
+        steps = tuple(_step(i, s) for i, s in enumerate(manifest["steps"]))
+        report = _report(manifest, steps, errors, samples_us)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
+        ) from error
+    if samples_us and len(samples_us) != len(steps):
+        raise ArtifactError(f"{len(samples_us)} timings for {len(steps)} steps; compile again")
+    return report
+
+
+def _report(
+    manifest: Mapping[str, Any],
+    steps: tuple[StepRecord, ...],
+    errors: Iterable[Any] | None,
+    samples_us: Sequence[Sequence[float]],
+) -> Report:
+    memory = manifest["memory"]
+    if errors is None:
+        errors = manifest.get("metadata", {}).get("layer_errors", ())
+    runs_us = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0) if samples_us else None
+    return Report(
+        name=str(manifest["name"]),
+        target=str(manifest["target"]),
+        steps=steps,
+        arena_bytes=int(memory["arena_bytes"]),
+        arena_lower_bound_bytes=int(memory["lower_bound_bytes"]),
+        weights_bytes=int(memory["weights_bytes"]),
+        buffers=tuple(_buffer(b) for b in memory.get("buffers", ())),
+        errors=error_records(errors),
+        latencies=latency_records(samples_us),
+        total_us=None if runs_us is None else float(np.median(runs_us)),
+        num_runs=0 if runs_us is None else len(runs_us),
+        files=tuple(sorted((str(k), str(v)) for k, v in manifest.get("files", {}).items())),
+        versions=tuple(
+            sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
+        ),
+    )
+
+
+def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
+    return StepRecord(
+        index=index,
+        name=str(entry["name"]),
+        op_types=tuple(str(op) for op in entry["op_types"]),
+        placement=str(entry["placement"]),
+        variant=str(entry["variant"]),
+        macs=int(entry["macs"]),
+        reason=str(entry.get("reason", "")),
+    )
+
+
+def _buffer(entry: Mapping[str, Any]) -> BufferRecord:
+    return BufferRecord(
+        name=str(entry["name"]),
+        offset_bytes=int(entry["offset_bytes"]),
+        num_bytes=int(entry["num_bytes"]),
+        first_step=int(entry["first_step"]),
+        last_step=int(entry["last_step"]),
+    )

@@ -1,0 +1,165 @@
+"""The facts that the summary and report.html show."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One kernel call.
+
+    Attributes:
+        index: Position in run order, from 0.
+        name: The ONNX node, with what was fused behind it.
+        op_types: ONNX operators that it computes.
+        placement: "int8" or "float32".
+        variant: The implementation.
+        macs: Multiply-accumulates of one run.
+        reason: Why a float step is no integer step; else "".
+    """
+
+    index: int
+    name: str
+    op_types: tuple[str, ...]
+    placement: str
+    variant: str
+    macs: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class BufferRecord:
+    """One buffer of the memory plan.
+
+    Attributes:
+        name: What it holds.
+        offset_bytes: Place in the arena.
+        num_bytes: Size.
+        first_step: Index of the first step that touches it; -1 when the caller writes it.
+        last_step: Index of the last step that touches it; the number of steps when the caller
+            reads it.
+    """
+
+    name: str
+    offset_bytes: int
+    num_bytes: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True)
+class ErrorRecord:
+    """What quantization did to one layer.
+
+    Attributes:
+        layer: The ONNX node.
+        op_type: Its operator.
+        sqnr_isolated_db: Signal to quantization noise, only this layer quantized, decibels.
+        sqnr_cumulative_db: The same at this layer with everything quantized, decibels.
+    """
+
+    layer: str
+    op_type: str
+    sqnr_isolated_db: float
+    sqnr_cumulative_db: float
+
+
+@dataclass(frozen=True)
+class LatencyRecord:
+    """Measured time of one step.
+
+    Attributes:
+        median_us: Median over the runs, microseconds.
+        low_us: 25th percentile.
+        high_us: 75th percentile.
+        share: Of the sum of all medians, in [0, 1].
+    """
+
+    median_us: float
+    low_us: float
+    high_us: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that there is to show about one artifact.
+
+    Attributes:
+        name: The model.
+        target: What it was compiled for.
+        steps: Kernel calls in run order.
+        arena_bytes: Working memory.
+        arena_lower_bound_bytes: The most bytes that are live at once: no plan needs less.
+        weights_bytes: Size of the weight blob.
+        buffers: The memory plan; empty when the manifest has none.
+        errors: Per-layer errors; empty when nothing was quantized here.
+        latencies: One per step, or empty when nothing was measured.
+        total_us: Median latency of a whole run, microseconds; None when not measured.
+        num_runs: Runs behind the latencies.
+        files: Name to SHA-256 of every file of the artifact.
+        versions: Tool to version.
+    """
+
+    name: str
+    target: str
+    steps: tuple[StepRecord, ...]
+    arena_bytes: int
+    arena_lower_bound_bytes: int
+    weights_bytes: int
+    buffers: tuple[BufferRecord, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
+    latencies: tuple[LatencyRecord, ...] = ()
+    total_us: float | None = None
+    num_runs: int = 0
+    files: tuple[tuple[str, str], ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+def latency_records(samples_us: Sequence[Sequence[float]]) -> tuple[LatencyRecord, ...]:
+    """Summarize timings.
+
+    Args:
+        samples_us: Per step, the time of each run in microseconds.
+
+    Returns:
+        One record per step.
+    """
+    quartiles = [
+        np.percentile(np.asarray(s, dtype=np.float64), [25, 50, 75]) for s in samples_us
+    ]
+    total = sum(float(q[1]) for q in quartiles)
+    return tuple(
+        LatencyRecord(
+            median_us=float(median),
+            low_us=float(low),
+            high_us=float(high),
+            share=float(median) / total if total > 0 else 0.0,
+        )
+        for low, median, high in quartiles
+    )
+
+
+def error_records(errors: Iterable[Any]) -> tuple[ErrorRecord, ...]:
+    """Per-layer errors from the quantizer's records, or from the same as mappings."""
+    return tuple(
+        ErrorRecord(
+            layer=str(_field(e, "layer")),
+            op_type=str(_field(e, "op_type")),
+            sqnr_isolated_db=_decibels(_field(e, "sqnr_isolated_db")),
+            sqnr_cumulative_db=_decibels(_field(e, "sqnr_cumulative_db")),
+        )
+        for e in errors
+    )
+
+
+def _field(record: Any, name: str) -> Any:
+    return record[name] if isinstance(record, Mapping) else getattr(record, name)
+
+
+def _decibels(value: Any) -> float:
+    # JSON has no infinity: None stands for a layer without any error.
+    return float("inf") if value is None else float(value)

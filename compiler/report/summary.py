@@ -1,0 +1,100 @@
+"""The one-screen summary of a compilation, as data."""
+
+from dataclasses import dataclass
+
+from octavo.compiler.report.records import ErrorRecord, Report, StepRecord
+
+NUM_WORST_LAYERS = 5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What runs in one kind of arithmetic.
+
+    Attributes:
+        placement: "int8" or "float32".
+        num_steps: Kernel calls.
+        macs: Multiply-accumulates.
+        steps_share: Of all kernel calls, in [0, 1].
+        macs_share: Of all multiply-accumulates, in [0, 1].
+    """
+
+    placement: str
+    num_steps: int
+    macs: int
+    steps_share: float
+    macs_share: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a person wants to know first.
+
+    Attributes:
+        name: The model.
+        target: What it was compiled for.
+        placements: By kind of arithmetic, int8 first.
+        float_steps: Steps that run in float, each with its reason.
+        weights_bytes: Size of the weight blob.
+        arena_bytes: Working memory.
+        arena_lower_bound_bytes: No plan needs less.
+        output_sqnr_db: Cumulative signal to noise at the last layer, decibels; None when there
+            are no errors to show.
+        worst_layers: Lowest isolated signal to noise, worst first.
+        latency_us: Median of a whole run, microseconds; None when not measured.
+    """
+
+    name: str
+    target: str
+    placements: tuple[Placement, ...]
+    float_steps: tuple[StepRecord, ...]
+    weights_bytes: int
+    arena_bytes: int
+    arena_lower_bound_bytes: int
+    output_sqnr_db: float | None
+    worst_layers: tuple[ErrorRecord, ...]
+    latency_us: float | None
+
+    @property
+    def int8_macs_share(self) -> float:
+        """Share of the multiply-accumulates that integer kernels do, in [0, 1]."""
+        return next((p.macs_share for p in self.placements if p.placement == "int8"), 0.0)
+
+
+def summarize(report: Report) -> Summary:
+    """Condense a report to one screen."""
+    errors = report.errors
+    return Summary(
+        name=report.name,
+        target=report.target,
+        placements=_placements(report.steps),
+        float_steps=tuple(s for s in report.steps if s.placement != "int8"),
+        weights_bytes=report.weights_bytes,
+        arena_bytes=report.arena_bytes,
+        arena_lower_bound_bytes=report.arena_lower_bound_bytes,
+        output_sqnr_db=errors[-1].sqnr_cumulative_db if errors else None,
+        worst_layers=tuple(
+            sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:NUM_WORST_LAYERS]
+        ),
+        latency_us=report.total_us,
+    )
+
+
+def _placements(steps: tuple[StepRecord, ...]) -> tuple[Placement, ...]:
+    kinds = sorted({s.placement for s in steps}, key=lambda kind: (kind != "int8", kind))
+    all_macs = sum(s.macs for s in steps)
+    placements = []
+    for kind in kinds:
+        of_kind = [s for s in steps if s.placement == kind]
+        macs = sum(s.macs for s in of_kind)
+        placements.append(
+            Placement(
+                placement=kind,
+                num_steps=len(of_kind),
+                macs=macs,
+                steps_share=len(of_kind) / len(steps),
+                # A network without multiplications is placed by its steps.
+                macs_share=macs / all_macs if all_macs else len(of_kind) / len(steps),
+            )
+        )
+    return tuple(placements)

@@ -1,0 +1,54 @@
+"""Numbers as people read them."""
+
+from collections.abc import Iterable
+
+KIB = 1024
+THOUSAND = 1000
+
+
+def size_text(num_bytes: int) -> str:
+    """Bytes in the largest binary unit that leaves at least 1: "3.40 MiB"."""
+    value = float(num_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if value < KIB:
+            return f"{num_bytes} B" if unit == "B" else f"{value:.2f} {unit}"
+        value /= KIB
+    return f"{value:.2f} GiB"
+
+
+def count_text(count: int) -> str:
+    """A count with a decimal prefix: "4.09 G"."""
+    value = float(count)
+    for prefix in ("", " k", " M"):
+        if value < THOUSAND:
+            return f"{count}" if prefix == "" else f"{value:.2f}{prefix}"
+        value /= THOUSAND
+    return f"{value:.2f} G"
+
+
+def time_text(microseconds: float) -> str:
+    """A time in us, ms or s, three digits."""
+    if microseconds < THOUSAND:
+        return f"{microseconds:.3g} us" if microseconds < 100 else f"{microseconds:.0f} us"
+    if microseconds < THOUSAND**2:
+        return f"{microseconds / THOUSAND:.3g} ms"
+    return f"{microseconds / THOUSAND**2:.3g} s"
+
+
+def decibel_text(decibels: float) -> str:
+    """A signal-to-noise ratio; "exact" when there is no noise."""
+    return "exact" if decibels == float("inf") else f"{decibels:.1f} dB"
+
+
+def shape_text(shape: Iterable[object]) -> str:
+    """A shape: "1x3x224x224"; "scalar" when it has no dimension."""
+    return "x".join(str(d) for d in shape) or "scalar"
+
+
+def printable(text: str) -> str:
+    """Text of a model or of the system, safe to show.
+
+    Names are untrusted: control characters, terminal escapes and marks that turn the writing
+    direction are each written as their escape.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
