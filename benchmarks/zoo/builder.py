@@ -71,7 +71,7 @@ class GraphBuilder:
     def constant(self, array: NDArray[Any], name: str) -> str:
         """Store an array as an initializer and return its unique name."""
         unique = self._unique(name)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array), unique)
+        tensor = numpy_helper.from_array(np.asarray(array, order="C"), unique)
         self._initializers.append(tensor)
         self._types[unique] = helper.make_tensor_type_proto(tensor.data_type, array.shape)
         if array.size <= MAX_SHAPE_ELEMENTS:
@@ -84,7 +84,9 @@ class GraphBuilder:
         """Append a node and return the names of its outputs."""
         label = attributes.pop("label", op_type)
         name = self._unique(label)
-        outputs = [f"{name}:{i}" if num_outputs > 1 else f"{name}:y" for i in range(num_outputs)]
+        outputs = [
+            f"{name}:{i}" if num_outputs > 1 else f"{name}:y" for i in range(num_outputs)
+        ]
         node = helper.make_node(op_type, list(inputs), outputs, name=name, **attributes)
         self._nodes.append(node)
         used = [value for value in inputs if value]
@@ -175,12 +177,18 @@ class GraphBuilder:
 
     def relu6(self, x: str) -> str:
         """Append a Clip to [0, 6]."""
-        low = self.constant(np.float32(0).reshape(()), "min")
-        high = self.constant(np.float32(6).reshape(()), "max")
+        low = self.constant(np.array(0, np.float32), "min")
+        high = self.constant(np.array(6, np.float32), "max")
         return self.node("Clip", x, low, high, label="relu6")
 
     def pool(
-        self, op_type: str, x: str, kernel: int, stride: int, padding: int = 0, **attributes: Any
+        self,
+        op_type: str,
+        x: str,
+        kernel: int,
+        stride: int,
+        padding: int = 0,
+        **attributes: Any,
     ) -> str:
         """Append a MaxPool or AveragePool with a square window."""
         return self.node(
@@ -192,12 +200,17 @@ class GraphBuilder:
             **attributes,
         )
 
-    def linear(self, x: str, out_features: int, *, gain: float = 1.0, label: str = "fc") -> str:
+    def linear(
+        self, x: str, out_features: int, *, gain: float = 1.0, label: str = "fc"
+    ) -> str:
         """Append a Gemm on a (N, F) value, weights from N(0, gain^2 / F)."""
         features = self.shape(x)[1]
         weight = self.normal((out_features, features), gain / math.sqrt(features))
         bias = self.normal((out_features,), 0.05)
-        names = [self.constant(weight, f"{label}.weight"), self.constant(bias, f"{label}.bias")]
+        names = [
+            self.constant(weight, f"{label}.weight"),
+            self.constant(bias, f"{label}.bias"),
+        ]
         return self.node("Gemm", x, *names, transB=1, label=label)
 
     def classifier(self, x: str, num_classes: int) -> str:

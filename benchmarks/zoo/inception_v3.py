@@ -1,7 +1,7 @@
 """Inception v3 without the auxiliary classifier.
 
-Source: Szegedy et al. 2015, "Rethinking the Inception Architecture", in the widely used variant
-whose first modules have 5x5 branches and end with 2048 channels.
+Source: Szegedy et al. 2015, "Rethinking the Inception Architecture", in the widely used
+variant whose first modules have 5x5 branches and end with 2048 channels.
 """
 
 import onnx

@@ -77,7 +77,9 @@ def _block(
 def _squeeze_excite(g: GraphBuilder, x: str) -> str:
     channels = g.shape(x)[1]
     y = g.node("GlobalAveragePool", x)
-    y = g.node("Relu", g.conv(y, _round8(channels / SQUEEZE_FACTOR), 1, bias=True, label="fc1"))
+    y = g.node(
+        "Relu", g.conv(y, _round8(channels / SQUEEZE_FACTOR), 1, bias=True, label="fc1")
+    )
     y = g.conv(y, channels, 1, bias=True, label="fc2")
     return g.node("Mul", x, g.node("HardSigmoid", y, alpha=1 / 6, beta=0.5))
 

@@ -31,7 +31,7 @@ def layer_norm(g: GraphBuilder, x: str, epsilon: float, *, label: str) -> str:
 def gelu(g: GraphBuilder, x: str) -> str:
     """Append GELU as opset 17 spells it: x * (1 + erf(x / sqrt(2))) / 2."""
     root2, one, half = (
-        g.constant(np.float32(value).reshape(()), name)
+        g.constant(np.array(value, np.float32), name)
         for value, name in ((math.sqrt(2), "sqrt2"), (1.0, "one"), (0.5, "half"))
     )
     bell = g.node("Add", g.node("Erf", g.node("Div", x, root2)), one)

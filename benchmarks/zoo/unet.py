@@ -1,6 +1,7 @@
 """A small U-Net for segmentation: four scales, skip connections by concatenation.
 
-Source: Ronneberger et al. 2015, "U-Net", figure 1, with a quarter of the channels and same padding.
+Source: Ronneberger et al. 2015, "U-Net", figure 1, with a quarter of the channels and same
+padding.
 """
 
 import math

@@ -1,7 +1,7 @@
 """ViT-Tiny, patches of 16x16, exported as PyTorch does (GELU from Erf, one fused QKV).
 
-Source: Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", in the Tiny size of Touvron et
-al. 2020, "DeiT", table 1 (width 192, 3 heads, 12 layers).
+Source: Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", in the Tiny size of Touvron
+et al. 2020, "DeiT", table 1 (width 192, 3 heads, 12 layers).
 """
 
 import math
@@ -58,7 +58,7 @@ def _attention(g: GraphBuilder, x: str) -> str:
     qkv = g.node("Transpose", qkv, perm=[2, 0, 3, 1, 4])
     parts = [g.constant(np.array(i, np.int64), "index") for i in range(3)]
     query, key, value = (g.node("Gather", qkv, part, axis=0) for part in parts)
-    scale = g.constant(np.float32(1 / math.sqrt(HEAD_WIDTH)).reshape(()), "scale")
+    scale = g.constant(np.array(1 / math.sqrt(HEAD_WIDTH), np.float32), "scale")
     scores = g.node(
         "MatMul", g.node("Mul", query, scale), g.node("Transpose", key, perm=[0, 1, 3, 2])
     )
