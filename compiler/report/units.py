@@ -27,12 +27,19 @@ def count_text(count: int) -> str:
 
 
 def time_text(microseconds: float) -> str:
-    """A time in us, ms or s, three digits."""
-    if microseconds < THOUSAND:
-        return f"{microseconds:.3g} us" if microseconds < 100 else f"{microseconds:.0f} us"
-    if microseconds < THOUSAND**2:
-        return f"{microseconds / THOUSAND:.3g} ms"
-    return f"{microseconds / THOUSAND**2:.3g} s"
+    """A time in us, ms or s with three digits: "1.00 ms"."""
+    value = microseconds
+    for unit in ("us", "ms"):
+        # The limit is where three digits would be rounded to 1000.
+        if value < THOUSAND - 0.5:
+            return f"{_three_digits(value)} {unit}"
+        value /= THOUSAND
+    return f"{_three_digits(value)} s"
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f}"
 
 
 def decibel_text(decibels: float) -> str:

@@ -1,0 +1,66 @@
+"""report.html: one page that needs no network, no script and no other file."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from octavo.compiler.report import charts
+from octavo.compiler.report.records import Report
+from octavo.compiler.report.summary import summarize
+from octavo.compiler.report.units import (
+    count_text,
+    decibel_text,
+    printable,
+    size_text,
+    time_text,
+)
+
+NUM_SLOWEST = 15
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    # Names in models are untrusted: all values are escaped, and the policy forbids scripts.
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "bytes": size_text,
+        "count": count_text,
+        "decibel": decibel_text,
+        "time": time_text,
+    }
+    # The one place where text becomes output, so that no name can bring control characters in.
+    environment.finalize = lambda value: printable(value) if type(value) is str else value
+    source = files("octavo.compiler.report").joinpath("report.html.jinja")
+    return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def render_page(report: Report) -> str:
+    """Render a report as HTML.
+
+    Args:
+        report: The facts. Without latencies or errors, the page says how to get them.
+
+    Returns:
+        A complete document. Equal reports give equal text.
+    """
+    summary = summarize(report)
+    measured = list(zip(report.steps, report.latencies, strict=False))
+    slowest = sorted(measured, key=lambda row: (-row[1].median_us, row[0].index))
+    live = charts.live_bytes(report.buffers, len(report.steps))
+    text: str = _template().render(
+        report=report,
+        summary=summary,
+        width=charts.WIDTH,
+        height=charts.HEIGHT,
+        error_chart=charts.error_chart(report.errors, summary.worst_layers),
+        latency_chart=charts.latency_chart(report) if measured else None,
+        memory_chart=charts.memory_chart(report),
+        measured=measured,
+        slowest=slowest[:NUM_SLOWEST],
+        peak_step=report.steps[live.index(max(live))] if any(live) else None,
+    )
+    return text
