@@ -1,0 +1,195 @@
+"""Group nodes into regions that one integer kernel computes: no quantizers inside.
+
+``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and so
+are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other operator of
+the table alone.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from octavo.passes.constants import constant_array, float_constant
+from octavo.passes.elementwise import clip_bounds
+from octavo.passes.elementwise_chains import find_chains
+from octavo.passes.quantizable_operators import (
+    UNIT_RANGE_OP_TYPES,
+    OutputScale,
+    activation_inputs,
+    quantized_outputs,
+    rule_of,
+    why_not_quantizable,
+)
+from octavo.passes.wiring import is_op, only_consumer, static_shape
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Nodes that become one kernel.
+
+    Attributes:
+        head: The node that names the region.
+        nodes: All of them, in graph order.
+        inputs: Activations that are read, in order of first use; constants too.
+        outputs: Tensors that are quantized; the first is the layer's output.
+        output_scale: Where the outputs' parameters come from.
+        bias_add: The Add whose constant operand is the int32 bias of a MatMul, or None.
+        absorbed: A Relu or Clip that the saturation of the output computes: not in the result.
+        moves_data: Only rearranges integers.
+    """
+
+    head: ir.Node
+    nodes: tuple[ir.Node, ...]
+    inputs: tuple[ir.Value, ...]
+    outputs: tuple[ir.Value, ...]
+    output_scale: OutputScale
+    bias_add: ir.Node | None = None
+    absorbed: ir.Node | None = None
+    moves_data: bool = False
+
+
+def find_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:
+    """Every region of a graph, in the graph order of their last nodes.
+
+    Args:
+        graph: Topologically sorted, static shapes, prepared by ``prepare``.
+        excluded: Nodes kept in float; a layer kept in float takes what would have been fused
+            behind it along.
+    """
+    regions = _linear_regions(graph, excluded)
+    taken = {node for region in regions for node in region.nodes}
+    regions = [region for region in regions if region.head not in excluded]
+    for chain in find_chains(graph, taken | set(excluded)):
+        last = chain.nodes[-1]
+        unit = is_op(last, *UNIT_RANGE_OP_TYPES)
+        scale = OutputScale.UNIT if unit else OutputScale.OWN
+        regions.append(Region(last, chain.nodes, (chain.source,), (chain.output,), scale))
+        taken.update(chain.nodes)
+    for node in graph:
+        if node not in taken and node not in excluded and not why_not_quantizable(node):
+            regions.append(_single(node))
+    order = {node: index for index, node in enumerate(graph)}
+    regions.sort(key=lambda region: order[region.nodes[-1]])
+    return _absorb_clipping(regions)
+
+
+def is_zero_clip(node: ir.Node) -> bool:
+    """Whether a node is Relu, or Clip from 0 to a positive constant or to infinity."""
+    if is_op(node, "Relu"):
+        return True
+    bounds = node.inputs[1:] if is_op(node, "Clip") else None
+    if bounds is None or any(v is not None and constant_array(v) is None for v in bounds):
+        return False
+    low, high = clip_bounds(node)
+    return low == 0.0 and high > 0.0 and not math.isnan(high)
+
+
+def _linear_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:
+    heads = [
+        node
+        for node in graph
+        if is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul")
+        and not why_not_quantizable(node)
+    ]
+    order = {node: index for index, node in enumerate(graph)}
+    taken: set[ir.Node] = set()
+    regions = []
+    # From the end: of two layers that meet in an Add, the later one runs the Add, because the
+    # other operand is ready by then.
+    for head in reversed(heads):
+        region = _grow(head, taken, excluded if head not in excluded else (), order)
+        taken.update(region.nodes)
+        regions.append(region)
+    return regions[::-1]
+
+
+def _grow(
+    head: ir.Node,
+    taken: Collection[ir.Node],
+    excluded: Collection[ir.Node],
+    order: dict[ir.Node, int],
+) -> Region:
+    nodes, inputs, bias_add = [head], activation_inputs(head), None
+
+    def following() -> ir.Node | None:
+        node = only_consumer(nodes[-1].outputs[0])
+        return node if node not in taken and node not in excluded else None
+
+    node = following()
+    if node is not None and is_op(head, "MatMul") and _is_bias_add(node, head.outputs[0]):
+        nodes.append(node)
+        bias_add = node
+        node = following()
+    if node is not None and not is_op(head, "ConvTranspose"):
+        other = _residual(node, nodes[-1].outputs[0])
+        # An operand that is made later would make the region wait: the layer that makes it
+        # was visited first and has the Add, unless it is no linear layer.
+        if other is not None and not _is_made_after(other, node, order):
+            nodes.append(node)
+            inputs.append(other)
+            node = following()
+    if node is not None and is_zero_clip(node):
+        nodes.append(node)
+    unique = tuple(dict.fromkeys(inputs))
+    outputs = (nodes[-1].outputs[0],)
+    return Region(head, tuple(nodes), unique, outputs, OutputScale.OWN, bias_add)
+
+
+def _is_bias_add(node: ir.Node, product: ir.Value) -> bool:
+    if not is_op(node, "Add") or static_shape(node.outputs[0]) != static_shape(product):
+        return False
+    shape = static_shape(product)
+    other = node.inputs[1] if node.inputs[0] is product else node.inputs[0]
+    bias = float_constant(other)
+    return bool(shape) and bias is not None and bias.shape == shape[-1:]  # type: ignore[index]
+
+
+def _residual(node: ir.Node, value: ir.Value) -> ir.Value | None:
+    if not is_op(node, "Add"):
+        return None
+    other = node.inputs[1] if node.inputs[0] is value else node.inputs[0]
+    if other is None or static_shape(other) != static_shape(value):
+        return None
+    return other if constant_array(other) is None else None
+
+
+def _is_made_after(value: ir.Value, node: ir.Node, order: dict[ir.Node, int]) -> bool:
+    producer = value.producer()
+    return producer is not None and order.get(producer, -1) > order[node]
+
+
+def _single(node: ir.Node) -> Region:
+    rule = rule_of(node)
+    if rule is None:
+        raise ValueError(f"{node.op_type} has no rule")
+    inputs = tuple(dict.fromkeys(activation_inputs(node)))
+    outputs = tuple(quantized_outputs(node))
+    return Region(
+        node, (node,), inputs, outputs, rule.output, moves_data=rule.moves_data
+    )
+
+
+def _absorb_clipping(regions: list[Region]) -> list[Region]:
+    """Merge ``Add|Sub|Mul`` with the Relu or Clip(0, c) that alone reads it.
+
+    Rounding to 8 bits saturates: when the smallest representable value is 0 and the largest is
+    the clipped tensor's maximum, it already is that clipping.
+    """
+    by_first = {region.nodes[0]: region for region in regions if len(region.nodes) == 1}
+    merged: dict[Region, Region] = {}
+    dropped: set[Region] = set()
+    for region in regions:
+        if len(region.nodes) != 1 or not is_op(region.head, "Add", "Sub", "Mul"):
+            continue
+        reader = only_consumer(region.outputs[0])
+        follower = by_first.get(reader) if reader is not None else None
+        if follower is None or reader is None or not is_zero_clip(reader):
+            continue
+        nodes = (*region.nodes, reader)
+        dropped.add(region)
+        merged[follower] = Region(
+            region.head, nodes, region.inputs, follower.outputs, OutputScale.OWN, None, reader
+        )
+    return [merged.get(region, region) for region in regions if region not in dropped]

@@ -1,0 +1,34 @@
+"""The float graph before quantization: fewer, larger operators with the same function."""
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from octavo.passes.fold_batch_norm import FoldBatchNorm
+from octavo.passes.fold_leading_batch_norm import FoldLeadingBatchNorm
+from octavo.passes.fold_scale_shift import FoldScaleShift
+from octavo.passes.fuse_activations import FuseActivations
+from octavo.passes.fuse_layer_norm import FuseLayerNorm
+from octavo.passes.normalize_gemm import NormalizeGemm
+from octavo.passes.replace_batch_norm import ReplaceBatchNorm
+
+PREPARATION: tuple[type[ir.passes.InPlacePass], ...] = (
+    FuseLayerNorm,
+    # Before scales are folded: x + 3 belongs to hard-swish, not to the convolution.
+    FuseActivations,
+    NormalizeGemm,
+    FoldBatchNorm,
+    FoldScaleShift,
+    # A normalization behind a folded Mul or Add has become foldable.
+    FoldBatchNorm,
+    FoldLeadingBatchNorm,
+    # Last: what no layer could take.
+    ReplaceBatchNorm,
+    RemoveUnusedNodesPass,
+)
+
+
+def prepare(model: ir.Model) -> ir.Model:
+    """Run every preparation pass in order, in place."""
+    for make_pass in PREPARATION:
+        make_pass()(model)
+    return model
