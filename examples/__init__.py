@@ -1,0 +1,1 @@
+"""Small trained networks with their data."""

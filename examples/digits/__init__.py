@@ -1,0 +1,1 @@
+"""A convolutional network trained on scikit-learn's handwritten digits."""
