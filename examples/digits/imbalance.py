@@ -1,9 +1,9 @@
 """Unbalance a network's channels without changing what it computes.
 
-Every fourth output channel of a Conv is multiplied by a factor, and the Conv that reads it divides
-by the same factor. ReLU commutes with a positive factor, so the function stays; with a power of
-two not even a rounding changes. Quantization with one scale for all channels suffers, which is
-what cross-layer equalization has to repair.
+Every fourth output channel of a Conv is multiplied by a factor, and the Conv that reads it
+divides by the same factor. ReLU commutes with a positive factor, so the function stays; with a
+power of two not even a rounding changes. Quantization with one scale for all channels suffers,
+which is what cross-layer equalization has to repair.
 
 python examples/digits/imbalance.py digits.onnx out.onnx --factor 128
 """
@@ -23,8 +23,8 @@ PERIOD = 4  # one channel in four
 def unbalance(model: onnx.ModelProto, factor: float) -> onnx.ModelProto:
     """Return a copy with every fourth channel of each Conv-ReLU-Conv chain scaled.
 
-    Where a BatchNormalization stands behind the first Conv, its scale and bias take the factor:
-    folding it then multiplies the convolution's weights and bias.
+    Where a BatchNormalization stands behind the first Conv, its scale and bias take the
+    factor: folding it then multiplies the convolution's weights and bias.
 
     Args:
         model: Float network, weights in initializers.

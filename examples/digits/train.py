@@ -1,4 +1,4 @@
-"""Train the digits network and write digits.onnx, calibration.npz and test.npz beside this file.
+"""Train the digits network; write digits.onnx, calibration.npz and test.npz beside this file.
 
 Needs torch and scikit-learn: pip install torch scikit-learn onnx, then
 python examples/digits/train.py. The graph is written node by node, with BatchNormalization
@@ -26,7 +26,7 @@ WIDTH = 48
 
 
 class DigitsNet(nn.Module):
-    """Stem, depthwise and pointwise convolution, a residual block, pooling, one linear layer."""
+    """Stem, depthwise and pointwise convolution, residual block, pooling, linear layer."""
 
     def __init__(self) -> None:
         """Make the layers; the names are those of the ONNX initializers."""

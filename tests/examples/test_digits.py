@@ -18,7 +18,7 @@ def model() -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module")
-def test_data() -> dict[str, np.ndarray]:
+def held_out() -> dict[str, np.ndarray]:
     with np.load(FOLDER / "test.npz") as data:
         return dict(data)
 
@@ -32,9 +32,9 @@ def logits(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     return np.concatenate([session.run(None, {"image": x[None]})[0] for x in images])
 
 
-def test_held_out_accuracy_is_at_least_98_5_percent(model, test_data):
-    predicted = logits(model, test_data["image"]).argmax(axis=1)
-    assert (predicted == test_data["label"]).mean() >= 0.985
+def test_held_out_accuracy_is_at_least_98_5_percent(model, held_out):
+    predicted = logits(model, held_out["image"]).argmax(axis=1)
+    assert (predicted == held_out["label"]).mean() >= 0.985
 
 
 def test_batch_normalization_is_left_to_fold(model):
@@ -43,17 +43,17 @@ def test_batch_normalization_is_left_to_fold(model):
     assert {"Add", "MaxPool", "GlobalAveragePool", "Gemm"} <= set(kinds)
 
 
-def test_no_calibration_image_is_held_out(test_data):
+def test_no_calibration_image_is_held_out(held_out):
     with np.load(FOLDER / "calibration.npz") as data:
         calibration = data["image"]
     assert calibration.shape == (128, 1, 8, 8)
-    held_out = {image.tobytes() for image in test_data["image"]}
-    assert not any(image.tobytes() in held_out for image in calibration)
+    seen_in_test = {image.tobytes() for image in held_out["image"]}
+    assert not any(image.tobytes() in seen_in_test for image in calibration)
 
 
 @pytest.mark.parametrize("factor", [32, 128])
-def test_unbalancing_by_a_power_of_two_changes_no_bit(model, test_data, factor):
-    images = test_data["image"][:50]
+def test_unbalancing_by_a_power_of_two_changes_no_bit(model, held_out, factor):
+    images = held_out["image"][:50]
     unbalanced = logits(unbalance(model, factor), images)
     np.testing.assert_array_equal(unbalanced, logits(model, images))
 

@@ -1,0 +1,1 @@
+"""An LSTM and a GRU trained to read digits row by row."""
