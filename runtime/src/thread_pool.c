@@ -195,3 +195,9 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 }
 
 #endif
+
+/* Generated code calls through these slots, of which each kernel object has a weak, empty one. */
+extern int (*__TVMBackendParallelLaunch)(octavo_parallel_task, void *, int);
+extern int (*__TVMBackendParallelBarrier)(int, octavo_parallel_group *);
+int (*__TVMBackendParallelLaunch)(octavo_parallel_task, void *, int) = TVMBackendParallelLaunch;
+int (*__TVMBackendParallelBarrier)(int, octavo_parallel_group *) = TVMBackendParallelBarrier;

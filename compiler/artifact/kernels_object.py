@@ -1,0 +1,79 @@
+"""Machine code of a program's kernels: one relocatable object."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.toolchain import zig
+from octavo.compiler.lowering.program import TENSOR_ALIGNMENT, Program
+from octavo.errors import ToolchainError
+
+
+def kernel_symbol(program: Program, kernel: str) -> str:
+    """Name of a kernel in the object file, distinct from C's own and other models' names."""
+    return f"k_{program.name}_{kernel}"
+
+
+def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
+    """Bytes that every address passed for each parameter is a multiple of, 1..64.
+
+    Buffers are aligned to ``TENSOR_ALIGNMENT``; operands that start inside one may not be.
+
+    Raises:
+        ValueError: A step passes another number of operands than its kernel takes.
+    """
+    alignments = {
+        name: [TENSOR_ALIGNMENT] * len(function.params)
+        for name, function in program.functions.items()
+    }
+    for step in program.steps:
+        parameters = alignments[step.kernel]
+        if len(parameters) != len(step.operands):
+            raise ValueError(
+                f"step {step.name!r} passes {len(step.operands)} operands,"
+                f" kernel {step.kernel!r} takes {len(parameters)}"
+            )
+        for index, operand in enumerate(step.operands):
+            parameters[index] = math.gcd(parameters[index], operand.offset_bytes)
+    return {name: tuple(values) for name, values in alignments.items()}
+
+
+def build_kernels(
+    program: Program, tvm_target: Mapping[str, object], folder: Path, file_name: str
+) -> None:
+    """Compile the functions that the steps call into ``folder / file_name``.
+
+    Args:
+        program: Its functions, by symbol.
+        tvm_target: ``Target.tvm_target()``.
+        folder: Where to work; nothing else is left behind.
+        file_name: Name of the object file.
+
+    Raises:
+        LoweringError: A kernel needs too much local memory.
+        ToolchainError: Code generation failed.
+    """
+    import tvm
+    from tvm.tirx.build import codegen_build
+
+    target = tvm.target.Target(dict(tvm_target))
+    alignments = operand_alignments(program)
+    # Sorted: the same program gives the same bytes, however its functions came together.
+    names = sorted({step.kernel for step in program.steps})
+    functions = {kernel_symbol(program, name): program.functions[name] for name in names}
+    symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
+    raw = folder / f"raw-{file_name}"
+    try:
+        module = lower_to_raw_abi(functions, symbol_alignments, target)
+        codegen_build(module, target).write_to_file(str(raw))
+    except (tvm.error.TVMError, RuntimeError) as error:
+        raise ToolchainError(f"code generation failed: {_last_line(error)}") from error
+    # The debug sections describe the intermediate code, not anything that a user has.
+    zig(["ld.lld", "-r", "--strip-debug", "-o", file_name, raw.name], folder)
+    raw.unlink()
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

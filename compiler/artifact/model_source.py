@@ -1,0 +1,154 @@
+"""model.c: the program as a readable table of kernel calls."""
+
+from collections.abc import Iterable
+
+from octavo.compiler.artifact.c_text import (
+    comment_text,
+    float_literal,
+    string_literal,
+    unsigned_literal,
+)
+from octavo.compiler.artifact.kernels_object import kernel_symbol
+from octavo.compiler.artifact.memory_plan import MemoryPlan
+from octavo.compiler.artifact.model_header import DTYPES, ModelApi, generated_by
+from octavo.compiler.artifact.weight_blob import WeightBlob
+from octavo.compiler.lowering.program import Operand, Port, Program, Step, Storage
+
+
+class ModelSource:
+    """Writes the C source of one program.
+
+    Attributes:
+        program: What to write.
+        plan: Offsets of the arena buffers.
+        blob: Offsets of the weights.
+    """
+
+    def __init__(self, program: Program, plan: MemoryPlan, blob: WeightBlob) -> None:
+        self.program = program
+        self.plan = plan
+        self.blob = blob
+        self.api = ModelApi(program)
+
+    def text(self, cpu_features: int) -> str:
+        """The file.
+
+        Args:
+            cpu_features: Bits that the CPU must have.
+        """
+        program = self.program
+        lines = [
+            generated_by(program),
+            " *",
+            " * One function per step, in the order in which they run. A is an address in the",
+            " * arena, W one in weights.bin. */",
+            '#include "model.h"',
+            "",
+            "#define A(offset) ((void *)(arena + (offset)))",
+            "#define W(offset) ((const void *)(weights + (offset)))",
+            "",
+            "/* ---- kernels, in kernels.o ---- */",
+            *self._prototypes(),
+            "",
+            "/* ---- steps ---- */",
+            *(line for i, step in enumerate(program.steps) for line in self._step(i, step)),
+            "static const octavo_step kSteps[] = {",
+            *(self._step_record(i, step) for i, step in enumerate(program.steps)),
+            *([] if program.steps else ["    {0}, /* none; C has no empty arrays */"]),
+            "};",
+            "",
+            "/* ---- tensors at the boundary ---- */",
+            *self._tensors("Input", program.inputs),
+            *self._tensors("Output", program.outputs),
+            *self._program_record(cpu_features),
+            *self.api.definitions(),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _address(self, operand: Operand) -> str:
+        buffer = operand.buffer
+        if buffer.storage is Storage.WEIGHTS:
+            return f"W({unsigned_literal(self.blob.offsets[buffer] + operand.offset_bytes)})"
+        offset = self.plan.offset_bytes(buffer) + operand.offset_bytes
+        return f"A({unsigned_literal(offset)})"
+
+    def _prototypes(self) -> Iterable[str]:
+        """One per kernel; a parameter that no step writes through is const."""
+        written: dict[str, list[bool]] = {}
+        for step in self.program.steps:
+            flags = written.setdefault(step.kernel, [False] * len(step.operands))
+            for index, operand in enumerate(step.operands):
+                flags[index] |= operand.is_written
+        for kernel in sorted(written):
+            parameters = ", ".join("void *" if w else "const void *" for w in written[kernel])
+            yield f"int32_t {kernel_symbol(self.program, kernel)}({parameters or 'void'});"
+
+    def _step(self, index: int, step: Step) -> Iterable[str]:
+        operators = "+".join(step.op_types)
+        yield f"/* {index} {comment_text(f'{step.name}: {operators}, {step.placement}')}"
+        yield f" *   {comment_text(f'{step.variant}, {step.macs} multiply-accumulates')}"
+        for operand in step.operands:
+            arrow = "->" if operand.is_written else "<-"
+            buffer = operand.buffer
+            yield f" *   {arrow} {comment_text(buffer.name)}: {buffer.num_bytes} bytes"
+        yield " */"
+        yield f"static int32_t step_{index}(uint8_t *arena, const uint8_t *weights) {{"
+        storages = {operand.buffer.storage for operand in step.operands}
+        if Storage.ARENA not in storages:
+            yield "  (void)arena;"
+        if Storage.WEIGHTS not in storages:
+            yield "  (void)weights;"
+        arguments = ", ".join(self._address(operand) for operand in step.operands)
+        yield f"  return {kernel_symbol(self.program, step.kernel)}({arguments});"
+        yield "}"
+        yield ""
+
+    def _step_record(self, index: int, step: Step) -> str:
+        name, kernel = string_literal(step.name), string_literal(step.kernel)
+        return f"    {{{name}, {kernel}, {unsigned_literal(step.macs)}, step_{index}}},"
+
+    def _tensors(self, kind: str, ports: list[Port]) -> Iterable[str]:
+        for index, port in enumerate(ports):
+            # A scalar has no dimensions, and C no empty arrays.
+            extents = ", ".join(str(extent) for extent in port.shape) or "1"
+            yield f"static const int64_t k{kind}Shape{index}[] = {{{extents}}};"
+        yield f"static const octavo_tensor k{kind}s[] = {{"
+        for index, port in enumerate(ports):
+            in_weights = port.buffer.storage is Storage.WEIGHTS
+            offset = self._address(Operand(port.buffer))[2:-1]
+            scale = float_literal(1.0 if port.scale is None else port.scale)
+            fields = {
+                "name": string_literal(port.name),
+                "dtype": DTYPES[port.dtype].enum,
+                "rank": f"{len(port.shape)}u",
+                "shape": f"k{kind}Shape{index}",
+                "num_bytes": unsigned_literal(port.num_bytes),
+                "offset_bytes": offset,
+                "in_weights": str(in_weights).lower(),
+                "is_quantized": str(port.scale is not None).lower(),
+                "scale": scale,
+                "zero_point": str(port.zero_point or 0),
+            }
+            yield "    {" + ", ".join(f".{k} = {v}" for k, v in fields.items()) + "},"
+        if not ports:
+            yield "    {0}, /* none */"
+        yield "};"
+        yield ""
+
+    def _program_record(self, cpu_features: int) -> Iterable[str]:
+        program = self.program
+        yield "static const octavo_program kProgram = {"
+        yield "    .abi_version = OCTAVO_ABI_VERSION,"
+        yield f"    .name = {string_literal(program.name)},"
+        yield f"    .cpu_features = {hex(cpu_features)}ull,"
+        yield f"    .arena_bytes = {unsigned_literal(self.plan.arena_bytes)},"
+        yield f"    .persistent_bytes = {unsigned_literal(self.plan.persistent_bytes)},"
+        yield f"    .weights_bytes = {unsigned_literal(self.blob.num_bytes)},"
+        yield f"    .num_inputs = {len(program.inputs)}u,"
+        yield f"    .num_outputs = {len(program.outputs)}u,"
+        yield f"    .num_steps = {len(program.steps)}u,"
+        yield "    .inputs = kInputs,"
+        yield "    .outputs = kOutputs,"
+        yield "    .steps = kSteps,"
+        yield "};"
+        yield ""

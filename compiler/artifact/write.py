@@ -1,0 +1,202 @@
+"""From a program to an artifact folder: plan, compile, link, describe.
+
+Everything is made in a temporary folder beside the destination and renamed at the end, so that
+a failure leaves nothing behind. Nothing that is written depends on the time, the machine or
+the path: two builds of the same program are byte-identical.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import octavo
+from octavo.compiler.artifact.cpu_features import feature_mask, required_features
+from octavo.compiler.artifact.kernels_object import build_kernels
+from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
+from octavo.compiler.artifact.memory_plan import plan_memory
+from octavo.compiler.artifact.model_header import ModelApi
+from octavo.compiler.artifact.model_source import ModelSource
+from octavo.compiler.artifact.program_record import program_record
+from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
+from octavo.compiler.artifact.weight_blob import pack_weights
+from octavo.compiler.lowering.program import Program
+from octavo.errors import ArtifactError, ModelError
+from octavo.targets.base import Target
+
+LIBRARY = "libmodel.so"
+WEIGHTS = "weights.bin"
+BENCH = "bench"
+
+# Kernels come out of TVM with default visibility; two models in one process must not see each
+# other's.
+_EXPORTS = "{ global: octavo_*; local: *; };\n"
+_COMPILE_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-sanitize=all",
+    "-g0",
+)
+_LINK_FLAGS = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,-z,noexecstack")
+
+
+def write_artifact(
+    program: Program,
+    target: Target,
+    model: Any,
+    directory: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    seed: int = 0,
+    extra_files: Mapping[str, bytes] | None = None,
+) -> dict[str, Any]:
+    """Compile ``program`` into an artifact folder.
+
+    Args:
+        program: What to run.
+        target: What it runs on.
+        model: The model that was compiled (``onnx_ir.Model``), or None to leave it out.
+        directory: Folder to create.
+        force: Replace an artifact that is already there.
+        seed: Recorded in the manifest.
+        extra_files: Further files, by name.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ArtifactError: ``directory`` exists, and ``force`` is off or it holds no artifact.
+        LoweringError: The program cannot be compiled.
+        ToolchainError: The compiler or the linker failed.
+    """
+    destination = Path(os.path.abspath(directory))
+    check_destination(destination, force=force)
+    created = [p for p in destination.parents if not p.exists()]
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".octavo-"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write {destination}: {error.strerror}") from error
+    try:
+        manifest = _write(program, target, model, folder, seed, extra_files or {})
+        folder.chmod(0o755)  # mkdtemp's is private
+        _move(folder, destination, force=force)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in created:
+            if not any(parent.iterdir()):
+                parent.rmdir()
+        raise
+    return manifest
+
+
+def check_destination(destination: Path, *, force: bool) -> None:
+    """Refuse to overwrite, and under ``force`` to delete what is not an artifact.
+
+    Raises:
+        ArtifactError: As said.
+    """
+    if not destination.exists() and not destination.is_symlink():
+        return
+    if not force:
+        raise ArtifactError(f"{destination} exists already; --force replaces it")
+    if not destination.is_dir() or destination.is_symlink():
+        raise ArtifactError(f"{destination} exists and is not a folder")
+    if any(destination.iterdir()) and not (destination / MANIFEST).is_file():
+        raise ArtifactError(f"{destination} is not an artifact: it will not be replaced")
+
+
+def _move(folder: Path, destination: Path, *, force: bool) -> None:
+    check_destination(destination, force=force)  # again: a build takes a while
+    if destination.exists():
+        old = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".octavo-old-"))
+        destination.replace(old / "artifact")
+        folder.rename(destination)
+        shutil.rmtree(old)
+    else:
+        folder.rename(destination)
+
+
+def _write(
+    program: Program,
+    target: Target,
+    model: Any,
+    folder: Path,
+    seed: int,
+    extra_files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    plan = plan_memory(program)
+    blob = pack_weights(program)
+    features = required_features(target.tvm_target())
+    blob.write(folder / WEIGHTS)
+    if model is not None:
+        (folder / "model.int8.onnx").write_bytes(_serialize(model))
+    source = ModelSource(program, plan, blob)
+    mask = feature_mask(target.triple, features)
+    (folder / "model.c").write_text(source.text(mask), encoding="ascii")
+    (folder / "model.h").write_text(ModelApi(program).header(), encoding="ascii")
+    shutil.copyfile(
+        runtime_folder() / "include" / "octavo_runtime.h", folder / "octavo_runtime.h"
+    )
+    build_kernels(program, target.tvm_target(), folder, "kernels.o")
+    _link(target.zig_target, folder)
+    for name, data in extra_files.items():
+        (folder / name).write_bytes(data)
+    manifest = {
+        "format": FORMAT,
+        "target": target.name,
+        "target_details": _target_record(target) | {"cpu_features": list(features)},
+        "seed": seed,
+        "versions": _versions(),
+        **program_record(program, plan, blob),
+        "files": checksums(folder, (path.name for path in folder.iterdir())),
+    }
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _link(zig_target: str, folder: Path) -> None:
+    """Make the library and the bench program of model.c, kernels.o and the runtime."""
+    *runtime, bench = (str(path) for path in runtime_objects(zig_target))
+    build = folder / ".build"
+    build.mkdir()
+    (build / "exports.map").write_text(_EXPORTS, encoding="ascii")
+    compile_command = ["cc", "-target", zig_target, *_COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I.."]
+    zig([*compile_command, "-c", "../model.c", "-o", "model.o"], build)
+    link_command = ["cc", "-target", zig_target, *_LINK_FLAGS]
+    objects = ["model.o", "../kernels.o", *runtime, "-lm"]
+    shared = ("-shared", "-Wl,--version-script=exports.map")
+    zig([*link_command, *shared, "-o", f"../{LIBRARY}", *objects], build)
+    zig([*link_command, "-o", f"../{BENCH}", bench, *objects], build)
+    shutil.rmtree(build)
+    shutil.rmtree(folder / ".zig-cache", ignore_errors=True)
+
+
+def _serialize(model: Any) -> bytes:
+    import onnx_ir
+
+    proto = onnx_ir.to_proto(model)
+    try:
+        return bytes(proto.SerializeToString(deterministic=True))
+    except ValueError as error:  # protobuf's limit is 2 GiB
+        raise ModelError("the quantized model is larger than 2 GiB") from error
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    return {
+        "triple": target.triple,
+        "cpu": target.cpu,
+        "features": list(target.features),
+        "zig_target": target.zig_target,
+        "isa": target.isa,
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("apache-tvm", "apache-tvm-ffi", "numpy", "onnx", "onnx-ir", "ziglang")
+    return {"octavo": octavo.__version__} | {name: version(name) for name in packages}

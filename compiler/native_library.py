@@ -1,0 +1,165 @@
+"""The C interface of libmodel.so through ctypes; mirrors octavo_runtime.h."""
+
+import _ctypes
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from octavo.errors import ArtifactError
+
+ABI_VERSION = 1
+UNSUPPORTED_CPU = 6
+DTYPE_NAMES = (
+    "float32", "float64", "float16", "bfloat16", "bool",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
+_MAX_FEATURES = 64
+
+
+class TensorStruct(ctypes.Structure):
+    """octavo_tensor."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_int),
+        ("rank", ctypes.c_uint32),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("num_bytes", ctypes.c_uint64),
+        ("offset_bytes", ctypes.c_uint64),
+        ("in_weights", ctypes.c_bool),
+        ("is_quantized", ctypes.c_bool),
+        ("scale", ctypes.c_float),
+        ("zero_point", ctypes.c_int32),
+    )
+
+
+class StepStruct(ctypes.Structure):
+    """octavo_step."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("kernel", ctypes.c_char_p),
+        ("macs", ctypes.c_uint64),
+        ("run", ctypes.c_void_p),
+    )
+
+
+class ProgramStruct(ctypes.Structure):
+    """octavo_program."""
+
+    _fields_ = (
+        ("abi_version", ctypes.c_uint32),
+        ("name", ctypes.c_char_p),
+        ("cpu_features", ctypes.c_uint64),
+        ("arena_bytes", ctypes.c_uint64),
+        ("persistent_bytes", ctypes.c_uint64),
+        ("weights_bytes", ctypes.c_uint64),
+        ("num_inputs", ctypes.c_uint32),
+        ("num_outputs", ctypes.c_uint32),
+        ("num_steps", ctypes.c_uint32),
+        ("inputs", ctypes.POINTER(TensorStruct)),
+        ("outputs", ctypes.POINTER(TensorStruct)),
+        ("steps", ctypes.POINTER(StepStruct)),
+    )
+
+
+class OptionsStruct(ctypes.Structure):
+    """octavo_options."""
+
+    _fields_ = (
+        ("num_threads", ctypes.c_uint32),
+        ("pin_threads", ctypes.c_bool),
+        ("arena", ctypes.c_void_p),
+        ("arena_bytes", ctypes.c_size_t),
+    )
+
+
+class NativeLibrary:
+    """One loaded libmodel.so.
+
+    Attributes:
+        program: What it computes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # The loader compares paths with those of libraries that are still open. A file that
+        # was replaced meanwhile would be taken for the old one, so it is opened under a name
+        # of its own, which stays taken as long as the descriptor is open.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        unique = f"/proc/self/fd/{self._descriptor}"
+        try:
+            self._library = ctypes.CDLL(
+                unique if sys.platform == "linux" else str(path), mode=ctypes.RTLD_LOCAL
+            )
+        except OSError as error:
+            os.close(self._descriptor)
+            reason = str(error).replace(unique, "")
+            raise ArtifactError(f"cannot load {path}: {reason.lstrip(': ')}") from error
+        try:
+            entry = self._function("octavo_entry", ctypes.POINTER(ProgramStruct))
+            self.program: ProgramStruct = entry().contents
+            if self.program.abi_version != ABI_VERSION:
+                raise ArtifactError(
+                    f"{path}: runtime interface {self.program.abi_version};"
+                    f" readable: {ABI_VERSION}"
+                )
+            self._bind()
+        except AttributeError as error:
+            self.close()
+            raise ArtifactError(f"{path} is not a model library: {error}") from error
+        except ArtifactError:
+            self.close()
+            raise
+
+    def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+        function = self._library[name]
+        function.restype = result
+        function.argtypes = arguments
+        return function
+
+    def _bind(self) -> None:
+        model, status, index = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32
+        program = ctypes.POINTER(ProgramStruct)
+        bind = self._function
+        self.load = bind(
+            "octavo_load", status, program, ctypes.c_char_p, ctypes.POINTER(model)
+        )
+        self.prepare = bind("octavo_prepare", status, model, ctypes.POINTER(OptionsStruct))
+        self.input = bind("octavo_input", ctypes.c_void_p, model, index)
+        self.output = bind("octavo_output", ctypes.c_void_p, model, index)
+        self.run = bind("octavo_run", status, model)
+        self.run_timed = bind(
+            "octavo_run_timed", status, model, ctypes.POINTER(ctypes.c_uint64)
+        )
+        self.reset = bind("octavo_reset", status, model)
+        self.destroy = bind("octavo_destroy", None, model)
+        self._message = bind("octavo_status_message", ctypes.c_char_p, status)
+        self._missing = bind("octavo_missing_cpu_features", ctypes.c_uint64, program)
+        self._feature_name = bind("octavo_cpu_feature_name", ctypes.c_char_p, index)
+
+    def message(self, status: int) -> str:
+        """What the runtime says of a status."""
+        text: bytes = self._message(status)
+        return text.decode()
+
+    def missing_cpu_features(self) -> list[str]:
+        """Instruction sets that the program needs and this CPU lacks."""
+        missing: int = self._missing(ctypes.byref(self.program))
+        return [self.feature_name(b) for b in range(_MAX_FEATURES) if missing >> b & 1]
+
+    def feature_name(self, bit: int) -> str:
+        """Name of a feature bit, or an empty string."""
+        name: bytes = self._feature_name(bit)
+        return name.decode()
+
+    def close(self) -> None:
+        """Unload; nothing of the library may be used afterwards."""
+        if self._descriptor < 0:
+            return
+        if sys.platform != "win32":
+            _ctypes.dlclose(self._library._handle)
+        os.close(self._descriptor)
+        self._descriptor = -1

@@ -1,0 +1,312 @@
+"""Running an artifact from Python. Needs numpy and nothing else of the compiler."""
+
+import ctypes
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.compiler.artifact.manifest import read_manifest, verify_files
+from octavo.compiler.native_library import (
+    DTYPE_NAMES,
+    UNSUPPORTED_CPU,
+    NativeLibrary,
+    OptionsStruct,
+    TensorStruct,
+)
+from octavo.errors import ArtifactError, DataError, TargetError
+
+MAX_THREADS = 256
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A model input or output.
+
+    Attributes:
+        name: The ONNX name.
+        dtype: A numpy dtype name.
+        shape: Extents, row-major.
+        scale: Quantization step of an integer tensor, else None.
+        zero_point: Integer that stands for 0.0, else None.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True)
+class StepProfile:
+    """Latencies of one step.
+
+    Attributes:
+        index: Place in the order of the run.
+        name: The layer.
+        kernel: The function that computes it.
+        macs: Multiply-accumulates of one run.
+        latencies_us: One per run, microseconds.
+    """
+
+    index: int
+    name: str
+    kernel: str
+    macs: int
+    latencies_us: tuple[float, ...]
+
+    @property
+    def latency_us(self) -> float:
+        """Median over the runs."""
+        return float(np.median(self.latencies_us))
+
+
+class Session:
+    """A loaded artifact. One run at a time; sessions are independent of each other.
+
+    Attributes:
+        manifest: The artifact's manifest.
+        inputs: What ``run`` takes.
+        outputs: What ``run`` returns.
+    """
+
+    def __init__(self, directory: Path, manifest: dict[str, Any], num_threads: int) -> None:
+        self.manifest = manifest
+        self._lock = threading.Lock()
+        self._model = ctypes.c_void_p()
+        self._library = NativeLibrary(directory / "libmodel.so")
+        try:
+            self._load(directory, num_threads)
+            program = self._library.program
+            self.inputs = tuple(_info(program.inputs[i]) for i in range(program.num_inputs))
+            self.outputs = tuple(_info(program.outputs[i]) for i in range(program.num_outputs))
+            self._input_views = [
+                _view(self._library.input(self._model, i), info)
+                for i, info in enumerate(self.inputs)
+            ]
+            self._output_views = [
+                _view(self._library.output(self._model, i), info)
+                for i, info in enumerate(self.outputs)
+            ]
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, directory: Path, num_threads: int) -> None:
+        library = self._library
+        path = os.fsencode(directory / "weights.bin")
+        status = library.load(library.program, path, ctypes.byref(self._model))
+        if status != 0:
+            raise ArtifactError(f"{directory}: {library.message(status)}")
+        options = OptionsStruct(num_threads=num_threads)
+        status = library.prepare(self._model, options)
+        if status == UNSUPPORTED_CPU:
+            missing = ", ".join(library.missing_cpu_features()) or "permission to use AMX"
+            raise TargetError(f"{directory}: {library.message(status)}: {missing}")
+        if status != 0:
+            raise ArtifactError(f"{directory}: {library.message(status)}")
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run one inference.
+
+        Args:
+            inputs: One array per model input, of exactly its type and shape.
+
+        Returns:
+            One new array per model output.
+
+        Raises:
+            DataError: An input is missing, unknown, or of another type or shape.
+        """
+        arrays = self._check(inputs)
+        with self._lock:
+            self._require_open()
+            self._set_inputs(arrays)
+            self._succeed(self._library.run(self._model))
+            return {
+                info.name: view.copy()
+                for info, view in zip(self.outputs, self._output_views, strict=True)
+            }
+
+    def profile(
+        self, inputs: Mapping[str, NDArray[Any]] | None = None, runs: int = 30, warmup: int = 5
+    ) -> list[StepProfile]:
+        """Measure every step.
+
+        Args:
+            inputs: As for ``run``; None: zeros.
+            runs: Measured runs, at least 1.
+            warmup: Runs before them.
+
+        Returns:
+            One record per step, in the order of the run.
+        """
+        arrays = self._check(inputs if inputs is not None else self.zeros())
+        samples = np.empty(
+            (_positive(runs, "runs"), self._library.program.num_steps), np.uint64
+        )
+        with self._lock:
+            self._require_open()
+            for run in range(-warmup, runs):
+                self._set_inputs(arrays)
+                row = samples[max(run, 0)]
+                pointer = row.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64))
+                self._succeed(self._library.run_timed(self._model, pointer))
+            steps = self._library.program.steps
+            return [
+                StepProfile(
+                    index=i,
+                    name=steps[i].name.decode("utf-8", "replace"),
+                    kernel=steps[i].kernel.decode("utf-8", "replace"),
+                    macs=steps[i].macs,
+                    latencies_us=tuple((samples[:, i] / 1e3).tolist()),
+                )
+                for i in range(samples.shape[1])
+            ]
+
+    def measure(
+        self, inputs: Mapping[str, NDArray[Any]] | None = None, runs: int = 30, warmup: int = 5
+    ) -> NDArray[np.float64]:
+        """Latencies of whole runs in microseconds, (runs,), without copies and step clocks.
+
+        Args:
+            inputs: As for ``run``; None: zeros.
+            runs: Measured runs, at least 1.
+            warmup: Runs before them.
+        """
+        from time import perf_counter_ns
+
+        arrays = self._check(inputs if inputs is not None else self.zeros())
+        latencies_us = np.empty(_positive(runs, "runs"))
+        with self._lock:
+            self._require_open()
+            for run in range(-warmup, runs):
+                self._set_inputs(arrays)
+                start_ns = perf_counter_ns()
+                status = self._library.run(self._model)
+                latencies_us[max(run, 0)] = (perf_counter_ns() - start_ns) / 1e3
+                self._succeed(status)
+        return latencies_us
+
+    def reset(self) -> None:
+        """Zero the state that outlives a run."""
+        with self._lock:
+            self._require_open()
+            self._succeed(self._library.reset(self._model))
+
+    def zeros(self) -> dict[str, NDArray[Any]]:
+        """Inputs of the right names, types and shapes."""
+        return {info.name: np.zeros(info.shape, info.dtype) for info in self.inputs}
+
+    def close(self) -> None:
+        """Free the model's memory and threads; closing twice is allowed."""
+        with self._lock:
+            self._input_views, self._output_views = [], []
+            if self._model:
+                self._library.destroy(self._model)
+                self._model = ctypes.c_void_p()
+            self._library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_library"):
+            self.close()
+
+    def _require_open(self) -> None:
+        if not self._model:
+            raise ValueError("the session is closed")
+
+    def _succeed(self, status: int) -> None:
+        if status != 0:
+            raise ArtifactError(f"the run failed: {self._library.message(status)}")
+
+    def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        names = [info.name for info in self.inputs]
+        unknown = [name for name in inputs if name not in names]
+        missing = [name for name in names if name not in inputs]
+        if unknown or missing:
+            wrong = f"unknown input {unknown[0]!r}" if unknown else f"no input {missing[0]!r}"
+            raise DataError(f"{wrong}; the model takes: {', '.join(names) or 'none'}")
+        arrays = []
+        for info in self.inputs:
+            array = np.asarray(inputs[info.name])
+            if array.dtype != np.dtype(info.dtype) or array.shape != info.shape:
+                raise DataError(
+                    f"input {info.name!r} is {array.dtype} {array.shape};"
+                    f" the model takes {info.dtype} {info.shape}"
+                )
+            arrays.append(array)
+        return arrays
+
+    def _set_inputs(self, arrays: list[NDArray[Any]]) -> None:
+        for view, array in zip(self._input_views, arrays, strict=True):
+            view[...] = array
+
+
+def load(
+    directory: str | os.PathLike[str], num_threads: int = 1, verify: bool = True
+) -> Session:
+    """Load an artifact.
+
+    Args:
+        directory: Folder that the compiler wrote.
+        num_threads: Threads of the parallel kernels, 1..256.
+        verify: Check every file against the manifest's checksums first.
+
+    Raises:
+        ArtifactError: The folder is not an artifact, or was changed after it was built.
+        TargetError: This CPU cannot run it.
+    """
+    if not 1 <= num_threads <= MAX_THREADS:
+        raise ValueError(f"num_threads {num_threads} not allowed (1 to {MAX_THREADS})")
+    folder = Path(directory).absolute()
+    manifest = read_manifest(folder)
+    if verify:
+        verify_files(folder, manifest)
+    for name in ("libmodel.so", "weights.bin"):
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder}: {name} is missing")
+    return Session(folder, manifest, num_threads)
+
+
+def _positive(value: int, name: str) -> int:
+    if value < 1:
+        raise ValueError(f"{name} {value} not allowed (at least 1)")
+    return value
+
+
+def _info(tensor: TensorStruct) -> TensorInfo:
+    return TensorInfo(
+        name=tensor.name.decode(),
+        dtype=DTYPE_NAMES[tensor.dtype],
+        shape=tuple(tensor.shape[i] for i in range(tensor.rank)),
+        scale=tensor.scale if tensor.is_quantized else None,
+        zero_point=tensor.zero_point if tensor.is_quantized else None,
+    )
+
+
+def _view(address: int, info: TensorInfo) -> NDArray[Any]:
+    """The tensor's memory inside the arena, as an array."""
+    dtype = np.dtype(info.dtype)
+    count = int(np.prod(info.shape, dtype=np.int64))
+    if count == 0:
+        return np.empty(info.shape, dtype)
+    memory = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)
+    return np.ndarray(info.shape, dtype, memoryview(memory))
