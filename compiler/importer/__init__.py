@@ -1,0 +1,15 @@
+"""Model import: untrusted ONNX file -> checked, static, folded QDQ model at opset 21."""
+
+from octavo.compiler.importer.inspect import ModelSummary, NodeSummary, inspect_model
+from octavo.compiler.importer.limits import Limits
+from octavo.compiler.importer.pipeline import import_model
+from octavo.compiler.importer.shapes import parse_shape_option
+
+__all__ = [
+    "Limits",
+    "ModelSummary",
+    "NodeSummary",
+    "import_model",
+    "inspect_model",
+    "parse_shape_option",
+]
