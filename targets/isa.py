@@ -4,6 +4,7 @@ Kernels are written once over this interface; a target supplies the instructions
 a portable default, so a new instruction variant overrides only what it does better.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +24,19 @@ class Isa:
         lanes: 32-bit lanes of one vector register.
         num_registers: Architectural vector registers.
         dot_k: Consecutive 8-bit products that one ``dot`` adds into each lane.
+        dot_cost: Multiplier operations of one ``dot``, for the choice of tiles.
+        dot_registers: Registers that ``dot`` needs beside its operands.
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
-        features: Bits that the runtime checks before the first run.
+        features: What the CPU must have, under LLVM's names.
     """
 
-    name: str
+    name: str = "generic"
     lanes: int = 4
     num_registers: int = 16
     dot_k: int = 1
+    dot_cost: float = 2.0
+    dot_registers: int = 1
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     features: tuple[str, ...] = ()
@@ -68,6 +73,28 @@ class Isa:
         """Convert int32 lanes that are already in range to 8 bits."""
         return vector.cast(value, dtype, lanes)
 
+    def quantize_vectors(
+        self, reals: Sequence[Expr], zero_point: Expr, low: Expr, high: Expr, dtype: str
+    ) -> Expr | None:
+        """Round float32 vectors, add the zero point, limit, and join them to one vector.
+
+        Args:
+            reals: Vectors of ``lanes`` float32, in the order of the result; finite or infinite.
+            zero_point: int32 scalar, added after rounding half to even.
+            low: int32 scalar, lowest result.
+            high: int32 scalar, highest result.
+            dtype: "uint8" or "int8".
+
+        Returns:
+            ``len(reals) * lanes`` lanes of ``dtype`` or more, of which the first count; None
+            where joining wins nothing.
+        """
+        del reals, zero_point, low, high, dtype
+
+    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+        """Convert int32 vectors in range to 8 bits and join them, as ``quantize_vectors``."""
+        del values, dtype
+
     def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
         """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""
         del table, index, dtype, lanes
@@ -82,6 +109,8 @@ def clamp(value: Expr, low: Expr, high: Expr) -> Expr:
 class FloatIsa(Isa):
     """The same vector registers, holding float32: ``dot`` is one fused multiply-add."""
 
+    dot_cost: float = 1.0
+    dot_registers: int = 0
     activation_dtype: str = "float32"
     acc_dtype: str = "float32"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import tvm
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -55,6 +56,22 @@ def store(buffer: BufferVar, offset: Expr, value: Expr, lanes: int = 1) -> None:
 def splat(value: Expr, lanes: int) -> Expr:
     """Repeat a scalar in every lane."""
     return value if lanes == 1 else T.broadcast(value, lanes)
+
+
+def take(value: Expr, lanes: Sequence[int]) -> Expr:
+    """Pick lanes of a vector, in any order, also repeatedly."""
+    copies = -(-len(lanes) // num_lanes(value))  # TVM gives at most as many lanes as it gets
+    return tirx.Shuffle([value] * copies, [T.int32(lane) for lane in lanes])
+
+
+def take_first(value: Expr, lanes: int) -> Expr:
+    """Keep the first lanes of a vector."""
+    return value if lanes == num_lanes(value) else take(value, range(lanes))
+
+
+def num_lanes(value: Expr) -> int:
+    """Lanes of an expression."""
+    return int(tvm.DataType(str(value.ty)).lanes)
 
 
 def cast(value: Expr, dtype: str, lanes: int) -> Expr:

@@ -252,11 +252,12 @@ class _Emitter:
                     slot = (r * vectors + v) * lanes
                     total = isa.dot(vector.load(acc, slot, lanes), activations, weights[v])
                     vector.store(acc, slot, total, lanes)
+        channels = vectors * lanes
+        if is_last:
+            channels = op.group_out - (packing.vectors - vectors) * lanes
+        in_group = panel * self.tiling.panel * lanes
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
-            for v in range(vectors):
-                is_partial = is_last and v == vectors - 1
-                valid = op.group_out - (packing.vectors - 1) * lanes if is_partial else lanes
-                in_group = (panel * self.tiling.panel + v) * lanes
-                value = vector.load(acc, (r * vectors + v) * lanes, valid)
-                finish.emit(value, group * op.group_out + in_group, out + in_group, valid)
+            accs = [vector.load(acc, (r * vectors + v) * lanes, lanes) for v in range(vectors)]
+            finish.emit_vectors(
+                accs, group * op.group_out + in_group, out + in_group, channels)

@@ -93,20 +93,25 @@ class PaddedInput:
         if op.dtype != "float32":
             value = vector.cast(vector.load(operands["zero_point"], 0), op.dtype, 1)
         value = vector.bind(value)
-        with vector.loop(op.batch * op.in_h, parallel=True) as source_line:
-            image, y = source_line // op.in_h, source_line % op.in_h
+        left, right = max(op.pad_left, 0), max(op.pad_right, 0)
+        skipped = max(-op.pad_left, 0)
+        columns = op.in_w - skipped - max(-op.pad_right, 0)
+        first_row = max(-op.pad_top, 0)
+        rows = op.in_h - first_row - max(-op.pad_bottom, 0)
+        with vector.loop(op.batch * rows, parallel=True) as index:
+            image, y = index // rows, index % rows + first_row
             at = vector.bind((image * self.height + y + op.pad_top) * line)
-            if op.pad_left:
-                vector.fill(scratch, at, value, op.pad_left * op.in_c)
-            inner = op.in_w * op.in_c
-            vector.copy(scratch, at + op.pad_left * op.in_c, x, source_line * inner, inner)
-            if op.pad_right:
-                right = (op.pad_left + op.in_w) * op.in_c
-                vector.fill(scratch, at + right, value, op.pad_right * op.in_c)
+            if left:
+                vector.fill(scratch, at, value, left * op.in_c)
+            source = ((image * op.in_h + y) * op.in_w + skipped) * op.in_c
+            vector.copy(scratch, at + left * op.in_c, x, source, columns * op.in_c)
+            if right:
+                vector.fill(
+                    scratch, at + (left + columns) * op.in_c, value, right * op.in_c)
         with vector.loop(op.batch) as image:
             at = image * self.height * line
-            if op.pad_top:
+            if op.pad_top > 0:
                 vector.fill(scratch, at, value, op.pad_top * line)
-            if op.pad_bottom:
-                below = (op.pad_top + op.in_h) * line
+            if op.pad_bottom > 0:
+                below = (self.height - op.pad_bottom) * line
                 vector.fill(scratch, at + below, value, op.pad_bottom * line)

@@ -1,6 +1,6 @@
 """Emit the end of a multiply-accumulate kernel: see ``octavo.targets.ops.requantize``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from octavo.targets.ops.requantize import (
 )
 
 TABLE_ENTRIES = 256
+JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
 Parameter = tuple[str, int, str]
 
 
@@ -70,6 +71,49 @@ class Epilogue:
     isa: Isa
     operands: Mapping[str, Any]
 
+    def emit_vectors(
+        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
+    ) -> None:
+        """Finish whole vectors of one pixel and store the channels that exist.
+
+        Args:
+            accs: int32 vectors of ``isa.lanes`` lanes, bias included.
+            channel: First channel.
+            offset: Element offset in the output, and in the residual.
+            channels: Channels to store; only the last vector may be partial.
+        """
+        lanes = self.isa.lanes
+        for first in range(0, len(accs), JOINED_VECTORS):
+            group = accs[first : first + JOINED_VECTORS]
+            at = first * lanes
+            valid = min(channels - at, len(group) * lanes)
+            if not self._emit_joined(group, channel + at, offset + at, valid):
+                emit_each(self.emit, group, channel + at, offset + at, valid, lanes)
+
+    def _emit_joined(
+        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
+    ) -> bool:
+        """Store several vectors at once; False where the instructions cannot join them."""
+        lanes = self.isa.lanes
+        if self.op.dtype == "float32" or self.op.mode != "float32":
+            return False  # operands of 8 bytes a lane may end before a whole vector does
+        # Lanes behind the last channel read whatever follows the operands, and are dropped.
+        reals = [
+            self._real(acc, channel + i * lanes, offset + i * lanes, lanes)
+            for i, acc in enumerate(accs)
+        ]
+        joined = self.isa.quantize_vectors(
+            reals,
+            self._param(PARAM_ZERO_POINT),
+            self._param(PARAM_QMIN),
+            self._param(PARAM_QMAX),
+            self.op.dtype,
+        )
+        if joined is None:
+            return False
+        self._store(joined, offset, channels)
+        return True
+
     def emit(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> None:
         """Finish and store ``lanes`` consecutive channels of one pixel.
 
@@ -86,10 +130,7 @@ class Epilogue:
         rounded = (self._float32 if self.op.mode == "float32" else self._dyadic)(
             acc, channel, offset, lanes)
         narrow = self.isa.narrow(rounded, self.op.dtype, lanes)
-        if self.op.has_table:
-            self._store_looked_up(narrow, offset, lanes)
-        else:
-            vector.store(self.operands["y"], offset, narrow, lanes)
+        self._store(narrow, offset, lanes)
 
     def _load(self, name: str, offset: Expr, lanes: int) -> Expr:
         return vector.load(self.operands[name], offset, lanes)
@@ -101,12 +142,16 @@ class Epilogue:
         wide = vector.cast(self._load("residual", offset, lanes), "int32", lanes)
         return wide - vector.splat(self._param(PARAM_RESIDUAL_ZERO_POINT), lanes)
 
-    def _float32(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> Expr:
+    def _real(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> Expr:
         real = vector.cast(acc, "float32", lanes) * self._load("multiplier", channel, lanes)
         if self.op.residual:
             residual = vector.cast(self._residual(offset, lanes), "float32", lanes)
             scale = vector.splat(self._load("residual_multiplier", 0, 1), lanes)
             real = vector.fma(residual, scale, real, lanes)
+        return real
+
+    def _float32(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> Expr:
+        real = self._real(acc, channel, offset, lanes)
         zero_point = self._param(PARAM_ZERO_POINT)
         low, high = (
             vector.splat(vector.cast(self._param(slot) - zero_point, "float32", 1), lanes)
@@ -135,16 +180,45 @@ class Epilogue:
         )
         return vector.cast(clamp(rounded + zero_point, low, high), "int32", lanes)
 
-    def _store_looked_up(self, narrow: Expr, offset: Expr, lanes: int) -> None:
-        index = narrow if self.op.dtype == "uint8" else T.reinterpret(
-            vector.vector_type("uint8", lanes), narrow)
-        found = self.isa.lookup(self.operands["table"], index, self.op.dtype, lanes)
-        if found is not None:
-            vector.store(self.operands["y"], offset, found, lanes)
-            return
+    def _store(self, narrow: Expr, offset: Expr, valid: int) -> None:
+        """Store the first ``valid`` lanes of an 8-bit vector, through the table if there is one."""
+        lanes = vector.num_lanes(narrow)
+        y = self.operands["y"]
+        if self.op.has_table:
+            index = narrow if self.op.dtype == "uint8" else T.reinterpret(
+                vector.vector_type("uint8", lanes), narrow)
+            index = vector.bind(index)
+            found = self.isa.lookup(self.operands["table"], index, self.op.dtype, lanes)
+            if found is None:
+                self._store_one_by_one(index, offset, valid)
+                return
+            narrow = found
+        vector.store(y, offset, vector.take_first(narrow, valid), valid)
+
+    def _store_one_by_one(self, index: Expr, offset: Expr, valid: int) -> None:
+        lanes = vector.num_lanes(index)
         indices = vector.local(lanes, "uint8")
         vector.store(indices, 0, index, lanes)
-        with vector.loop(lanes) as lane:
+        with vector.loop(valid) as lane:
             at = vector.cast(vector.load(indices, lane), "int32", 1)
             vector.store(self.operands["y"], offset + lane,
                          vector.load(self.operands["table"], at))
+
+
+def emit_each(
+    emit: Callable[[Expr, Expr, Expr, int], None],
+    accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int, lanes: int,
+) -> None:
+    """Finish vectors of consecutive channels one by one.
+
+    Args:
+        emit: ``Epilogue.emit``.
+        accs: Vectors of ``lanes`` lanes.
+        channel: First channel.
+        offset: First element of the output.
+        channels: Channels that exist; only the last vector may be partial.
+        lanes: Lanes of a vector.
+    """
+    for i, acc in enumerate(accs):
+        valid = min(lanes, channels - i * lanes)
+        emit(vector.take_first(acc, valid), channel + i * lanes, offset + i * lanes, valid)

@@ -1,11 +1,12 @@
 """Emit the end of a float multiply-accumulate kernel: residual, limits, store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, clamp
+from octavo.targets.kernels.epilogue import emit_each
 
 LIMITS = ("limits", 2, "float32")  # lowest and highest output; infinite where there is none
 
@@ -21,6 +22,12 @@ class FloatEpilogue:
 
     has_residual: bool
     operands: Mapping[str, Any]
+
+    def emit_vectors(
+        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
+    ) -> None:
+        """Finish whole vectors of one pixel and store the channels that exist."""
+        emit_each(self.emit, accs, channel, offset, channels, vector.num_lanes(accs[0]))
 
     def emit(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> None:
         """Finish and store ``lanes`` consecutive channels of one pixel.

@@ -46,7 +46,8 @@ class Conv:
         kernel_h, kernel_w: Kernel size.
         stride_h, stride_w: Strides.
         dilation_h, dilation_w: Dilations.
-        pad_top, pad_left, pad_bottom, pad_right: Padding with the real value 0.
+        pad_top, pad_left, pad_bottom, pad_right: Padding with the real value 0; a negative
+            one leaves input pixels out.
         groups: Groups; in_c and out_c are multiples of it.
         dtype: Input type: "uint8", "int8" or "float32".
         requantize: Epilogue of an integer convolution.
@@ -115,7 +116,7 @@ class Conv:
 
     @property
     def is_padded(self) -> bool:
-        """Whether any input pixel is made up."""
+        """Whether any input pixel is made up or left out."""
         return any((self.pad_top, self.pad_left, self.pad_bottom, self.pad_right))
 
 
@@ -135,8 +136,10 @@ def accumulate(
     """
     wide = np.int32 if op.dtype != "float32" else np.float32
     centred = x.reshape(op.batch, op.in_h, op.in_w, op.in_c).astype(wide) - wide(zero_point)
-    padded = np.pad(centred, (
-        (0, 0), (op.pad_top, op.pad_bottom), (op.pad_left, op.pad_right), (0, 0)))
+    pads = ((op.pad_top, op.pad_bottom), (op.pad_left, op.pad_right))
+    grown = np.pad(centred, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
+    padded = grown[:, max(-op.pad_top, 0) : grown.shape[1] - max(-op.pad_bottom, 0),
+                   max(-op.pad_left, 0) : grown.shape[2] - max(-op.pad_right, 0)]
     acc = np.zeros((op.batch, op.out_h, op.out_w, op.out_c), wide)
     for kh in range(op.kernel_h):
         for kw in range(op.kernel_w):

@@ -8,21 +8,27 @@ VCVTPS2DQ and VPERMI2B. The first operand of VPDPBUSD is unsigned, the second si
 from dataclasses import dataclass
 from typing import Any
 
+from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa
+from octavo.targets.isa import Expr
+from octavo.targets.x86.saturating_pack import X86Isa
+
+TABLE_REGISTER_BYTES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Avx512Vnni(Isa):
+class Avx512Vnni(X86Isa):
     """Ice Lake, Sapphire Rapids, Zen 4 and later."""
 
     name: str = "avx512_vnni"
     lanes: int = 16
     num_registers: int = 32
     dot_k: int = 4
-    features: tuple[str, ...] = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni")
+    dot_cost: float = 1.0
+    dot_registers: int = 0
+    features: tuple[str, ...] = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
         """Load four activations as one 32-bit word and repeat it (VPBROADCASTD)."""
@@ -43,3 +49,29 @@ class Avx512Vnni(Isa):
             T.reinterpret("int8x64", activations),
             weights,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Avx512Vbmi(Avx512Vnni):
+    """Ice Lake and Zen 4 and later: also permutes bytes, so that tables cost no scalar code."""
+
+    name: str = "avx512_vbmi"
+    features: tuple[str, ...] = (*Avx512Vnni.features, "avx512vbmi")
+
+    def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
+        """VPERMI2B on each half of the table; bit 7 of the index picks the half."""
+        if lanes > TABLE_REGISTER_BYTES:
+            return None
+        wide = TABLE_REGISTER_BYTES
+        if lanes < wide:
+            index = vector.take(index, [lane % lanes for lane in range(wide)])
+        index = vector.bind(index)
+        quarters = [vector.load(table, quarter * wide, wide) for quarter in range(4)]
+        low, high = (
+            vector.intrinsic(
+                dtype, wide, "llvm.x86.avx512.vpermi2var.qi.512",
+                quarters[half], index, quarters[half + 1])
+            for half in (0, 2)
+        )
+        is_low = T.reinterpret(f"int8x{wide}", index) >= vector.splat(T.int8(0), wide)
+        return vector.take_first(tirx.Select(is_low, low, high), lanes)

@@ -1,0 +1,92 @@
+"""Rounding and narrowing on x86: float32 or int32 vectors to one vector of saturated bytes.
+
+CVTPS2DQ rounds half to even and gives the lowest integer for anything below the int32 range,
+so a value only needs an upper limit before it. PACKSSDW and PACKUSWB or PACKSSWB then saturate
+within each 128-bit block, and one permutation puts the blocks in order.
+
+Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Expr, Isa
+
+BLOCK_LANES = 4  # 32-bit lanes of a 128-bit block
+JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
+CURRENT_ROUNDING = 4  # _MM_FROUND_CUR_DIRECTION; the mode is half to even
+
+# By 32-bit lanes of the register.
+CONVERT = {
+    4: "llvm.x86.sse2.cvtps2dq",
+    8: "llvm.x86.avx.cvt.ps2dq.256",
+    16: "llvm.x86.avx512.mask.cvtps2dq.512",
+}
+PACK_WORDS = {
+    4: "llvm.x86.sse2.packssdw.128",
+    8: "llvm.x86.avx2.packssdw",
+    16: "llvm.x86.avx512.packssdw.512",
+}
+PACK_BYTES = {
+    "uint8": {
+        4: "llvm.x86.sse2.packuswb.128",
+        8: "llvm.x86.avx2.packuswb",
+        16: "llvm.x86.avx512.packuswb.512",
+    },
+    "int8": {
+        4: "llvm.x86.sse2.packsswb.128",
+        8: "llvm.x86.avx2.packsswb",
+        16: "llvm.x86.avx512.packsswb.512",
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class X86Isa(Isa):
+    """What every x86-64 variant shares; registers of 4, 8 or 16 lanes."""
+
+    def round_to_int32(self, value: Expr, lanes: int) -> Expr:
+        """CVTPS2DQ; the lowest integer for values that are too small."""
+        if lanes != self.lanes:
+            return super().round_to_int32(value, lanes)
+        if lanes < 16:
+            return vector.intrinsic("int32", lanes, CONVERT[lanes], value)
+        zero = vector.splat(T.int32(0), lanes)
+        return vector.intrinsic(
+            "int32", lanes, CONVERT[lanes], value, zero, T.int16(-1), T.int32(CURRENT_ROUNDING))
+
+    def quantize_vectors(
+        self, reals: Sequence[Expr], zero_point: Expr, low: Expr, high: Expr, dtype: str
+    ) -> Expr | None:
+        """Limit from above, CVTPS2DQ, and pack with saturation."""
+        top = vector.splat(vector.cast(high - zero_point, "float32", 1), self.lanes)
+        integers = [self.round_to_int32(T.min(real, top), self.lanes) for real in reals]
+        packed = self._pack(integers, zero_point, dtype)
+        lanes = self.lanes * JOINED_VECTORS
+        return T.max(packed, vector.splat(vector.cast(low, dtype, 1), lanes))
+
+    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+        """Pack with saturation."""
+        return self._pack(values, None, dtype)
+
+    def _pack(self, values: Sequence[Expr], zero_point: Expr | None, dtype: str) -> Expr:
+        """Join up to four int32 vectors; missing ones repeat the last."""
+        lanes = self.lanes
+        full = [vector.bind(v) for v in values]
+        full += [full[-1]] * (JOINED_VECTORS - len(full))
+        words = []
+        for pair in ((full[0], full[1]), (full[2], full[3])):
+            word = vector.intrinsic("int16", 2 * lanes, PACK_WORDS[lanes], *pair)
+            if zero_point is not None:
+                moved = vector.splat(vector.cast(zero_point, "int16", 1), 2 * lanes)
+                word = vector.intrinsic("int16", 2 * lanes, "llvm.sadd.sat", word, moved)
+            words.append(vector.bind(word))
+        mixed = vector.intrinsic("int8", 4 * lanes, PACK_BYTES[dtype][lanes], *words)
+        blocks = lanes // BLOCK_LANES
+        # Block b of the bytes holds block b of each vector; 4 bytes are one 32-bit lane here.
+        order = [b * BLOCK_LANES + v for v in range(JOINED_VECTORS) for b in range(blocks)]
+        sorted_lanes = vector.take(T.reinterpret(f"int32x{lanes}", mixed), order)
+        return vector.bind(T.reinterpret(f"{dtype}x{4 * lanes}", sorted_lanes))
