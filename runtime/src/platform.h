@@ -30,6 +30,9 @@ uint64_t octavo_platform_now_ns(void);
 void octavo_platform_wait(atomic_uint *word, unsigned value);
 void octavo_platform_wake_all(atomic_uint *word);
 
+/* Lets another thread of this core run. */
+void octavo_platform_yield(void);
+
 /* Keeps the calling thread on one CPU, where the system allows it. */
 void octavo_platform_pin_thread(uint32_t cpu);
 #endif

@@ -70,6 +70,8 @@ void octavo_platform_wake_all(atomic_uint *word) {
   syscall(SYS_futex, word, kFutexWakePrivate, INT_MAX, NULL, NULL, 0);
 }
 
+void octavo_platform_yield(void) { syscall(SYS_sched_yield); }
+
 void octavo_platform_pin_thread(uint32_t cpu) {
   enum { kBits = 8 * sizeof(unsigned long) };
   unsigned long mask[1024 / kBits] = {0};

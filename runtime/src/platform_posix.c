@@ -47,6 +47,7 @@ uint64_t octavo_platform_now_ns(void) {
 
 #ifndef OCTAVO_SINGLE_THREAD
 #include <pthread.h>
+#include <sched.h>
 
 /* One pair serves every word: sleeping is the slow path, and wake-ups without cause are allowed. */
 static pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +65,8 @@ void octavo_platform_wake_all(atomic_uint *word) {
   pthread_cond_broadcast(&g_changed);
   pthread_mutex_unlock(&g_mutex);
 }
+
+void octavo_platform_yield(void) { sched_yield(); }
 
 void octavo_platform_pin_thread(uint32_t cpu) { (void)cpu; }
 #endif

@@ -34,9 +34,10 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 
 #include <pthread.h>
 
-/* About 20 to 60 microseconds: longer than the gap between two parallel kernels of a run, short
- * enough that an idle model does not burn a core. */
-enum { kSpins = 1000 };
+/* In all about 20 to 60 microseconds: longer than the gap between two parallel kernels of a run,
+ * short enough that an idle model does not burn a core. Yielding now and then lets the awaited
+ * thread go on at once where the system put both on one core. */
+enum { kSpins = 50, kYields = 20 };
 /* Kernels keep at most 64 KiB of locals; musl's default stack is only twice that. */
 enum { kStackBytes = 512 * 1024 };
 
@@ -80,9 +81,10 @@ static void pause_cpu(void) {
 }
 
 static void wait_past(event *e, unsigned seen) {
-  for (int i = 0; i < kSpins; i++) {
+  for (int i = 0; i < kSpins * kYields; i++) {
     if (atomic_load_explicit(&e->count, memory_order_acquire) != seen) return;
-    pause_cpu();
+    if (i % kSpins < kSpins - 1) pause_cpu();
+    else octavo_platform_yield();
   }
   /* Sequentially consistent on both sides: either the signaller sees the sleeper, or the sleeper
    * sees the new count. */
