@@ -9,7 +9,13 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.passes.constants import NameSource, add_constant, float_constant
-from octavo.passes.wiring import float_attribute, int_attribute, is_op, replace_node, static_shape
+from octavo.passes.wiring import (
+    float_attribute,
+    int_attribute,
+    is_op,
+    replace_node,
+    static_shape,
+)
 
 
 class NormalizeGemm(ir.passes.InPlacePass):

@@ -1,0 +1,1 @@
+"""Runs samples through the float and the quantized network: ranges, errors, corrections."""

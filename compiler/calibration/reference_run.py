@@ -1,0 +1,99 @@
+"""Run a model in ONNX Runtime and look at tensors inside it.
+
+The quantized model runs as written: Q and DQ are computed as separate float operators. ONNX
+Runtime's own integer kernels saturate 16-bit sums on CPUs without VNNI and would add their error.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.errors import ModelError
+from octavo.passes.wiring import static_shape
+
+# Outputs of one run are alive together; a network with more is run once for each group.
+MAX_EXPOSED_BYTES = 384 * 2**20
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class ReferenceRun:
+    """A model with chosen tensors as its outputs.
+
+    Attributes:
+        input_names: What ``run`` wants.
+    """
+
+    def __init__(
+        self, model: ir.Model, tensors: Sequence[ir.Value], num_threads: int = 1
+    ) -> None:
+        """Prepare a model.
+
+        Args:
+            model: With static shapes; not changed.
+            tensors: Values of its graph, computed or inputs, to return.
+            num_threads: One thread adds in one order, so ranges are reproducible.
+        """
+        self.input_names = [value.name or "" for value in model.graph.inputs]
+        inputs = set(model.graph.inputs)
+        self._given = [value.name or "" for value in tensors if value in inputs]
+        computed = [value for value in dict.fromkeys(tensors) if value not in inputs]
+        proto = ir.to_proto(model)
+        self._sessions = [
+            (_session(proto, group, num_threads), [value.name or "" for value in group])
+            for group in _groups(computed)
+        ]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Run one sample.
+
+        Args:
+            feeds: One array for each model input.
+
+        Returns:
+            The chosen tensors by name.
+        """
+        results: Arrays = {name: feeds[name] for name in self._given}
+        wanted = {name: feeds[name] for name in self.input_names}
+        for session, names in self._sessions:
+            results.update(zip(names, session.run(names, wanted), strict=True))
+        return results
+
+
+def _groups(values: Sequence[ir.Value]) -> list[list[ir.Value]]:
+    groups: list[list[ir.Value]] = []
+    size = MAX_EXPOSED_BYTES
+    for value in values:
+        num_bytes = 4 * int(np.prod(static_shape(value) or (1,), dtype=np.int64))
+        if size + num_bytes > MAX_EXPOSED_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(value)
+        size += num_bytes
+    return groups
+
+
+def _session(proto: onnx.ModelProto, tensors: Sequence[ir.Value], num_threads: int) -> Any:
+    # Imported here: the commands that never run a model start faster without it.
+    import onnxruntime as ort
+
+    del proto.graph.output[:]
+    for value in tensors:
+        proto.graph.output.append(ir.serde.serialize_value(value))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = num_threads
+    options.log_severity_level = 4
+    options.enable_mem_pattern = False  # outputs leave the arena, a pattern saves nothing
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options.add_session_config_entry("session.set_denormal_as_zero", "0")
+    try:
+        return ort.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime raises its own, undocumented classes
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"onnxruntime cannot run the model: {first_line}") from error

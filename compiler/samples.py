@@ -1,0 +1,242 @@
+"""Calibration samples and inputs from .npz and .npy files, one inference at a time.
+
+An array for an input of shape (B, ...) holds N inferences when its shape is (N, B, ...), or,
+when B is 1, (N, ...). A folder holds files of one or more inferences each, in name order. Files are
+streamed: memory holds one inference, not the file. Pickled objects are never loaded.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from octavo.errors import DataError
+from octavo.passes.wiring import static_shape
+
+Sample = dict[str, NDArray[Any]]
+
+
+class SampleSource:
+    """Inferences of a model; iterate as often as needed.
+
+    Attributes:
+        description: Where the samples come from, for messages.
+    """
+
+    def __init__(self, parts: list["_Part"], description: str) -> None:
+        self._parts = parts
+        self.description = description
+
+    def __len__(self) -> int:
+        """Number of inferences."""
+        return sum(part.count for part in self._parts)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """One array for each model input, in the model's shape and type."""
+        for part in self._parts:
+            yield from part.samples()
+
+
+def open_samples(
+    source: Path | str | Mapping[str, NDArray[Any]], model: ir.Model
+) -> SampleSource:
+    """Open samples and check names, shapes and types without reading the values.
+
+    Args:
+        source: A .npz file with one array for each input, a .npy file for a model with one
+            input, a folder of either, or a mapping from input name to array.
+        model: With static input shapes.
+
+    Raises:
+        DataError: There are no samples, or they do not fit the model. Values are checked while
+            iterating: NaN and infinity raise it too.
+    """
+    inputs = {value.name or "": value for value in model.graph.inputs}
+    if isinstance(source, Mapping):
+        arrays = {name: _MemoryArray(np.asarray(a)) for name, a in source.items()}
+        parts, description = [_part(arrays, inputs, "samples")], "samples"
+    else:
+        path, description = Path(source), str(source)
+        parts = [_file_part(file, inputs) for file in _files(path)]
+    opened = SampleSource(parts, description)
+    if len(opened) == 0:
+        raise DataError(f"{description} holds no samples; at least 1 is needed")
+    return opened
+
+
+class _Array:
+    """An array whose first axis can be read slice by slice."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def slices(self, shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+        """Consecutive pieces of one shape."""
+        raise NotImplementedError
+
+
+class _MemoryArray(_Array):
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.shape, self.dtype = array.shape, array.dtype
+        self._array = array
+
+    def slices(self, shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+        for piece in self._array:
+            yield np.array(piece).reshape(shape)
+
+
+class _StreamedArray(_Array):
+    """An array in .npy format behind something that opens it anew."""
+
+    def __init__(self, path: Path, member: str | None) -> None:
+        self._path, self._member = path, member
+        with _open(path, member) as stream:
+            self.shape, fortran, self.dtype = _read_header(stream, self._what())
+        if fortran and len(self.shape) > 1:
+            raise DataError(f"{self._what()} is stored column by column; save it in C order")
+        if self.dtype.hasobject:
+            raise DataError(f"{self._what()} holds Python objects; only numbers are read")
+
+    def slices(self, shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+        num_bytes = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        with _open(self._path, self._member) as stream:
+            _read_header(stream, self._what())
+            for index in range(self.shape[0]):
+                data = _read_exactly(stream, num_bytes)
+                if len(data) != num_bytes:
+                    raise DataError(f"{self._what()} is truncated after {index} samples")
+                yield np.frombuffer(data, self.dtype).reshape(shape)
+
+    def _what(self) -> str:
+        return str(self._path) if self._member is None else f"{self._path}: {self._member!r}"
+
+
+class _Part:
+    """Samples whose arrays belong together: one file, or one mapping."""
+
+    def __init__(
+        self, arrays: Mapping[str, _Array], shapes: Mapping[str, tuple[int, ...]], count: int
+    ) -> None:
+        self._arrays, self._shapes, self.count = arrays, shapes, count
+
+    def samples(self) -> Iterator[Sample]:
+        names = list(self._arrays)
+        streams = [self._arrays[name].slices(self._shapes[name]) for name in names]
+        for index, pieces in enumerate(zip(*streams, strict=True)):
+            for name, piece in zip(names, pieces, strict=True):
+                if piece.dtype.kind == "f" and not np.isfinite(piece).all():
+                    raise DataError(
+                        f"input {name!r}: sample {index} holds NaN or infinity"
+                    )
+            yield dict(zip(names, pieces, strict=True))
+
+
+def _part(arrays: Mapping[str, _Array], inputs: Mapping[str, ir.Value], what: str) -> _Part:
+    for name in arrays:
+        if name not in inputs:
+            known = ", ".join(inputs)
+            raise DataError(f"{what}: {name!r} is no input of the model; inputs: {known}")
+    for name in inputs:
+        if name not in arrays:
+            raise DataError(f"{what}: no samples for input {name!r}")
+    counts = {name: _check(name, arrays[name], inputs[name], what) for name in inputs}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise DataError(f"{what}: inputs have different numbers of samples ({listed})")
+    shapes = {name: static_shape(value) or () for name, value in inputs.items()}
+    ordered = {name: arrays[name] for name in inputs}
+    return _Part(ordered, shapes, next(iter(counts.values()), 0))
+
+
+def _check(name: str, array: _Array, value: ir.Value, what: str) -> int:
+    shape = static_shape(value)
+    if shape is None or value.dtype is None:
+        raise DataError(f"input {name!r} of the model has no static shape and type")
+    expected = np.dtype(value.dtype.numpy())
+    if array.dtype.newbyteorder("=") != expected or not array.dtype.isnative:
+        raise DataError(
+            f"{what}: input {name!r} has type {array.dtype}; the model takes {expected}"
+        )
+    forms = [shape, shape[1:]] if shape[:1] == (1,) else [shape]
+    if array.shape[1:] not in forms or not array.shape:
+        allowed = " or ".join(_form(form) for form in forms)
+        raise DataError(
+            f"{what}: input {name!r} has shape {_text(array.shape)}; allowed: {allowed}"
+        )
+    return array.shape[0]
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(("N", *map(str, shape))) + ")"
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in (".npz", ".npy"))
+        if not files:
+            raise DataError(f"folder {path} holds no .npz or .npy file")
+        return files
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    if path.suffix not in (".npz", ".npy"):
+        raise DataError(f"{path} is neither .npz nor .npy nor a folder of them")
+    return [path]
+
+
+def _file_part(path: Path, inputs: Mapping[str, ir.Value]) -> _Part:
+    try:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                members = [name for name in archive.namelist() if name.endswith(".npy")]
+            arrays = {
+                name.removesuffix(".npy"): _StreamedArray(path, name)
+                for name in members
+                # Labels and the like may lie beside the inputs; inputs may not be missing.
+                if name.removesuffix(".npy") in inputs or len(members) == len(inputs)
+            }
+        elif len(inputs) == 1:
+            arrays = {next(iter(inputs)): _StreamedArray(path, None)}
+        else:
+            raise DataError(f"{path}: the model has {len(inputs)} inputs; use .npz with their names")
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return _part(arrays, inputs, str(path))
+
+
+def _open(path: Path, member: str | None) -> IO[bytes]:
+    if member is None:
+        return path.open("rb")
+    archive = zipfile.ZipFile(path)
+    stream = archive.open(member)
+    # The archive's file stays open as long as the stream refers to it.
+    archive.close()
+    return stream
+
+
+def _read_header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        version = npy_format.read_magic(stream)
+        if version == (1, 0):
+            return npy_format.read_array_header_1_0(stream)
+        if version == (2, 0):
+            return npy_format.read_array_header_2_0(stream)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{what} is no .npy array: {str(error).splitlines()[0]}") from error
+    raise DataError(f"{what}: .npy version {version} is not known; allowed: 1.0, 2.0")
+
+
+def _read_exactly(stream: IO[bytes], num_bytes: int) -> bytes:
+    try:
+        data = stream.read(num_bytes)
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"samples cannot be read: {error}") from error
+    return data

@@ -1,0 +1,204 @@
+"""Turn calibrated ranges into quantization parameters, shared where tensors have to agree.
+
+Tensors between which integers are only moved share one pair; so do the inputs and the output of
+a Concat when their ranges are close, which makes the Concat a copy.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.passes.constants import float_constant
+from octavo.passes.fused_regions import Region
+from octavo.passes.placement import Placement
+from octavo.passes.quant_math import MIN_SCALE, QuantParams, choose_qparams
+from octavo.passes.quantizable_operators import OutputScale
+from octavo.passes.quantizer_options import QuantizerOptions
+from octavo.passes.wiring import is_op, only_consumer
+
+Range = tuple[float, float]
+
+# Joining ranges costs each input at most one bit of resolution.
+CONCAT_MAX_WIDENING = 2.0
+
+# Softmax weighs a score by exp(score - largest score): 16 below the largest is 1e-7, nothing at
+# 8 bits. Attention masks (-1e4, -3.4e38) would otherwise take the whole range.
+SOFTMAX_REACH = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Chosen parameters.
+
+    Attributes:
+        of: Parameters of each quantized tensor and constant.
+        owner: The tensor whose name the shared scale of each tensor carries.
+        notes: One line for each choice that the user should know about.
+    """
+
+    of: Mapping[ir.Value, QuantParams]
+    owner: Mapping[ir.Value, ir.Value]
+    notes: tuple[str, ...]
+
+
+def choose_parameters(
+    placement: Placement, ranges: Mapping[str, Range], options: QuantizerOptions
+) -> Parameters:
+    """Choose the parameters of every tensor of a placement.
+
+    Args:
+        placement: Where quantizers go.
+        ranges: ``(low, high)`` of each tensor in ``placement.tensors``, by name.
+        options: Activation type and symmetry.
+
+    Raises:
+        ValueError: A tensor has no range, or one that 8 bits cannot represent; see
+            ``representable``.
+    """
+    limits = _collect_ranges(placement, ranges)
+    groups = _Groups((*placement.tensors, *placement.constants))
+    making = placement.region_making()
+    for region in placement.regions:
+        if region.output_scale is OutputScale.SAME:
+            groups.join((region.inputs[0], *region.outputs))
+        elif len(region.outputs) > 1:  # a recurrent layer: Y_h is the last row of Y
+            groups.join(region.outputs)
+    # A fixed scale goes with a group, and a Concat never changes it.
+    unit = {
+        groups.root(value)
+        for value, region in making.items()
+        if region.output_scale is OutputScale.UNIT
+    }
+    for region in placement.regions:
+        if is_op(region.head, "Concat"):
+            _join_concat(groups, region, limits, unit)
+    notes: list[str] = []
+    chosen: dict[ir.Value, QuantParams] = {}
+    for root, members in groups.items():
+        low = min(limits[value][0] for value in members)
+        high = max(limits[value][1] for value in members)
+        if root in unit:
+            low, high = 0.0, min(high, 1.0)
+        symmetric = any(_is_symmetric(value, making, options) for value in members)
+        params = _params(root, low, high, options.activation_dtype, symmetric, notes)
+        if root in unit and params.high > 0.5:
+            zero_point = -128 if options.activation_dtype == "int8" else 0
+            params = QuantParams(1.0 / 256.0, zero_point, options.activation_dtype)
+        chosen.update((value, params) for value in members)
+    owner = {value: groups.root(value) for value in chosen}
+    return Parameters(chosen, owner, tuple(notes))
+
+
+def representable(low: float, high: float) -> str:
+    """Why 8 bits cannot represent a range, or "" when they can; all-zero tensors can."""
+    try:
+        choose_qparams(low, high)
+    except ValueError as error:
+        return "" if _is_zero(low, high) else str(error)
+    return ""
+
+
+def _is_zero(low: float, high: float) -> bool:
+    return bool(np.isfinite([low, high]).all()) and max(-low, high) < 255 * MIN_SCALE
+
+
+def _params(
+    root: ir.Value, low: float, high: float, dtype: str, symmetric: bool, notes: list[str]
+) -> QuantParams:
+    if _is_zero(low, high):
+        notes.append(f"tensor {root.name!r} was zero in every sample; its scale is arbitrary")
+        low, high = 0.0, 1.0
+    return choose_qparams(low, high, dtype=dtype, symmetric=symmetric)
+
+
+def _is_symmetric(
+    value: ir.Value, making: Mapping[ir.Value, Region], options: QuantizerOptions
+) -> bool:
+    region = making.get(value)
+    if region is None:
+        return options.symmetric_activations
+    return any(options.is_symmetric(node) for node in region.nodes)
+
+
+def _collect_ranges(
+    placement: Placement, ranges: Mapping[str, Range]
+) -> dict[ir.Value, Range]:
+    limits: dict[ir.Value, Range] = {}
+    for value in placement.tensors:
+        name = value.name or ""
+        if name not in ranges:
+            raise ValueError(f"tensor {name!r} has no calibrated range")
+        limits[value] = ranges[name]
+    for value in placement.constants:
+        array = float_constant(value)
+        if array is None:
+            raise ValueError(f"constant {value.name!r} is not float32")
+        limits[value] = (float(array.min()), float(array.max()))
+    for region in placement.regions:
+        _limit_mask(region, limits)
+    return limits
+
+
+def _limit_mask(region: Region, limits: dict[ir.Value, Range]) -> None:
+    """Cut the reach of a mask that is added to attention scores.
+
+    The sum's calibrated range already leaves out what Softmax ignores, so a more negative mask
+    value saturates to the same integer.
+    """
+    reader = only_consumer(region.outputs[0]) if region.outputs else None
+    if reader is None or not is_op(reader, "Softmax") or not is_op(region.nodes[-1], "Add"):
+        return
+    total = limits.get(region.outputs[0])
+    for value in region.nodes[-1].inputs:
+        if total is None or value not in limits:
+            continue
+        low, high = limits[value]
+        # The other operand is at most total[1] - low(mask where it is open) above.
+        limits[value] = (max(low, -4.0 * (max(-total[0], total[1]) + SOFTMAX_REACH)), high)
+
+
+def _join_concat(
+    groups: "_Groups", region: Region, limits: Mapping[ir.Value, Range], unit: set[ir.Value]
+) -> None:
+    values = (*region.inputs, *region.outputs)
+    roots = list(dict.fromkeys(groups.root(value) for value in values))
+    if any(root in unit for root in roots):
+        return
+    spans = [_hull(limits[v] for v in groups.members(root)) for root in roots]
+    low, high = _hull(spans)
+    narrowest = min(span[1] - span[0] for span in spans)
+    if high - low <= CONCAT_MAX_WIDENING * narrowest:
+        groups.join(values)
+
+
+def _hull(spans: Iterable[Range]) -> Range:
+    listed = list(spans)
+    return min(0.0, *(low for low, _ in listed)), max(0.0, *(high for _, high in listed))
+
+
+class _Groups:
+    """Tensors that share parameters; the root of a group is its first tensor."""
+
+    def __init__(self, values: Iterable[ir.Value]) -> None:
+        self._order = {value: index for index, value in enumerate(values)}
+        self._root = {value: value for value in self._order}
+        self._members = {value: [value] for value in self._order}
+
+    def root(self, value: ir.Value) -> ir.Value:
+        return self._root[value]
+
+    def members(self, root: ir.Value) -> list[ir.Value]:
+        return self._members[root]
+
+    def items(self) -> list[tuple[ir.Value, list[ir.Value]]]:
+        return list(self._members.items())
+
+    def join(self, values: Iterable[ir.Value]) -> None:
+        roots = sorted({self._root[v] for v in values}, key=self._order.__getitem__)
+        first = roots[0]
+        for other in roots[1:]:
+            for value in self._members.pop(other):
+                self._root[value] = first
+                self._members[first].append(value)

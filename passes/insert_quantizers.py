@@ -1,0 +1,202 @@
+"""Write the quantized model: ``x -> op -> y`` becomes ``x -> Q -> DQ -> op -> Q -> DQ -> y``.
+
+Q and DQ go around regions, never inside one. Inputs and outputs of the model stay float32.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.passes.choose_parameters import Parameters, Range, choose_parameters, representable
+from octavo.passes.constants import NameSource, add_constant, float_constant
+from octavo.passes.fused_regions import Region
+from octavo.passes.placement import Placement, plan_placement
+from octavo.passes.quant_math import QuantParams, quantize
+from octavo.passes.quantize_weights import WeightWriter, write_layer_constants
+from octavo.passes.quantizer_options import QuantizerOptions
+from octavo.passes.wiring import bypass, is_op
+
+MIN_OPSET = 21  # 8-bit and 16-bit zero points, any axis
+
+
+class InsertQuantizers(ir.passes.InPlacePass):
+    """Quantize weights, biases and activations of every region with an integer kernel."""
+
+    def __init__(self, ranges: Mapping[str, Range], options: QuantizerOptions) -> None:
+        """Take the calibration result.
+
+        Args:
+            ranges: ``(low, high)`` of each tensor that ``plan_placement`` names.
+            options: What to quantize and how.
+        """
+        super().__init__()
+        self.ranges = dict(ranges)
+        self.options = options
+
+    def requires(self, model: ir.Model) -> None:
+        opset = model.graph.opset_imports.get("", 0)
+        if opset < MIN_OPSET:
+            raise ir.passes.PreconditionError(
+                f"quantizers need opset {MIN_OPSET}, the model has {opset}"
+            )
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        graph = model.graph
+        if any(is_op(node, "QuantizeLinear") for node in graph):
+            return ir.passes.PassResult(model, modified=False)
+        placement = place_with_ranges(graph, self.options, self.ranges)
+        parameters = choose_parameters(placement, self.ranges, self.options)
+        _write(graph, placement, parameters, self.options)
+        return ir.passes.PassResult(model, modified=bool(placement.regions))
+
+
+def place_with_ranges(
+    graph: ir.Graph, options: QuantizerOptions, ranges: Mapping[str, Range]
+) -> Placement:
+    """Plan where quantizers go, leaving out tensors whose range 8 bits cannot represent."""
+    placement = plan_placement(graph, options)
+    unfit = {
+        value: f"tensor {value.name!r}: {why}"
+        for value, (low, high) in _all_ranges(placement, ranges).items()
+        if (why := representable(low, high))
+    }
+    return plan_placement(graph, options, unfit) if unfit else placement
+
+
+def _all_ranges(
+    placement: Placement, ranges: Mapping[str, Range]
+) -> dict[ir.Value, Range]:
+    listed = {v: ranges[v.name] for v in placement.tensors if v.name in ranges}
+    for value in placement.constants:
+        array = float_constant(value)
+        if array is not None and array.size:
+            listed[value] = (float(array.min()), float(array.max()))
+    return listed
+
+
+def _write(
+    graph: ir.Graph, placement: Placement, parameters: Parameters, options: QuantizerOptions
+) -> None:
+    names = NameSource(graph)
+    writer = WeightWriter(graph, names)
+    for region in placement.regions:
+        _write_constants(writer, region, parameters, options)
+    readers = {
+        (use.node, use.idx)
+        for region in placement.regions
+        for value in region.inputs
+        for use in value.uses()
+        if use.node in region.nodes
+    }
+    making = placement.region_making()
+    shared = _SharedScales(graph, names, parameters)
+    for value in (*placement.constants, *placement.tensors):
+        _write_pair(graph, names, shared, value, readers, making.get(value), options)
+    for region in placement.regions:
+        if region.absorbed is not None:
+            # The quantizer behind it saturates at 0 and at the same upper end.
+            bypass(graph, region.absorbed, region.nodes[0].outputs[0])
+
+
+def _write_constants(
+    writer: WeightWriter, region: Region, parameters: Parameters, options: QuantizerOptions
+) -> None:
+    operands = [value for value in region.head.inputs if value in parameters.of]
+    if not operands:
+        return
+    scales = [parameters.of[value].scale for value in operands if value is not None]
+    granularity = options.weight_granularity(region.head)
+    scale_b = scales[-1] if is_op(region.head, "MatMul") and len(scales) > 1 else None
+    write_layer_constants(
+        writer, region.head, region.bias_add, scales[0], granularity, scale_b
+    )
+
+
+def _write_pair(
+    graph: ir.Graph,
+    names: NameSource,
+    shared: "_SharedScales",
+    value: ir.Value,
+    readers: set[tuple[ir.Node, int]],
+    region: Region | None,
+    options: QuantizerOptions,
+) -> None:
+    # What an integer kernel makes exists in integers only, so float readers get it
+    # dequantized; what is made in float they read as it is.
+    uses = [use for use in value.uses() if region or (use.node, use.idx) in readers]
+    is_output = value.is_graph_output() and region is not None
+    if is_output and options.float_output and not uses:
+        return
+    base = value.name or "tensor"
+    scale, zero_point = shared.of(value)
+    params = shared.params(value)
+    array = float_constant(value)
+    if array is not None:
+        stored = quantize(array, params.scale, params.zero_point, params.dtype)
+        quantized = add_constant(graph, names, f"{base}_quantized", stored)
+        after: ir.Node | None = None
+    else:
+        node = ir.node(
+            "QuantizeLinear", [value, scale, zero_point], name=names.fresh(f"{base}_quantize")
+        )
+        quantized = node.outputs[0]
+        quantized.name = names.fresh(f"{base}_quantized")
+        quantized.dtype, quantized.shape = zero_point.dtype, value.shape
+        _insert_behind(graph, value.producer(), node)
+        after = node
+    back = ir.node(
+        "DequantizeLinear",
+        [quantized, scale, zero_point],
+        name=names.fresh(f"{base}_dequantize"),
+    )
+    result = back.outputs[0]
+    result.name = names.fresh(f"{base}_dequantized")
+    result.dtype, result.shape = ir.DataType.FLOAT, value.shape
+    _insert_behind(graph, after, back)
+    for use in uses:
+        use.node.replace_input_with(use.idx, result)
+    if is_output and not options.float_output:
+        _take_over_output(graph, names, value, result)
+
+
+def _insert_behind(graph: ir.Graph, after: ir.Node | None, node: ir.Node) -> None:
+    if after is not None:
+        graph.insert_after(after, node)
+    else:
+        graph.insert_before(graph[0], node)
+
+
+def _take_over_output(
+    graph: ir.Graph, names: NameSource, value: ir.Value, result: ir.Value
+) -> None:
+    output_name = value.name
+    for index, output in enumerate(graph.outputs):
+        if output is value:
+            graph.outputs[index] = result
+    value.name = names.fresh(f"{output_name}_unquantized")
+    result.name = output_name
+
+
+class _SharedScales:
+    """One scale and zero-point constant for each group of tensors."""
+
+    def __init__(self, graph: ir.Graph, names: NameSource, parameters: Parameters) -> None:
+        self._graph, self._names, self._parameters = graph, names, parameters
+        self._written: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
+
+    def params(self, value: ir.Value) -> QuantParams:
+        return self._parameters.of[value]
+
+    def of(self, value: ir.Value) -> tuple[ir.Value, ir.Value]:
+        owner = self._parameters.owner[value]
+        if owner not in self._written:
+            params = self._parameters.of[value]
+            base = owner.name or "tensor"
+            scale = np.asarray(params.scale, np.float32)
+            zero_point = np.asarray(params.zero_point, np.dtype(params.dtype))
+            self._written[owner] = (
+                add_constant(self._graph, self._names, f"{base}_scale", scale),
+                add_constant(self._graph, self._names, f"{base}_zero_point", zero_point),
+            )
+        return self._written[owner]
