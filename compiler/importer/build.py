@@ -46,7 +46,7 @@ def _value(name: str, draft: Draft) -> ir.Value:
     )
 
 
-def _tensor(name: str, array: Array, dtype: int) -> ir.Tensor:
+def _tensor(name: str, array: Array, dtype: int) -> ir.TensorProtocol:
     return ir.Tensor(array, dtype=ir.DataType(dtype), name=name)
 
 

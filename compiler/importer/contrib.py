@@ -6,8 +6,8 @@ Quantized operators become DequantizeLinear -> operator -> QuantizeLinear.
 
 import onnx
 
-from octavo.compiler.importer.draft import Draft, Emitter, stem
 from octavo.compiler.importer.contrib_float import FLOAT_EXPANSIONS
+from octavo.compiler.importer.draft import Draft, Emitter, stem
 from octavo.compiler.importer.qoperator import (
     CONTRIB_QOPERATORS,
     STANDARD_QOPERATORS,
@@ -35,7 +35,7 @@ def expand_contrib(node: onnx.NodeProto, draft: Draft) -> list[onnx.NodeProto]:
 
 
 def expand_standard(node: onnx.NodeProto, draft: Draft) -> list[onnx.NodeProto] | None:
-    """Return the QDQ form of QLinearConv and QLinearMatMul of ai.onnx, None for other nodes."""
+    """Return the QDQ form of a quantized operator of ai.onnx, None for other nodes."""
     expansion = STANDARD_QOPERATORS.get(node.op_type)
     return None if expansion is None else _expanded(expansion, node, draft)
 

@@ -35,7 +35,7 @@ def _quick_gelu(node: onnx.NodeProto, emit: Emitter) -> None:
 
 
 def _fused_matmul(node: onnx.NodeProto, emit: Emitter) -> None:
-    """FusedMatMul -> MatMul of the operands with their last two axes exchanged, times alpha."""
+    """FusedMatMul(a, b) -> alpha * MatMul, each operand transposed if its flag says so."""
     attributes = attributes_of(node)
     if attributes.get("transBatchA", 0) or attributes.get("transBatchB", 0):
         raise ModelError(f"{describe(node)}: transposed batch axes are not supported")
@@ -57,7 +57,7 @@ def _fused_matmul(node: onnx.NodeProto, emit: Emitter) -> None:
 
 
 def _skip_layer_normalization(node: onnx.NodeProto, emit: Emitter) -> None:
-    """SkipLayerNormalization(x, skip, gamma, beta, bias) -> LayerNormalization(x + skip + bias).
+    """SkipLayerNormalization(x, skip, ..., bias) -> LayerNormalization(x + skip + bias).
 
     The fourth output is the sum; mean and deviation exist in training only.
     """

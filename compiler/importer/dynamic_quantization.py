@@ -140,6 +140,9 @@ def _float_form(
     dequantized = emit.op("DequantizeLinear", inputs, axis=axis)
     draft.types[dequantized] = ValueType(onnx.TensorProto.FLOAT, value.shape)
     emit.op(
-        _FLOAT_OPERATOR[product.op_type], [source, dequantized], output, **attributes_of(product)
+        _FLOAT_OPERATOR[product.op_type],
+        [source, dequantized],
+        output,
+        **attributes_of(product),
     )
     return emit.nodes

@@ -1,8 +1,8 @@
 """Read tensors that a model keeps in files beside it, and nothing else on the disk.
 
 The path is opened one component at a time relative to the open folder above it, each with
-``O_NOFOLLOW``, and every check is made on the opened file. A link can therefore not be swapped in
-between check and use, and ``onnx`` never sees a path.
+``O_NOFOLLOW``, and every check is made on the opened file. A link can therefore not be swapped
+in between check and use, and ``onnx`` never sees a path.
 """
 
 import os

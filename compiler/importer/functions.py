@@ -21,8 +21,8 @@ def inline_call(
     """
     if len(call.input) > len(function.input) or len(call.output) > len(function.output):
         raise ModelError(
-            f"{describe(call)} passes {len(call.input)} inputs and {len(call.output)} outputs; "
-            f"the function has {len(function.input)} and {len(function.output)}"
+            f"{describe(call)} passes {len(call.input)} inputs and {len(call.output)} "
+            f"outputs; the function has {len(function.input)} and {len(function.output)}"
         )
     given: Attributes = {a.name: a for a in function.attribute_proto}
     given.update((a.name, a) for a in call.attribute)

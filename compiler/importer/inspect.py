@@ -137,7 +137,7 @@ def _summarize_draft(draft: Draft) -> ModelSummary:
     }
     nodes = []
     for node in draft.nodes:
-        trans_a = bool(attributes_of(node).get("transA", 0)) if node.op_type == "Gemm" else False
+        trans_a = node.op_type == "Gemm" and bool(attributes_of(node).get("transA", 0))
         nodes.append(
             _Node(node.name, node.op_type, tuple(node.input), tuple(node.output), trans_a)
         )

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from octavo.compiler.importer.limits import Limits
 from octavo.errors import ModelError

@@ -38,9 +38,9 @@ def import_model(
         limits: Caps on sizes and nesting.
 
     Returns:
-        A model at opset 21 of ai.onnx: every value has a static shape and a type, functions are
-        inlined, constants folded (never DequantizeLinear), quantized operators written as QDQ,
-        nodes and values named uniquely.
+        A model at opset 21 of ai.onnx: every value has a static shape and a type, functions
+        are inlined, constants folded (never DequantizeLinear), quantized operators written as
+        QDQ, nodes and values named uniquely.
 
     Raises:
         ModelError: The model is malformed, unsafe, too large or unsupported; the message names
@@ -50,7 +50,7 @@ def import_model(
         path, shapes=shapes, allow_external_data=allow_external_data, limits=limits
     )
     # onnx_ir takes 0.3 s to load, which `octavo inspect` does not have
-    from octavo.compiler.importer.build import build_model  # noqa: PLC0415
+    from octavo.compiler.importer.build import build_model
 
     return build_model(draft)
 

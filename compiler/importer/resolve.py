@@ -1,13 +1,12 @@
 """Walk a model once in order: expand, convert to opset 21, fold constants, fix every type.
 
-Because all inputs have static shapes, one walk is a fixpoint: when a node is reached, everything
-it reads is either a constant or a value of known type. Chains such as Shape -> Gather -> Concat
--> Reshape therefore vanish on the way.
+Because all inputs have static shapes, one walk is a fixpoint: when a node is reached, all that
+it reads is either a constant or a value of known type. Chains such as Shape -> Gather ->
+Concat -> Reshape therefore vanish on the way.
 """
 
 import math
 
-import numpy as np
 import onnx
 from onnx import checker, shape_inference
 
@@ -25,6 +24,11 @@ from octavo.compiler.importer.external import ExternalData
 from octavo.compiler.importer.fold import FOLDABLE, MAX_INPUT_BYTES, evaluate, fold_shape
 from octavo.compiler.importer.functions import inline_branch, inline_call
 from octavo.compiler.importer.limits import Limits
+from octavo.compiler.importer.node_check import (
+    check_node,
+    constant_of_attribute,
+    first_line,
+)
 from octavo.compiler.importer.opset import convert_node, operator_body, schema_at
 from octavo.compiler.importer.structure import (
     call_key,
@@ -73,7 +77,6 @@ class Resolver:
         self._aliases: dict[str, str] = {}
         self._outputs = {value.name for value in model.graph.output}
         self._folded_bytes = 0
-        self._contexts: dict[int, checker.C.CheckerContext] = {}
 
     def run(self) -> None:
         """Process every node.
@@ -124,8 +127,7 @@ class Resolver:
         if node.op_type in CONTROL_FLOW:
             return self._branch(node), versions
         version = versions[""]
-        self._check_node(node, _schema_version(node, version))
-        self._check_tensors(node)
+        check_node(node, version, self._limits)
         quantized = expand_standard(node, self._draft)
         if quantized is not None:
             return quantized, {"": OPSET}
@@ -147,38 +149,8 @@ class Resolver:
         branch = graphs["then_branch" if bool(condition.reshape(())) else "else_branch"]
         return inline_branch(node, branch, self._draft)
 
-    def _check_node(self, node: onnx.NodeProto, version: int) -> None:
-        schema = schema_at(node.op_type, version)
-        if schema is None or schema.deprecated:
-            raise ModelError(f"{describe(node)}: opset {version} has no such operator")
-        context = self._contexts.get(version)
-        if context is None:
-            context = checker.C.CheckerContext()
-            context.ir_version = onnx.IR_VERSION
-            context.opset_imports = {"": version}
-            self._contexts[version] = context
-        # the checker would read external data itself; tensors are checked apart
-        skeleton = node
-        if any(a.HasField("t") or a.tensors or a.sparse_tensors for a in node.attribute):
-            skeleton = _without_tensors(node)
-        try:
-            checker.check_node(skeleton, context)
-        except checker.ValidationError as error:
-            raise ModelError(f"{describe(node)}: {_first_line(error)}") from error
-
-    def _check_tensors(self, node: onnx.NodeProto) -> None:
-        if node.op_type == "Constant":
-            return  # read, and thereby checked, when it becomes a constant
-        for attribute in node.attribute:
-            tensors = [attribute.t] if attribute.HasField("t") else []
-            for tensor in (*tensors, *attribute.tensors):
-                where = f"attribute '{attribute.name}' of {describe(node)}"
-                read_tensor(tensor, where, self._limits, None)
-            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
-                raise ModelError(f"{describe(node)} has a sparse attribute")
-
     def _add(self, node: onnx.NodeProto) -> None:
-        """Take a node of opset 21 into the draft: as constants, as another name, or as it is."""
+        """Take a node of opset 21 into the draft: as constants, another name, or as it is."""
         if node.op_type == "Constant":
             self._define(node.output[0], self._constant_value(node))
             return
@@ -238,13 +210,14 @@ class Resolver:
             if value is not None and value.size <= MAX_INFERENCE_ELEMENTS:
                 data[name] = onnx.numpy_helper.from_array(value)
         try:
-            return shape_inference.infer_node_outputs(
+            inferred: dict[str, onnx.TypeProto] = shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=_OPSET_IMPORTS
             )
         except (shape_inference.InferenceError, checker.ValidationError) as error:
-            raise ModelError(f"{describe(node)}: {_first_line(error)}") from error
+            raise ModelError(f"{describe(node)}: {first_line(error)}") from error
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
-            raise ModelError(f"{describe(node)}: no shape: {_first_line(error)}") from error
+            raise ModelError(f"{describe(node)}: no shape: {first_line(error)}") from error
+        return inferred
 
     def _fold(self, node: onnx.NodeProto, types: dict[str, onnx.TypeProto]) -> bool:
         """Evaluate a node of constants; return whether that was possible and worthwhile."""
@@ -291,8 +264,8 @@ class Resolver:
         known = _known_type(item)
         if known is None:
             raise ModelError(
-                f"{describe(node)}: the shape of output '{name}' depends on the data or cannot "
-                "be inferred; every shape must be static"
+                f"{describe(node)}: the shape of output '{name}' depends on the data or "
+                "cannot be inferred; every shape must be static"
             )
         if not is_supported_dtype(known.dtype):
             raise ModelError(
@@ -301,37 +274,6 @@ class Resolver:
             )
         check_dims(known.shape, f"output '{name}' of {describe(node)}", self._limits)
         return known
-
-
-def _schema_version(node: onnx.NodeProto, version: int) -> int:
-    """Return the opset whose schema describes a node of opset ``version``.
-
-    ONNX Runtime took LayerNormalization in the standard domain long before opset 17 had it, and
-    onnx declared GroupNormalization-18 invalid afterwards; its successor has the same form.
-    """
-    if node.op_type == "LayerNormalization":
-        return max(version, 17)
-    if node.op_type == "GroupNormalization" and version >= 18:
-        return max(version, 21)
-    return version
-
-
-def constant_of_attribute(attribute: onnx.AttributeProto, where: str) -> Array:
-    """Return the value of a Constant node that is given as numbers.
-
-    Raises:
-        ModelError: It is given as strings or as nothing known.
-    """
-    kinds = {
-        "value_float": onnx.TensorProto.FLOAT,
-        "value_floats": onnx.TensorProto.FLOAT,
-        "value_int": onnx.TensorProto.INT64,
-        "value_ints": onnx.TensorProto.INT64,
-    }
-    if attribute.name not in kinds:
-        raise ModelError(f"{where}: a constant of '{attribute.name}' is not supported")
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kinds[attribute.name])
-    return np.asarray(onnx.helper.get_attribute_value(attribute), dtype=dtype)
 
 
 def _known_type(item: onnx.TypeProto | None) -> ValueType | None:
@@ -344,30 +286,3 @@ def _known_type(item: onnx.TypeProto | None) -> ValueType | None:
     if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims):
         return None
     return ValueType(tensor_type.elem_type, tuple(dim.dim_value for dim in dims))
-
-
-def _without_tensors(node: onnx.NodeProto) -> onnx.NodeProto:
-    """Copy a node with empty tensors in its attributes."""
-    copy = onnx.NodeProto()
-    copy.op_type, copy.name, copy.domain = node.op_type, node.name, node.domain
-    copy.input.extend(node.input)
-    copy.output.extend(node.output)
-    placeholder = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [1], [0.0])
-    for attribute in node.attribute:
-        target = copy.attribute.add(name=attribute.name, type=attribute.type)
-        if attribute.HasField("t"):
-            target.t.CopyFrom(placeholder)
-        elif attribute.HasField("sparse_tensor"):
-            target.sparse_tensor.values.CopyFrom(placeholder)
-            target.sparse_tensor.indices.CopyFrom(
-                onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
-            )
-            target.sparse_tensor.dims.append(1)
-        else:
-            target.CopyFrom(attribute)
-    return copy
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

@@ -52,7 +52,7 @@ def bind_inputs(
         limits: Caps on rank and elements.
 
     Raises:
-        ModelError: A shape is for no input or contradicts the model, or a dimension stays open.
+        ModelError: A shape is for no input or contradicts the model, or a size stays open.
     """
     known = {value.name for value in inputs}
     for name in shapes:
@@ -96,8 +96,8 @@ def _match(
         expected = symbols.setdefault(dim, size) if isinstance(dim, str) and dim else dim
         if isinstance(expected, int) and expected != size:
             raise ModelError(
-                f"input '{value.name}' has size {expected} in axis {axis}; the shape given for "
-                f"it has {size}"
+                f"input '{value.name}' has size {expected} in axis {axis}; the shape given "
+                f"for it has {size}"
             )
 
 
@@ -112,7 +112,8 @@ def _static_type(
     dtype = value.type.tensor_type.elem_type
     if not is_supported_dtype(dtype):
         raise ModelError(
-            f"input '{value.name}' has element type {dtype_name(dtype)}, which is not supported"
+            f"input '{value.name}' has element type {dtype_name(dtype)}, which is not "
+            "supported"
         )
     dims = _dims(value)
     if value.name in shapes:

@@ -170,8 +170,10 @@ class _Checker:
                         f"{describe(node)}: attribute '{attribute.name}' is longer than "
                         f"{self._limits.string_length} bytes"
                     )
-            for graph in (*([attribute.g] if attribute.HasField("g") else ()),
-                          *attribute.graphs):
+            for graph in (
+                *([attribute.g] if attribute.HasField("g") else ()),
+                *attribute.graphs,
+            ):
                 self.graph(graph, outer | names, depth + 1)
 
     def _define(self, name: str, names: set[str], outer: frozenset[str], what: str) -> None:
@@ -193,7 +195,8 @@ class _Checker:
         if value.type.HasField("tensor_type") and value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
             # unknown dimensions are -1 in some exporters; binding deals with those
-            check_dims([max(dim.dim_value, 0) for dim in dims], f"'{value.name}'", self._limits)
+            sizes = [max(dim.dim_value, 0) for dim in dims]
+            check_dims(sizes, f"'{value.name}'", self._limits)
             for dim in dims:
                 self._string(dim.dim_param)
 
@@ -205,8 +208,8 @@ def _check_calls(functions: dict[FunctionKey, onnx.FunctionProto], max_depth: in
         for key, function in functions.items()
     }
     heights: dict[FunctionKey, int] = {}  # longest chain of calls below a function, counted in
-    for root in callees:
-        path = [(root, iter(callees[root]))] if root not in heights else []
+    for root, called in callees.items():
+        path = [(root, iter(called))] if root not in heights else []
         on_path = {root}
         while path:
             key, remaining = path[-1]

@@ -38,7 +38,7 @@ _STORAGE: dict[int, tuple[int, str]] = {
     _T.INT4: (4, "int32_data"),
     _T.UINT4: (4, "int32_data"),
 }
-_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
+_FIELDS = (*{field: None for _, field in _STORAGE.values()}, "string_data")
 
 
 def check_dims(dims: Sequence[int], where: str, limits: Limits) -> None:
@@ -126,9 +126,7 @@ def read_tensor(
 
 def _from_raw(raw: bytes, tensor: onnx.TensorProto, num_bits: int) -> Array:
     if num_bits < 8:
-        packed = onnx.TensorProto(
-            data_type=tensor.data_type, dims=tensor.dims, raw_data=raw
-        )
+        packed = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=raw)
         return _as_array(numpy_helper.to_array(packed))
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     # frombuffer shares the bytes: weights are copied once, out of the message
@@ -156,9 +154,7 @@ def _as_array(value: Any) -> Array:
     return np.asarray(value)
 
 
-def read_sparse_tensor(
-    sparse: onnx.SparseTensorProto, where: str, limits: Limits
-) -> Array:
+def read_sparse_tensor(sparse: onnx.SparseTensorProto, where: str, limits: Limits) -> Array:
     """Return a sparse tensor as a dense array.
 
     Args:

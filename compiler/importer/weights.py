@@ -10,9 +10,11 @@ from octavo.errors import ModelError
 
 # operators that treat infinity as "ignore this place" or "no bound"
 _INFINITY_CONSUMERS = frozenset(
-    "Add Clip Concat Equal Expand Gather Greater GreaterOrEqual Identity IsInf Less LessOrEqual "
-    "Max Min Pad Reshape ScatterElements ScatterND Slice Softmax Squeeze Sub Transpose "
-    "Unsqueeze Where".split()
+    """
+    Add Clip Concat Equal Expand Gather Greater GreaterOrEqual Identity IsInf Less LessOrEqual
+    Max Min Pad Reshape ScatterElements ScatterND Slice Softmax Squeeze Sub Transpose Unsqueeze
+    Where
+    """.split()  # noqa: SIM905 (a list of names is easier to read without the quotes)
 )
 UINT8_MIDDLE = 128
 

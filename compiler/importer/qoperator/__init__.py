@@ -1,4 +1,4 @@
-"""QOperator models: every quantized operator -> DequantizeLinear, the operator, QuantizeLinear."""
+"""QOperator models: quantized operator -> DequantizeLinear, operator, QuantizeLinear."""
 
 from octavo.compiler.importer.qoperator.convolution import expand_qlinear_conv
 from octavo.compiler.importer.qoperator.elementwise import (

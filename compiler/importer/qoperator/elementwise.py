@@ -11,9 +11,7 @@ from octavo.compiler.importer.qoperator.operands import dequantize_input, quanti
 def _expand_binary(op_type: str, node: onnx.NodeProto, emit: Emitter) -> None:
     operands = [dequantize_input(emit, node, 0), dequantize_input(emit, node, 3)]
     result = emit.op(op_type, operands)
-    quantize(
-        emit, result, node.input[6], input_name(node, 7), node.output[0], node.input[0]
-    )
+    quantize(emit, result, node.input[6], input_name(node, 7), node.output[0], node.input[0])
 
 
 def expand_qlinear_add(node: onnx.NodeProto, emit: Emitter) -> None:
@@ -28,9 +26,7 @@ def expand_qlinear_mul(node: onnx.NodeProto, emit: Emitter) -> None:
 
 def _quantize_result(node: onnx.NodeProto, emit: Emitter, result: str) -> None:
     """Quantize with the fourth and fifth input, as all operators with one operand do."""
-    quantize(
-        emit, result, node.input[3], input_name(node, 4), node.output[0], node.input[0]
-    )
+    quantize(emit, result, node.input[3], input_name(node, 4), node.output[0], node.input[0])
 
 
 def _expand_unary(op_type: str, node: onnx.NodeProto, emit: Emitter, **attrs: Any) -> None:
@@ -64,11 +60,9 @@ def expand_qlinear_softmax(node: onnx.NodeProto, emit: Emitter) -> None:
 
 def expand_qlinear_where(node: onnx.NodeProto, emit: Emitter) -> None:
     """QLinearWhere(condition, x, y) -> Q(Where(condition, DQ(x), DQ(y)))."""
-    operands = [node.input[0], dequantize_input(emit, node, 1), dequantize_input(emit, node, 4)]
-    result = emit.op("Where", operands)
-    quantize(
-        emit, result, node.input[7], input_name(node, 8), node.output[0], node.input[1]
-    )
+    chosen, other = dequantize_input(emit, node, 1), dequantize_input(emit, node, 4)
+    result = emit.op("Where", [node.input[0], chosen, other])
+    quantize(emit, result, node.input[7], input_name(node, 8), node.output[0], node.input[1])
 
 
 def expand_qlinear_concat(node: onnx.NodeProto, emit: Emitter) -> None:

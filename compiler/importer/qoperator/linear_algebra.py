@@ -41,9 +41,7 @@ def expand_qgemm(node: onnx.NodeProto, emit: Emitter) -> None:
             scale = emit.op("Mul", [scale, factor])
         last_axis = max(emit.draft.rank(bias) - 1, 0)
         operands.append(emit.op("DequantizeLinear", [bias, scale], axis=last_axis))
-    result = emit.op(
-        "Gemm", operands, node.output[0] if not y_scale else None, **attributes
-    )
+    result = emit.op("Gemm", operands, node.output[0] if not y_scale else None, **attributes)
     if y_scale:
         quantize(emit, result, y_scale, input_name(node, 8), node.output[0], a)
 

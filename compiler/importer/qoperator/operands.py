@@ -24,9 +24,7 @@ def dequantize(
         axis: Which axis a scale of more than one value belongs to.
     """
     inputs = [value, scale, _widened(emit, zero_point, scale)]
-    return emit.op(
-        "DequantizeLinear", inputs if zero_point else inputs[:2], axis=axis
-    )
+    return emit.op("DequantizeLinear", inputs if zero_point else inputs[:2], axis=axis)
 
 
 def dequantize_input(emit: Emitter, node: onnx.NodeProto, index: int) -> str:

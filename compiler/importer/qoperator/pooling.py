@@ -41,6 +41,4 @@ def expand_qlinear_reduce_mean(node: onnx.NodeProto, emit: Emitter) -> None:
     if attributes.get("axes"):
         operands.append(emit.ints("axes", attributes["axes"]))
     result = emit.op("ReduceMean", operands, keepdims=int(attributes.get("keepdims", 1)))
-    quantize(
-        emit, result, node.input[3], input_name(node, 4), node.output[0], node.input[0]
-    )
+    quantize(emit, result, node.input[3], input_name(node, 4), node.output[0], node.input[0])
