@@ -1,0 +1,498 @@
+/* Checks of the C runtime, one function per behaviour: checks NAME WEIGHTS_FILE. The program under
+ * test is written by hand; its kernels call the thread pool as TVM's generated code does. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "octavo_runtime.h"
+
+#define CHECK(condition)                                                       \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                                 \
+    }                                                                          \
+  } while (0)
+
+static const char *g_weights;
+
+/* ------------------------------------------------------- what generated code declares ---- */
+
+typedef struct group { void *sync_handle; int32_t num_task; } group;
+typedef int (*task_function)(int task_id, group *env, void *data);
+int TVMBackendParallelLaunch(task_function task, void *data, int num_task);
+int TVMBackendParallelBarrier(int task_id, group *env);
+
+/* ---------------------------------------------------------------- allocation counting ---- */
+
+#ifdef COUNT_ALLOCATIONS /* linked with --wrap for each of these */
+static atomic_int g_allocations;
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, long offset);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int file, long offset);
+void *__wrap_malloc(size_t size) { g_allocations++; return __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { g_allocations++; return __real_calloc(count, size); }
+void *__wrap_realloc(void *memory, size_t size) { g_allocations++; return __real_realloc(memory, size); }
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+  g_allocations++;
+  return __real_posix_memalign(memory, alignment, size);
+}
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int file, long offset) {
+  g_allocations++;
+  return __real_mmap(at, size, protection, flags, file, offset);
+}
+#endif
+
+/* ------------------------------------------------------------- the program under test ---- */
+
+/* Arena: a persistent counter (64 bytes), x (kCount int32), y (kCount int32), scratch. Weights:
+ * kCount int32 and slack; the file holds 0, 1, 2, ... */
+enum { kCount = 1024, kCounter = 0, kX = 64, kY = kX + 4 * kCount, kScratch = kY + 4 * kCount,
+       kScratchBytes = 64 * 256, kArena = kScratch + kScratchBytes, kWeights = 4 * kCount + 64 };
+
+typedef struct closure { int32_t *in, *out; const int32_t *weights; int32_t *partial; } closure;
+
+static int add_range(int task_id, group *env, void *data) {
+  closure *c = data;
+  int per_task = (kCount + env->num_task - 1) / env->num_task;
+  for (int i = task_id * per_task; i < (task_id + 1) * per_task && i < kCount; i++) {
+    c->out[i] = c->in[i] + c->weights[i];
+  }
+  return 0;
+}
+
+static int32_t step_add(uint8_t *arena, const uint8_t *weights) {
+  closure c = {(int32_t *)(void *)(arena + kX), (int32_t *)(void *)(arena + kY),
+               (const int32_t *)(const void *)weights, NULL};
+  return TVMBackendParallelLaunch(add_range, &c, 0);
+}
+
+/* Two phases with a barrier between them: each task sums its range, then all add every sum. */
+static int sum_everything(int task_id, group *env, void *data) {
+  closure *c = data;
+  int per_task = (kCount + env->num_task - 1) / env->num_task;
+  int32_t sum = 0;
+  for (int i = task_id * per_task; i < (task_id + 1) * per_task && i < kCount; i++) sum += c->in[i];
+  c->partial[16 * task_id] = sum;
+  if (TVMBackendParallelBarrier(task_id, env) != 0) return -1;
+  int32_t total = 0;
+  for (int t = 0; t < env->num_task; t++) total += c->partial[16 * t];
+  if (TVMBackendParallelBarrier(task_id, env) != 0) return -1;
+  for (int i = task_id * per_task; i < (task_id + 1) * per_task && i < kCount; i++) c->out[i] = total;
+  return 0;
+}
+
+static int32_t step_sum(uint8_t *arena, const uint8_t *weights) {
+  (void)weights;
+  closure c = {(int32_t *)(void *)(arena + kX), (int32_t *)(void *)(arena + kY), NULL,
+               (int32_t *)(void *)(arena + kScratch)};
+  return TVMBackendParallelLaunch(sum_everything, &c, 0);
+}
+
+static int32_t step_count(uint8_t *arena, const uint8_t *weights) {
+  (void)weights;
+  ++*(int32_t *)(void *)(arena + kCounter);
+  return 0;
+}
+
+static int32_t step_fail(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  return -1;
+}
+
+static int32_t step_read_slack(uint8_t *arena, const uint8_t *weights) {
+  uint32_t sum = 0;
+  for (int i = 0; i < 64; i++) sum += arena[kArena + i] + (uint32_t)weights[kWeights - 64 + i];
+  return (int32_t)sum;
+}
+
+static int fail_in_last(int task_id, group *env, void *data) {
+  (void)data;
+  return task_id == env->num_task - 1 ? -1 : 0;
+}
+
+static int32_t step_fail_in_task(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  return TVMBackendParallelLaunch(fail_in_last, NULL, 0);
+}
+
+static int inner(int task_id, group *env, void *data) {
+  atomic_fetch_add((atomic_int *)data, 1);
+  return task_id == 0 && env->num_task == 1 ? 0 : -1;
+}
+
+static int outer(int task_id, group *env, void *data) {
+  (void)task_id;
+  (void)env;
+  return TVMBackendParallelLaunch(inner, data, 0);
+}
+
+static atomic_int g_inner_runs;
+static int32_t step_nested(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  return TVMBackendParallelLaunch(outer, &g_inner_runs, 0);
+}
+
+static int keep_num_task(int task_id, group *env, void *data) {
+  if (task_id == 0) *(int32_t *)data = env->num_task;
+  return 0;
+}
+
+static int32_t g_num_task[3];
+static int32_t step_num_task(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  return TVMBackendParallelLaunch(keep_num_task, &g_num_task[0], 0) |
+         TVMBackendParallelLaunch(keep_num_task, &g_num_task[1], 2) |
+         TVMBackendParallelLaunch(keep_num_task, &g_num_task[2], 100);
+}
+
+static const int64_t kShape[] = {kCount};
+static const octavo_tensor kInputs[] = {
+    {"x", OCTAVO_INT32, 1, kShape, 4 * kCount, kX, false, false, 1, 0}};
+static const octavo_tensor kOutputs[] = {
+    {"y", OCTAVO_INT32, 1, kShape, 4 * kCount, kY, false, false, 1, 0},
+    {"constant", OCTAVO_INT32, 1, kShape, 4 * kCount, 0, true, false, 1, 0}};
+
+#define PROGRAM(step_array)                                                                  \
+  {OCTAVO_ABI_VERSION, "checks", 0, kArena, 64, kWeights, 1, 2,                              \
+   sizeof step_array / sizeof step_array[0], kInputs, kOutputs, step_array}
+
+static const octavo_step kSteps[] = {{"add", "add", 7, step_add}, {"count", "count", 0, step_count}};
+static const octavo_program kProgram = PROGRAM(kSteps);
+static const octavo_step kSumSteps[] = {{"sum", "sum", 0, step_sum}};
+static const octavo_program kSumProgram = PROGRAM(kSumSteps);
+
+static octavo_model *prepared(const octavo_program *program, uint32_t num_threads) {
+  octavo_model *model = NULL;
+  octavo_options options = {num_threads, false, NULL, 0};
+  CHECK(octavo_load(program, g_weights, &model) == OCTAVO_OK);
+  CHECK(octavo_prepare(model, &options) == OCTAVO_OK);
+  return model;
+}
+
+static void fill(octavo_model *model, int32_t start) {
+  int32_t *x = octavo_input(model, 0);
+  for (int i = 0; i < kCount; i++) x[i] = start + i;
+}
+
+static void run_add(octavo_model *model, int num_runs) {
+  for (int run = 0; run < num_runs; run++) {
+    fill(model, run);
+    CHECK(octavo_run(model) == OCTAVO_OK);
+    const int32_t *y = octavo_output(model, 0);
+    for (int i = 0; i < kCount; i++) CHECK(y[i] == run + 2 * i);
+  }
+}
+
+/* ----------------------------------------------------------------------------- checks ---- */
+
+static void weights_are_checked(void) {
+  octavo_model *model = (octavo_model *)&model;
+  CHECK(octavo_load(&kProgram, "/no/such/file", &model) == OCTAVO_FILE_ERROR && model == NULL);
+  CHECK(octavo_load(&kProgram, "/", &model) != OCTAVO_OK && model == NULL);
+  octavo_program other = kProgram;
+  other.weights_bytes += 64;
+  CHECK(octavo_load(&other, g_weights, &model) == OCTAVO_WRONG_SIZE && model == NULL);
+  other.weights_bytes -= 128;
+  CHECK(octavo_load(&other, g_weights, &model) == OCTAVO_WRONG_SIZE && model == NULL);
+  other = kProgram;
+  other.abi_version++;
+  CHECK(octavo_load(&other, g_weights, &model) == OCTAVO_WRONG_ABI && model == NULL);
+}
+
+static void arguments_are_checked(void) {
+  octavo_model *model = NULL;
+  CHECK(octavo_load(NULL, g_weights, &model) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load(&kProgram, NULL, &model) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load(&kProgram, g_weights, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_prepare(NULL, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_run(NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_reset(NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_set_hook(NULL, NULL, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_model_program(NULL) == NULL && octavo_arena_bytes(NULL) == 0);
+  octavo_destroy(NULL);
+  CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
+  CHECK(octavo_run(model) == OCTAVO_NOT_PREPARED && octavo_reset(model) == OCTAVO_NOT_PREPARED);
+  CHECK(octavo_input(model, 0) == NULL && octavo_output(model, 0) == NULL);
+  octavo_options too_many = {257, false, NULL, 0};
+  CHECK(octavo_prepare(model, &too_many) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_input(model, 1) == NULL && octavo_output(model, 2) == NULL);
+  CHECK(octavo_run_timed(model, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_run_copy(model, NULL, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_model_program(model) == &kProgram);
+  octavo_destroy(model);
+}
+
+static void every_status_has_a_message(void) {
+  for (int status = OCTAVO_OK; status <= OCTAVO_KERNEL_FAILED; status++) {
+    CHECK(strcmp(octavo_status_message((octavo_status)status), "unknown status") != 0);
+  }
+  CHECK(strcmp(octavo_status_message((octavo_status)99), "unknown status") == 0);
+}
+
+static void results_do_not_depend_on_threads(void) {
+  for (uint32_t num_threads = 0; num_threads <= 5; num_threads++) {
+    octavo_model *model = prepared(&kProgram, num_threads);
+    run_add(model, 200);
+    octavo_destroy(model);
+  }
+}
+
+static void barriers_separate_phases(void) {
+  for (uint32_t num_threads = 1; num_threads <= 4; num_threads++) {
+    octavo_model *model = prepared(&kSumProgram, num_threads);
+    for (int run = 0; run < 200; run++) {
+      fill(model, run);
+      CHECK(octavo_run(model) == OCTAVO_OK);
+      const int32_t *y = octavo_output(model, 0);
+      for (int i = 0; i < kCount; i++) CHECK(y[i] == run * kCount + kCount * (kCount - 1) / 2);
+    }
+    octavo_destroy(model);
+  }
+}
+
+static void sleeping_workers_wake(void) {
+  octavo_model *model = prepared(&kProgram, 3);
+  struct timespec pause = {0, 5000000};
+  for (int i = 0; i < 10; i++) {
+    run_add(model, 2);
+    nanosleep(&pause, NULL);
+  }
+  octavo_destroy(model);
+}
+
+static void caller_owns_its_arena(void) {
+  size_t num_bytes = octavo_arena_bytes(&kProgram);
+  CHECK(num_bytes == kArena + OCTAVO_SLACK);
+  uint8_t *memory = NULL;
+  CHECK(posix_memalign((void **)&memory, 64, num_bytes + 64) == 0);
+  memset(memory, 0xff, num_bytes + 64);
+  octavo_model *model = NULL;
+  CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
+  octavo_options misaligned = {1, false, memory + 8, num_bytes};
+  CHECK(octavo_prepare(model, &misaligned) == OCTAVO_INVALID_ARGUMENT);
+  octavo_options short_one = {1, false, memory, num_bytes - 1};
+  CHECK(octavo_prepare(model, &short_one) == OCTAVO_INVALID_ARGUMENT);
+  octavo_options good = {2, true, memory, num_bytes};
+  CHECK(octavo_prepare(model, &good) == OCTAVO_OK);
+  CHECK((uint8_t *)octavo_input(model, 0) == memory + kX);
+  run_add(model, 3);
+  octavo_destroy(model);
+  for (int i = 0; i < 64; i++) CHECK(memory[num_bytes + (size_t)i] == 0xff);
+  free(memory); /* a second free would be an error of the runtime */
+}
+
+static void weights_in_memory(void) {
+  uint8_t *weights = NULL;
+  CHECK(posix_memalign((void **)&weights, 64, kWeights + 64) == 0);
+  memset(weights, 0, kWeights + 64);
+  for (int i = 0; i < kCount; i++) ((int32_t *)(void *)weights)[i] = i;
+  octavo_model *model = NULL;
+  CHECK(octavo_load_memory(&kProgram, weights + 4, kWeights, &model) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load_memory(&kProgram, weights, kWeights + 1, &model) == OCTAVO_WRONG_SIZE);
+  CHECK(octavo_load_memory(&kProgram, weights, kWeights, &model) == OCTAVO_OK);
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
+  run_add(model, 2);
+  octavo_destroy(model);
+  free(weights);
+}
+
+static void state_persists_until_reset(void) {
+  octavo_model *model = prepared(&kProgram, 1);
+  const int32_t *counter = (const int32_t *)octavo_input(model, 0) - 16;
+  run_add(model, 3);
+  CHECK(*counter == 3);
+  CHECK(octavo_reset(model) == OCTAVO_OK && *counter == 0);
+  run_add(model, 1);
+  CHECK(*counter == 1);
+  octavo_destroy(model);
+}
+
+typedef struct record { int calls; uint32_t step[8]; bool is_end[8]; uint64_t time_ns[8]; } record;
+
+static void keep(void *context, uint32_t step, bool is_end, uint64_t time_ns) {
+  record *r = context;
+  CHECK(r->calls < 8);
+  r->step[r->calls] = step;
+  r->is_end[r->calls] = is_end;
+  r->time_ns[r->calls++] = time_ns;
+}
+
+static void hook_sees_each_step(void) {
+  octavo_model *model = prepared(&kProgram, 2);
+  record r = {0};
+  CHECK(octavo_set_hook(model, keep, &r) == OCTAVO_OK);
+  run_add(model, 1);
+  CHECK(r.calls == 4);
+  for (int i = 0; i < 4; i++) {
+    CHECK(r.step[i] == (uint32_t)i / 2 && r.is_end[i] == (i % 2 == 1));
+    CHECK(i == 0 || r.time_ns[i] >= r.time_ns[i - 1]);
+  }
+  CHECK(octavo_set_hook(model, NULL, NULL) == OCTAVO_OK);
+  run_add(model, 1);
+  CHECK(r.calls == 4);
+  uint64_t step_ns[3] = {~0ull, ~0ull, 42};
+  fill(model, 0);
+  CHECK(octavo_run_timed(model, step_ns) == OCTAVO_OK);
+  CHECK(step_ns[0] < 1000000000u && step_ns[1] < 1000000000u && step_ns[2] == 42);
+  octavo_destroy(model);
+}
+
+static void failures_are_reported(void) {
+  static const octavo_step kFail[] = {{"f", "f", 0, step_fail}, {"count", "count", 0, step_count}};
+  static const octavo_program kFailProgram = PROGRAM(kFail);
+  octavo_model *model = prepared(&kFailProgram, 1);
+  CHECK(octavo_run(model) == OCTAVO_KERNEL_FAILED);
+  CHECK(*((const int32_t *)octavo_input(model, 0) - 16) == 0); /* the next step did not run */
+  uint64_t step_ns[2];
+  CHECK(octavo_run_timed(model, step_ns) == OCTAVO_KERNEL_FAILED);
+  octavo_destroy(model);
+  static const octavo_step kTask[] = {{"f", "f", 0, step_fail_in_task}};
+  static const octavo_program kTaskProgram = PROGRAM(kTask);
+  for (uint32_t num_threads = 1; num_threads <= 3; num_threads++) {
+    model = prepared(&kTaskProgram, num_threads);
+    CHECK(octavo_run(model) == OCTAVO_KERNEL_FAILED);
+    CHECK(octavo_run(model) == OCTAVO_KERNEL_FAILED);
+    octavo_destroy(model);
+  }
+}
+
+static void slack_is_readable_and_zero(void) {
+  static const octavo_step kSlack[] = {{"s", "s", 0, step_read_slack}};
+  static const octavo_program kSlackProgram = PROGRAM(kSlack);
+  octavo_model *model = prepared(&kSlackProgram, 1);
+  CHECK(octavo_run(model) == OCTAVO_OK);
+  octavo_destroy(model);
+}
+
+static void loops_inside_tasks_run_inline(void) {
+  static const octavo_step kNested[] = {{"n", "n", 0, step_nested}};
+  static const octavo_program kNestedProgram = PROGRAM(kNested);
+  octavo_model *model = prepared(&kNestedProgram, 3);
+  g_inner_runs = 0;
+  CHECK(octavo_run(model) == OCTAVO_OK);
+#ifdef OCTAVO_SINGLE_THREAD
+  CHECK(g_inner_runs == 1);
+#else
+  CHECK(g_inner_runs == 3);
+#endif
+  octavo_destroy(model);
+}
+
+static void task_counts_are_limited_to_threads(void) {
+  static const octavo_step kTasks[] = {{"n", "n", 0, step_num_task}};
+  static const octavo_program kTasksProgram = PROGRAM(kTasks);
+  octavo_model *model = prepared(&kTasksProgram, 3);
+  CHECK(octavo_run(model) == OCTAVO_OK);
+#ifdef OCTAVO_SINGLE_THREAD
+  CHECK(g_num_task[0] == 1 && g_num_task[1] == 1 && g_num_task[2] == 1);
+#else
+  CHECK(g_num_task[0] == 3 && g_num_task[1] == 2 && g_num_task[2] == 3);
+#endif
+  octavo_destroy(model);
+}
+
+static void copies_go_in_and_out(void) {
+  octavo_model *model = prepared(&kProgram, 1);
+  static int32_t x[kCount], y[kCount], constant[kCount];
+  for (int i = 0; i < kCount; i++) x[i] = 5;
+  const void *inputs[] = {x};
+  void *outputs[] = {y, constant};
+  CHECK(octavo_run_copy(model, inputs, outputs) == OCTAVO_OK);
+  for (int i = 0; i < kCount; i++) CHECK(y[i] == i + 5 && constant[i] == i);
+  memset(y, 0, sizeof y);
+  void *only_constant[] = {NULL, constant};
+  CHECK(octavo_run_copy(model, inputs, only_constant) == OCTAVO_OK && y[9] == 0);
+  octavo_destroy(model);
+}
+
+static void cpu_features_are_checked(void) {
+  octavo_program needy = kProgram;
+  needy.cpu_features = 1ull << 63; /* a feature that no CPU has */
+  octavo_model *model = NULL;
+  CHECK(octavo_load(&needy, g_weights, &model) == OCTAVO_OK);
+#if defined(__x86_64__)
+  CHECK(octavo_missing_cpu_features(&needy) == 1ull << 63);
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_UNSUPPORTED_CPU);
+  CHECK(octavo_run(model) == OCTAVO_NOT_PREPARED);
+  CHECK(strcmp(octavo_cpu_feature_name(0), "sse4.2") == 0);
+#endif
+  CHECK(octavo_cpu_feature_name(63)[0] == '\0');
+  octavo_destroy(model);
+}
+
+static void *use_own_model(void *unused) {
+  (void)unused;
+  for (int i = 0; i < 5; i++) {
+    octavo_model *model = prepared(&kProgram, 2);
+    run_add(model, 50);
+    octavo_destroy(model);
+  }
+  return NULL;
+}
+
+static void instances_are_independent(void) {
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) CHECK(pthread_create(&threads[i], NULL, use_own_model, NULL) == 0);
+  for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+}
+
+static void running_allocates_nothing(void) {
+#ifdef COUNT_ALLOCATIONS
+  int before_load = g_allocations;
+  octavo_model *model = prepared(&kProgram, 3);
+  CHECK(g_allocations > before_load); /* the counting works */
+  int before_runs = g_allocations;
+  record r = {0};
+  uint64_t step_ns[2];
+  run_add(model, 100);
+  CHECK(octavo_run_timed(model, step_ns) == OCTAVO_OK);
+  CHECK(octavo_set_hook(model, keep, &r) == OCTAVO_OK && octavo_run(model) == OCTAVO_OK);
+  CHECK(octavo_reset(model) == OCTAVO_OK);
+  CHECK(g_allocations == before_runs);
+  octavo_destroy(model);
+#endif
+}
+
+static const struct { const char *name; void (*run)(void); } kChecks[] = {
+#define ENTRY(name) {#name, name}
+    ENTRY(weights_are_checked), ENTRY(arguments_are_checked), ENTRY(every_status_has_a_message),
+    ENTRY(results_do_not_depend_on_threads), ENTRY(barriers_separate_phases),
+    ENTRY(sleeping_workers_wake), ENTRY(caller_owns_its_arena), ENTRY(weights_in_memory),
+    ENTRY(state_persists_until_reset), ENTRY(hook_sees_each_step), ENTRY(failures_are_reported),
+    ENTRY(slack_is_readable_and_zero), ENTRY(loops_inside_tasks_run_inline),
+    ENTRY(task_counts_are_limited_to_threads), ENTRY(copies_go_in_and_out),
+    ENTRY(cpu_features_are_checked), ENTRY(instances_are_independent),
+    ENTRY(running_allocates_nothing),
+};
+
+int main(int argc, char **argv) {
+  CHECK(argc == 3);
+  g_weights = argv[2];
+  for (size_t i = 0; i < sizeof kChecks / sizeof kChecks[0]; i++) {
+    if (strcmp(kChecks[i].name, argv[1]) == 0) {
+      kChecks[i].run();
+      return 0;
+    }
+  }
+  fprintf(stderr, "no check %s\n", argv[1]);
+  return 2;
+}
