@@ -1,4 +1,4 @@
-"""Time ONNX Runtime, float and INT8, on benchmark networks: python -m benchmarks.peers NAME..."""
+"""Time ONNX Runtime, float and INT8, on benchmark networks: python -m benchmarks.peers."""
 
 import click
 import numpy as np

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a peer: its float run, and INT8 by its own quantizer at its best settings."""
+"""ONNX Runtime as a peer: its float run, and INT8 by its own quantizer, well set up."""
 
 import hashlib
 import logging

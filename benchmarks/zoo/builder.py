@@ -17,6 +17,10 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 OPSET = 17
 IR_VERSION = 8  # the version that belongs to opset 17
+BUMP_NOISE = 0.2  # deviation of a depthwise tap around its smooth profile of height 1
+# Training leaves the branch of a residual block weaker than the path around it (its last scale
+# is often started at 0), so that many blocks refine one signal instead of replacing it.
+RESIDUAL_GAIN = 0.4
 MAX_SHAPE_ELEMENTS = 16  # constants up to this size are handed to shape inference
 
 
@@ -147,7 +151,9 @@ class GraphBuilder:
             pads = (height // 2, width // 2) * 2
         fan_in = self.shape(x)[1] // groups * height * width
         shape = (out_channels, self.shape(x)[1] // groups, height, width)
-        weight = self.normal(shape, math.sqrt(2 / fan_in))
+        std = math.sqrt(2 / fan_in)
+        is_depthwise = groups == out_channels > 1
+        weight = self._bumps(shape, std) if is_depthwise else self.normal(shape, std)
         inputs = [x, self.constant(weight, f"{label}.weight")]
         if bias:
             inputs.append(self.constant(self.normal((out_channels,), 0.05), f"{label}.bias"))
@@ -162,13 +168,40 @@ class GraphBuilder:
             label=label,
         )
 
-    def batch_norm(self, x: str, *, epsilon: float = 1e-5, label: str = "bn") -> str:
-        """Append a BatchNormalization; its mean and variance are placeholders to be fitted."""
+    def _bumps(self, shape: Sequence[int], std: float) -> NDArray[np.float32]:
+        """Draw depthwise kernels that are smooth over space, as trained ones are.
+
+        Independent taps would make half of the kernels high-pass filters, which erase the
+        smooth maps that photographs cause and let only the rounding noise of INT8 through.
+        """
+        channels, _, height, width = shape
+        row, column = np.mgrid[:height, :width].astype(np.float32)
+        offset = self.rng.normal(0, 0.5, (2, channels, 1, 1))
+        squares = (row - (height - 1) / 2 - offset[0]) ** 2
+        squares = squares + (column - (width - 1) / 2 - offset[1]) ** 2
+        radius = self.rng.uniform(0.7, 1.3, (channels, 1, 1))
+        sign = self.rng.choice([-1, 1], (channels, 1, 1))
+        kernels = sign * np.exp(-squares / (2 * radius**2))
+        kernels += self.rng.normal(0, BUMP_NOISE, kernels.shape)
+        energy = np.sqrt(np.square(kernels).mean(axis=(1, 2), keepdims=True))
+        return (kernels / energy * std).astype(np.float32).reshape(shape)
+
+    def batch_norm(
+        self, x: str, *, gain: float = 1.0, epsilon: float = 1e-5, label: str = "bn"
+    ) -> str:
+        """Append a BatchNormalization; its mean and variance are placeholders to be fitted.
+
+        Args:
+            x: Input value, shape (N, C, ...).
+            gain: Mean of the channels' scales, which are drawn within half of it.
+            epsilon: Added to the variance.
+            label: Name of the node inside the current scope.
+        """
         channels = self.shape(x)[1]
-        scale = self.rng.uniform(0.5, 1.5, channels).astype(np.float32)
+        scale = (gain * self.rng.uniform(0.5, 1.5, channels)).astype(np.float32)
         parameters = {
             "scale": scale,
-            "bias": self.normal((channels,), 0.3),
+            "bias": self.normal((channels,), 0.3 * gain),
             "mean": np.zeros(channels, np.float32),
             "var": np.ones(channels, np.float32),
         }

@@ -6,7 +6,7 @@ Source: Tan and Le 2019, "EfficientNet", table 1; the Lite changes as released b
 
 import onnx
 
-from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
 # (expansion, kernel, stride of the first, channels, repeats)
 STAGES = (
@@ -51,5 +51,7 @@ def _block(
         x = g.relu6(g.batch_norm(g.conv(x, hidden, 1, label="expand")))
     x = g.conv(x, hidden, kernel, stride=stride, groups=hidden, label="depthwise")
     x = g.relu6(g.batch_norm(x))
-    x = g.batch_norm(g.conv(x, channels, 1, label="project"))
-    return g.node("Add", entry, x) if stride == 1 and in_channels == channels else x
+    is_residual = stride == 1 and in_channels == channels
+    gain = RESIDUAL_GAIN if is_residual else 1.0
+    x = g.batch_norm(g.conv(x, channels, 1, label="project"), gain=gain)
+    return g.node("Add", entry, x) if is_residual else x

@@ -5,7 +5,7 @@ Source: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlen
 
 import onnx
 
-from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
 # (expansion, channels, repeats, stride of the first)
 STAGES = (
@@ -52,5 +52,9 @@ def _inverted_residual(
         x = g.relu6(g.batch_norm(g.conv(x, hidden, 1, label="expand")))
     x = g.conv(x, hidden, 3, stride=stride, groups=hidden, label="depthwise")
     x = g.relu6(g.batch_norm(x))
-    x = g.batch_norm(g.conv(x, channels, 1, label="project"))  # linear: no activation
-    return g.node("Add", entry, x) if stride == 1 and in_channels == channels else x
+    is_residual = stride == 1 and in_channels == channels
+    gain = RESIDUAL_GAIN if is_residual else 1.0
+    x = g.batch_norm(
+        g.conv(x, channels, 1, label="project"), gain=gain
+    )  # linear: no activation
+    return g.node("Add", entry, x) if is_residual else x

@@ -5,7 +5,7 @@ Source: Howard et al. 2019, "Searching for MobileNetV3", table 1.
 
 import onnx
 
-from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
 # (kernel, expanded channels, channels, squeeze-and-excitation, activation, stride)
 BLOCKS = (
@@ -70,8 +70,10 @@ def _block(
     if excite:
         with g.scope("se"):
             x = _squeeze_excite(g, x)
-    x = g.batch_norm(g.conv(x, channels, 1, label="project"), epsilon=EPSILON)
-    return g.node("Add", x, entry) if stride == 1 and in_channels == channels else x
+    is_residual = stride == 1 and in_channels == channels
+    gain = RESIDUAL_GAIN if is_residual else 1.0
+    x = g.batch_norm(g.conv(x, channels, 1, label="project"), gain=gain, epsilon=EPSILON)
+    return g.node("Add", x, entry) if is_residual else x
 
 
 def _squeeze_excite(g: GraphBuilder, x: str) -> str:

@@ -5,7 +5,7 @@ Source: He et al. 2015, "Deep Residual Learning for Image Recognition", table 1.
 
 import onnx
 
-from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
 REPEATS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 WIDTHS = (64, 128, 256, 512)
@@ -39,7 +39,7 @@ def build(
 
 def _basic(g: GraphBuilder, x: str, width: int, stride: int) -> str:
     y = g.node("Relu", g.batch_norm(g.conv(x, width, 3, stride=stride, label="conv1")))
-    y = g.batch_norm(g.conv(y, width, 3, label="conv2"))
+    y = g.batch_norm(g.conv(y, width, 3, label="conv2"), gain=RESIDUAL_GAIN)
     return g.node("Relu", g.node("Add", y, _shortcut(g, x, width, stride)))
 
 
@@ -47,7 +47,7 @@ def _bottleneck(g: GraphBuilder, x: str, width: int, stride: int) -> str:
     channels = width * BOTTLENECK_EXPANSION
     y = g.node("Relu", g.batch_norm(g.conv(x, width, 1, label="conv1")))
     y = g.node("Relu", g.batch_norm(g.conv(y, width, 3, stride=stride, label="conv2")))
-    y = g.batch_norm(g.conv(y, channels, 1, label="conv3"))
+    y = g.batch_norm(g.conv(y, channels, 1, label="conv3"), gain=RESIDUAL_GAIN)
     return g.node("Relu", g.node("Add", y, _shortcut(g, x, channels, stride)))
 
 

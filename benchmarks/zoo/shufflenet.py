@@ -6,7 +6,7 @@ Sources: Ma et al. 2018, "ShuffleNet V2", table 5; Zhang et al. 2017, "ShuffleNe
 import numpy as np
 import onnx
 
-from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
 REPEATS = (4, 8, 4)
 V2_CHANNELS = (116, 232, 464)
@@ -76,7 +76,8 @@ def _unit_v1(g: GraphBuilder, x: str, channels: int, stride: int) -> str:
     y = g.node("Relu", g.batch_norm(g.conv(x, channels // 4, 1, groups=groups, label="conv1")))
     y = _depthwise(g, _shuffle(g, y, V1_GROUPS), stride)
     added = channels - in_channels if stride == 2 else channels
-    y = g.batch_norm(g.conv(y, added, 1, groups=V1_GROUPS, label="conv2"))
+    gain = RESIDUAL_GAIN if stride == 1 else 1.0
+    y = g.batch_norm(g.conv(y, added, 1, groups=V1_GROUPS, label="conv2"), gain=gain)
     if stride == 1:
         return g.node("Relu", g.node("Add", x, y))
     pooled = g.pool("AveragePool", x, 3, 2, 1, count_include_pad=1)
