@@ -1,11 +1,13 @@
 """Calibration samples and inputs from .npz and .npy files, one inference at a time.
 
 An array for an input of shape (B, ...) holds N inferences when its shape is (N, B, ...), or,
-when B is 1, (N, ...). A folder holds files of one or more inferences each, in name order. Files are
-streamed: memory holds one inference, not the file. Pickled objects are never loaded.
+when B is 1, (N, ...). Arrays that are no input, such as labels, are not read. A folder holds
+files of one or more inferences each, taken in name order. Files are streamed: memory holds one
+inference, not the file. Pickled objects are never loaded.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -137,13 +139,10 @@ class _Part:
 
 
 def _part(arrays: Mapping[str, _Array], inputs: Mapping[str, ir.Value], what: str) -> _Part:
-    for name in arrays:
-        if name not in inputs:
-            known = ", ".join(inputs)
-            raise DataError(f"{what}: {name!r} is no input of the model; inputs: {known}")
     for name in inputs:
         if name not in arrays:
-            raise DataError(f"{what}: no samples for input {name!r}")
+            found = ", ".join(arrays) or "none"
+            raise DataError(f"{what}: no array for input {name!r}; arrays: {found}")
     counts = {name: _check(name, arrays[name], inputs[name], what) for name in inputs}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
@@ -198,15 +197,12 @@ def _file_part(path: Path, inputs: Mapping[str, ir.Value]) -> _Part:
             with zipfile.ZipFile(path) as archive:
                 members = [name for name in archive.namelist() if name.endswith(".npy")]
             arrays = {
-                name.removesuffix(".npy"): _StreamedArray(path, name)
-                for name in members
-                # Labels and the like may lie beside the inputs; inputs may not be missing.
-                if name.removesuffix(".npy") in inputs or len(members) == len(inputs)
+                name.removesuffix(".npy"): _StreamedArray(path, name) for name in members
             }
         elif len(inputs) == 1:
             arrays = {next(iter(inputs)): _StreamedArray(path, None)}
         else:
-            raise DataError(f"{path}: the model has {len(inputs)} inputs; use .npz with their names")
+            raise DataError(f"{path}: the model has {len(inputs)} inputs; use .npz")
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     return _part(arrays, inputs, str(path))
@@ -237,6 +233,6 @@ def _read_header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, n
 def _read_exactly(stream: IO[bytes], num_bytes: int) -> bytes:
     try:
         data = stream.read(num_bytes)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"samples cannot be read: {error}") from error
     return data

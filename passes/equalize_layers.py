@@ -83,6 +83,17 @@ class EqualizeLayers(ir.passes.InPlacePass):
         self.unclipped = frozenset(unclipped)
         self.notes: tuple[str, ...] = ()
 
+    def clips_in_the_way(self, graph: ir.Graph) -> list[ir.Node]:
+        """Clip(0, c) nodes between two layers that are unbalanced enough, in graph order."""
+        every = {node.name or "" for node in graph if is_op(node, "Clip")}
+        pairs = [_find_pair(node, every) for node in graph]
+        return [
+            clip
+            for pair in pairs
+            if isinstance(pair, LayerPair) and _imbalance(pair) >= self.min_imbalance
+            for clip in pair.clips
+        ]
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         graph, names = model.graph, NameSource(model.graph)
         found = [_find_pair(node, self.unclipped) for node in graph]
@@ -95,13 +106,6 @@ class EqualizeLayers(ir.passes.InPlacePass):
                 replace_node(graph, names, clip, "Relu", clip.inputs[:1])
         # On a network that is settled already, nothing moves by more than the tolerance.
         return ir.passes.PassResult(model, modified=total)
-
-
-def clips_between_layers(graph: ir.Graph) -> list[ir.Node]:
-    """Clip(0, c) nodes that stand between two linear layers, in graph order."""
-    every = {node.name or "" for node in graph if is_op(node, "Clip")}
-    pairs = [_find_pair(node, every) for node in graph]
-    return [clip for pair in pairs if isinstance(pair, LayerPair) for clip in pair.clips]
 
 
 def _find_pair(first: ir.Node, unclipped: Collection[str]) -> LayerPair | str | None:

@@ -1,0 +1,324 @@
+"""Quantize a float model: prepare, equalize, calibrate, correct, write QDQ, measure."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from octavo.compiler.calibration.calibrate import Progress, calibrate
+from octavo.compiler.calibration.clipping import never_clipping
+from octavo.compiler.calibration.layer_errors import (
+    Layer,
+    LayerError,
+    measure_layers,
+    measure_outputs,
+)
+from octavo.compiler.calibration.mean_errors import measure_mean_errors
+from octavo.compiler.calibration.suggest import Suggestion, suggest_keep_float
+from octavo.compiler.recipes import (
+    DEFAULT_RECIPE,
+    Recipe,
+    check_patterns_match,
+    get_recipe,
+    keep_float_overrides,
+    read_overrides,
+)
+from octavo.errors import DataError, ModelError, RecipeError
+from octavo.passes.choose_parameters import Range, choose_parameters
+from octavo.passes.correct_bias import CorrectBias
+from octavo.passes.equalize_layers import EqualizeLayers
+from octavo.passes.fused_regions import Region
+from octavo.passes.insert_quantizers import InsertQuantizers, place_with_ranges
+from octavo.passes.placement import Placement, plan_placement
+from octavo.passes.prepare import prepare
+from octavo.passes.quantize_weights import LAYERS_WITH_WEIGHTS, QuantizeWeights
+from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, matches
+from octavo.passes.wiring import is_op
+
+DEFAULT_MAX_SAMPLES = 1000
+MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs three runs
+CORRECTION_SAMPLES = 16
+SUGGEST_BELOW_DB = 20.0  # a network above this rarely loses answers
+
+Samples = Iterable[Mapping[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizeResult:
+    """A quantized model and what is known about it.
+
+    Attributes:
+        model: QDQ ONNX at opset 21.
+        recipe: What was done.
+        errors: One record for each layer, in graph order.
+        suggestion: Layers to keep in float, when the outputs lost too much.
+        output_sqnr_db: Signal to quantization noise of each float output, by name.
+        float_nodes: Name of each node that computes in float32, with the reason.
+        notes: One line for each thing that the user should know.
+        num_samples: Samples that were used for calibration.
+    """
+
+    model: ir.Model
+    recipe: Recipe
+    errors: tuple[LayerError, ...]
+    suggestion: Suggestion
+    output_sqnr_db: Mapping[str, float]
+    float_nodes: Mapping[str, str]
+    notes: tuple[str, ...]
+    num_samples: int
+
+
+def quantize_model(
+    model: ir.Model,
+    samples: Samples,
+    *,
+    recipe: str | Recipe = DEFAULT_RECIPE,
+    calibrator: str | None = None,
+    keep_float: Sequence[str] = (),
+    overrides: Path | str | Mapping[str, Any] | None = None,
+    activation_dtype: str = "uint8",
+    max_samples: int | None = None,
+    measure: bool = True,
+    target_db: float = SUGGEST_BELOW_DB,
+    progress: Progress | None = None,
+    seed: int = 0,
+) -> QuantizeResult:
+    """Quantize an imported float model.
+
+    Args:
+        model: From ``import_model``: opset 21, static shapes, unique names; not changed.
+        samples: Inferences to calibrate with; has to allow several iterations.
+        recipe: Name of a recipe, or one made with ``get_recipe``.
+        calibrator: Observer of activations; None takes the recipe's.
+        keep_float: Layers to keep in float: node names, globs or operator types.
+        overrides: Per-layer choices: a TOML file, or the mapping that it would hold.
+        activation_dtype: "uint8" or "int8".
+        max_samples: Calibrate with at most so many samples; None: at most 1,000.
+        measure: Measure errors and suggest layers to keep in float.
+        target_db: Suggest layers when an output is below this.
+        progress: Called with a stage, steps done and steps in all.
+        seed: Nothing here is random; taken so that every verb has one.
+
+    Returns:
+        The same inputs give a byte-identical model.
+
+    Raises:
+        DataError: Samples are missing, do not fit, or do not vary.
+        RecipeError: An option is unknown or not allowed.
+        ModelError: The model is quantized already, or cannot be run.
+    """
+    job = _Job(
+        chosen=_choose_recipe(recipe, calibrator),
+        samples=samples,
+        num_samples=_count(samples, max_samples),
+        options=QuantizerOptions(),
+        progress=progress,
+    )
+    if activation_dtype not in ("uint8", "int8"):
+        raise RecipeError(f"activation_dtype {activation_dtype!r}; allowed: uint8, int8")
+    if any(is_op(node, "QuantizeLinear") for node in model.graph):
+        raise ModelError("the model is quantized already: it contains QuantizeLinear")
+    listed = (*read_overrides(overrides), *keep_float_overrides(keep_float))
+    options = _options(job.chosen, activation_dtype, listed)
+    job = replace(job, options=options)
+    prepared = prepare(model.clone())
+    _check_overrides(listed, model.graph, prepared.graph)
+    notes = _equalize(prepared, job)
+    if not job.chosen.quantize_activations:
+        return _quantize_weights(prepared, job, notes, measure=measure)
+    plan = plan_placement(prepared.graph, options)
+    ranges = calibrate(
+        prepared,
+        plan,
+        samples,
+        calibrator=job.chosen.calibrator,
+        options=options,
+        num_samples=job.num_samples,
+        progress=progress,
+    )
+    corrected = _correct_biases(prepared, ranges, job)
+    placement = place_with_ranges(corrected.graph, options, ranges)
+    notes += choose_parameters(placement, ranges, options).notes
+    quantized = _insert(corrected, ranges, options)
+    errors: tuple[LayerError, ...] = ()
+    suggestion = Suggestion((), math.nan, math.nan)
+    outputs: dict[str, float] = {}
+    if measure:
+        errors, outputs = _measure(prepared, quantized, placement.regions, job)
+
+        def remeasure(names: Sequence[str]) -> float:
+            extra = keep_float_overrides(names)
+            kept = replace(options, overrides=(*options.overrides, *extra))
+            changed = _insert(corrected, ranges, kept)
+            return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
+
+        suggestion = suggest_keep_float(
+            errors, _worst(outputs), remeasure, target_db=target_db
+        )
+    return QuantizeResult(
+        quantized,
+        job.chosen,
+        errors,
+        suggestion,
+        outputs,
+        placement.float_nodes,
+        notes,
+        job.num_samples,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    chosen: Recipe
+    samples: Samples
+    num_samples: int
+    options: QuantizerOptions
+    progress: Callable[[str, int, int], None] | None
+
+    def take(self, count: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Up to ``count`` samples, spread over those that are used."""
+        # The first of a file are often of one class.
+        stride = max(1, self.num_samples // count)
+        picked = islice(self.samples, 0, self.num_samples, stride)
+        return islice(picked, count)
+
+    def taken(self, count: int) -> int:
+        """How many samples ``take`` gives."""
+        stride = max(1, self.num_samples // count)
+        return min(count, -(-self.num_samples // stride))
+
+
+def _choose_recipe(recipe: str | Recipe, calibrator: str | None) -> Recipe:
+    if isinstance(recipe, str):
+        return get_recipe(recipe, calibrator=calibrator)
+    if calibrator is None:
+        return recipe
+    return replace(recipe, calibrator=get_recipe(DEFAULT_RECIPE, calibrator=calibrator).calibrator)
+
+
+def _count(samples: Samples, max_samples: int | None) -> int:
+    if max_samples is not None and max_samples < 1:
+        raise DataError(f"max_samples is {max_samples}; at least 1 is needed")
+    limit = max_samples or DEFAULT_MAX_SAMPLES
+    if isinstance(samples, Iterator):
+        raise TypeError("samples can be iterated only once; pass a list or a SampleSource")
+    try:
+        available = len(samples)  # type: ignore[arg-type]
+    except TypeError:
+        available = sum(1 for _ in islice(samples, limit))
+    return min(limit, available)
+
+
+def _options(
+    recipe: Recipe, activation_dtype: str, overrides: tuple[LayerOverride, ...]
+) -> QuantizerOptions:
+    return QuantizerOptions(
+        activation_dtype=activation_dtype,
+        granularity=recipe.granularity,
+        symmetric_activations=recipe.symmetric_activations,
+        float_output=recipe.float_output,
+        quantize_activations=recipe.quantize_activations,
+        overrides=overrides,
+    )
+
+
+def _check_overrides(
+    overrides: Sequence[LayerOverride], original: ir.Graph, prepared: ir.Graph
+) -> None:
+    # A normalization that was folded away is a name the user may well have given.
+    nodes = [*original, *prepared]
+    unmatched = [o.match for o in overrides if not any(matches(o.match, n) for n in nodes)]
+    check_patterns_match(overrides, unmatched, [node.name or "" for node in prepared])
+
+
+def _equalize(model: ir.Model, job: _Job) -> tuple[str, ...]:
+    """Equalize in place; the lines to tell the user."""
+    imbalance = job.chosen.min_imbalance
+    if imbalance is None:
+        return ()
+    clips = EqualizeLayers(min_imbalance=imbalance).clips_in_the_way(model.graph)
+    unclipped = never_clipping(model, clips, job.take(CORRECTION_SAMPLES)) if clips else ()
+    equalize = EqualizeLayers(min_imbalance=imbalance, unclipped=unclipped)
+    equalize(model)
+    RemoveUnusedNodesPass()(model)
+    return equalize.notes
+
+
+def _correct_biases(
+    prepared: ir.Model, ranges: Mapping[str, Range], job: _Job
+) -> ir.Model:
+    corrected = prepared.clone()
+    if not job.chosen.correct_bias:
+        return corrected
+    quantized = _insert(prepared, ranges, job.options)
+    placement = place_with_ranges(prepared.graph, job.options, ranges)
+    errors = measure_mean_errors(
+        prepared,
+        quantized,
+        placement.regions,
+        job.take(CORRECTION_SAMPLES),
+        num_samples=job.taken(CORRECTION_SAMPLES),
+        progress=job.progress,
+    )
+    CorrectBias(errors)(corrected)
+    RemoveUnusedNodesPass()(corrected)
+    return corrected
+
+
+def _insert(
+    prepared: ir.Model, ranges: Mapping[str, Range], options: QuantizerOptions
+) -> ir.Model:
+    quantized = prepared.clone()
+    InsertQuantizers(ranges, options)(quantized)
+    RemoveUnusedNodesPass()(quantized)
+    return quantized
+
+
+def _quantize_weights(
+    prepared: ir.Model, job: _Job, notes: tuple[str, ...], *, measure: bool
+) -> QuantizeResult:
+    quantized = prepared.clone()
+    QuantizeWeights(job.options)(quantized)
+    RemoveUnusedNodesPass()(quantized)
+    placement = plan_placement(prepared.graph, job.options)
+    weighted = [r for r in placement.regions if is_op(r.head, *LAYERS_WITH_WEIGHTS)]
+    errors: tuple[LayerError, ...] = ()
+    outputs: dict[str, float] = {}
+    if measure:
+        errors, outputs = _measure(prepared, quantized, weighted, job)
+    worst = _worst(outputs)
+    float_nodes = {node.name or "": "weights only by request" for node in prepared.graph}
+    suggestion = Suggestion((), worst, worst)
+    return QuantizeResult(
+        quantized, job.chosen, errors, suggestion, outputs, float_nodes, notes, job.num_samples
+    )
+
+
+def _measure(
+    prepared: ir.Model, quantized: ir.Model, regions: Sequence[Region], job: _Job
+) -> tuple[tuple[LayerError, ...], dict[str, float]]:
+    layers = [_layer(region) for region in regions if not region.moves_data]
+    errors = measure_layers(
+        prepared,
+        quantized,
+        layers,
+        job.take(MEASURED_SAMPLES),
+        num_samples=job.taken(MEASURED_SAMPLES),
+        progress=job.progress,
+    )
+    return errors, measure_outputs(prepared, quantized, job.take(MEASURED_SAMPLES))
+
+
+def _layer(region: Region) -> Layer:
+    op_types = "+".join(node.op_type for node in region.nodes)
+    return Layer(region.head.name or "", op_types, region.outputs[0].name or "")
+
+
+def _worst(outputs: Mapping[str, float]) -> float:
+    return min(outputs.values(), default=math.nan)
