@@ -1,0 +1,113 @@
+"""Collects buffers, kernel calls and functions into a Program."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
+from octavo.compiler.lowering.tensor import Tensor
+from octavo.targets.base import Target
+from octavo.targets.instructions import isa_of
+from octavo.targets.library import select
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which ONNX nodes a step computes.
+
+    Attributes:
+        name: What a person calls the step.
+        op_types: ONNX operators, in order.
+        nodes: Names of the nodes, in the same order.
+        reason: Why the step is float, or "".
+    """
+
+    name: str
+    op_types: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass
+class ProgramBuilder:
+    """Appends steps; functions for equal operations are built once.
+
+    Attributes:
+        target: What the kernels are for.
+    """
+
+    target: Target
+    steps: list[Step] = field(default_factory=list)
+    functions: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.isa = isa_of(self.target)
+        self._symbols: dict[tuple[str, Any], str] = {}
+        self._num_buffers = 0
+
+    def arena(self, name: str, num_bytes: int, persistent: bool = False) -> Buffer:
+        """Reserve planned memory."""
+        self._num_buffers += 1
+        return Buffer(
+            f"{name}#{self._num_buffers}", max(1, num_bytes), persistent=persistent)
+
+    def weights(self, name: str, data: NDArray[Any]) -> Buffer:
+        """Add constant bytes."""
+        self._num_buffers += 1
+        contiguous = np.ascontiguousarray(data)
+        return Buffer(f"{name}#{self._num_buffers}", max(1, contiguous.nbytes),
+                      Storage.WEIGHTS, contiguous)
+
+    def call(
+        self,
+        op: Any,
+        inputs: Sequence[Tensor],
+        arrays: Mapping[str, NDArray[Any]],
+        outputs: Sequence[Tensor],
+        origin: Origin,
+        placement: str = "int8",
+    ) -> None:
+        """Append one kernel call.
+
+        Args:
+            op: Operation record of ``octavo.targets.ops``.
+            inputs: In the operation's order; each pointer is to the start of the buffer.
+            arrays: The operation's constants by name.
+            outputs: In the operation's order.
+            origin: The ONNX nodes.
+            placement: "int8" or "float32".
+        """
+        kernel = select(op, self.isa)
+        key = (kernel.name, op)
+        symbol = self._symbols.get(key)
+        if symbol is None:
+            symbol = f"octavo_{kernel.name}_{len(self.functions)}"
+            self._symbols[key] = symbol
+            self.functions[symbol] = kernel.build(op, self.isa)
+        operands = [Operand(tensor.buffer) for tensor in inputs]
+        operands += [Operand(self.weights(origin.name, data))
+                     for data in kernel.constants(op, self.isa, arrays)]
+        operands += [Operand(tensor.buffer, is_written=True) for tensor in outputs]
+        scratch = kernel.scratch_bytes(op, self.isa)
+        if scratch:
+            operands.append(
+                Operand(self.arena(f"{origin.name}.scratch", scratch), is_written=True))
+        self.append(symbol, operands, origin, placement,
+                    kernel.variant(op, self.isa), getattr(op, "macs", 0))
+
+    def append(
+        self, symbol: str, operands: Sequence[Operand], origin: Origin,
+        placement: str, variant: str, macs: int = 0,
+    ) -> None:
+        """Append a call of a function that is already there."""
+        self.steps.append(Step(
+            name=origin.name, kernel=symbol, operands=tuple(operands),
+            op_types=origin.op_types, nodes=origin.nodes, placement=placement,
+            variant=variant, macs=macs, reason=origin.reason))
+
+    def program(self, name: str, inputs: list[Port], outputs: list[Port]) -> Program:
+        """Finish."""
+        return Program(name, self.target.name, inputs, outputs, self.steps, self.functions)

@@ -1,0 +1,229 @@
+"""What the lowering of one region may ask for: tensors, copies, kernel calls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.builder import Origin, ProgramBuilder
+from octavo.compiler.lowering.program import Buffer
+from octavo.compiler.lowering.qdq_graph import (
+    QuantParams,
+    constant,
+    dtype_of,
+    quantized_constant,
+    shape_of,
+)
+from octavo.compiler.lowering.tensor import Order, Tensor, dense_strides, identity
+from octavo.errors import LoweringError
+from octavo.targets.ops.move import Move
+
+SIGN_BIT = 0x80
+
+
+@dataclass(frozen=True)
+class Region:
+    """Nodes that one kernel, or one view, computes.
+
+    Attributes:
+        nodes: In graph order; the last one produces the result.
+        emit: Appends the steps and defines the results.
+    """
+
+    nodes: tuple[ir.Node, ...]
+    emit: "Callable[[Context], None]"
+
+    def origin(self, reason: str = "") -> Origin:
+        """Name the region after its nodes; Q and DQ are not worth a mention."""
+        return origin_of(self.nodes, reason)
+
+
+def origin_of(nodes: tuple[ir.Node, ...], reason: str = "") -> Origin:
+    """Name a step after the nodes that it computes."""
+    told = [n for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")]
+    told = told or list(nodes)
+    op_types = tuple(n.op_type for n in told)
+    name = told[0].name or op_types[0]
+    return Origin(name, op_types, tuple(n.name or "" for n in told), reason)
+
+
+class Context:
+    """Tensors by ONNX value, and the program under construction.
+
+    Attributes:
+        builder: Where steps go.
+        mode: Rounding contract, "float32" or "dyadic".
+        ports: Buffers that the caller of the program reads or writes.
+    """
+
+    def __init__(self, builder: ProgramBuilder, mode: str) -> None:
+        self.builder = builder
+        self.mode = mode
+        self.activation_dtype = builder.target.activation_dtype
+        self.before_read: Callable[[ir.Value], None] = lambda value: None
+        self.ports: list[Buffer] = []
+        self._tensors: dict[ir.Value, Tensor] = {}
+        self._floats: dict[ir.Value, Tensor] = {}
+
+    # -- tensors of values -------------------------------------------------------------------
+
+    def define(self, value: ir.Value, tensor: Tensor) -> None:
+        """Say where a value is."""
+        if tensor.shape != shape_of(value):
+            raise AssertionError(f"{value.name}: {tensor.shape} is not {shape_of(value)}")
+        self._tensors[value] = tensor
+
+    def tensor(self, value: ir.Value) -> Tensor:
+        """The tensor that stands for a value: quantized if it is dequantized in the model."""
+        found = self._tensors.get(value)
+        if found is None:
+            self.before_read(value)
+            found = self._tensors.get(value)
+        if found is None:
+            found = self._constant(value)
+            self._tensors[value] = found
+        return found
+
+    def is_defined(self, value: ir.Value) -> bool:
+        """Whether a value has been computed."""
+        return value in self._tensors
+
+    def _constant(self, value: ir.Value) -> Tensor:
+        quantized = quantized_constant(value)
+        if quantized is not None and quantized.scale.size == 1 and (
+            quantized.values.dtype.name in ("int8", "uint8")
+        ):
+            params = QuantParams(
+                quantized.values.dtype.name, float(quantized.scale.reshape(-1)[0]),
+                int(quantized.zero_point.reshape(-1)[0])).stored_as(self.activation_dtype)
+            stored = quantized.values
+            if stored.dtype.name != params.dtype:
+                stored = (stored.view(np.uint8) ^ SIGN_BIT).view(params.dtype)
+            return replace(self.constant(value.name or "constant", stored),
+                           scale=params.scale, zero_point=params.zero_point)
+        array = quantized.real() if quantized is not None else constant(value)
+        if array is None:
+            raise LoweringError(f"value {value.name!r} is never computed")
+        return self.constant(value.name or "constant", array)
+
+    def constant(self, name: str, array: NDArray[Any]) -> Tensor:
+        """A constant tensor in the weight blob."""
+        buffer = self.builder.weights(name, array)
+        return Tensor(buffer, array.dtype.name, array.shape,
+                      dense_strides(array.shape, identity(array.ndim)))
+
+    def new(self, name: str, dtype: str, shape: tuple[int, ...], order: Order) -> Tensor:
+        """Reserve a dense tensor."""
+        num_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        buffer = self.builder.arena(name, num_bytes)
+        return Tensor(buffer, dtype, shape, dense_strides(shape, order))
+
+    def new_quantized(
+        self, value: ir.Value, params: QuantParams, order: Order
+    ) -> Tensor:
+        """Reserve the dense tensor of a quantized value, and define the value."""
+        stored = params.stored_as(self.activation_dtype)
+        tensor = replace(self.new(value.name or "q", stored.dtype, shape_of(value), order),
+                         scale=stored.scale, zero_point=stored.zero_point)
+        self.define(value, tensor)
+        return tensor
+
+    def new_float(self, value: ir.Value, order: Order) -> Tensor:
+        """Reserve the dense tensor of a float value, and define the value."""
+        tensor = self.new(value.name or "f", "float32", shape_of(value), order)
+        self.define(value, tensor)
+        return tensor
+
+    # -- copies ------------------------------------------------------------------------------
+
+    def dense(self, tensor: Tensor, order: Order, origin: Origin) -> Tensor:
+        """The tensor without gaps in an order of axes, copied only if it must be."""
+        if tensor.is_dense(order):
+            return tensor
+        copied = replace(
+            self.new(f"{origin.name}.copy", tensor.dtype, tensor.shape, order),
+            scale=tensor.scale, zero_point=tensor.zero_point)
+        self.move(tensor, copied, {}, "copy", origin)
+        return copied
+
+    def float_tensor(self, value: ir.Value, order: Order | None = None) -> Tensor:
+        """A value as float32 numbers, dequantized if it must be.
+
+        Args:
+            value: Any float value of the model.
+            order: Wanted order of axes; None for whatever order it has.
+        """
+        tensor = self.tensor(value)
+        origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
+        if tensor.is_quantized:
+            known = self._floats.get(value)
+            if known is None:
+                known = self.new(f"{value.name}.float", "float32", tensor.shape,
+                                 order or tensor.order)
+                self.dequantize(tensor, known, origin)
+                self._floats[value] = known
+            tensor = known
+        return self.dense(tensor, order or tensor.order, origin)
+
+    def plain(self, value: ir.Value, order: Order) -> Tensor:
+        """A value as the model declares it, element type included."""
+        declared = dtype_of(value)
+        tensor = self.tensor(value)
+        if declared == "float32" and tensor.is_quantized:
+            return self.float_tensor(value, order)
+        origin = Origin(f"{value.name}.copy", ("Identity",), ("",))
+        if {declared, tensor.dtype} == {"int8", "uint8"}:
+            flipped = self.new(f"{value.name}.plain", declared, tensor.shape, order)
+            table = (np.arange(256, dtype=np.uint8) ^ SIGN_BIT).view(declared)
+            self.move(tensor, flipped, {"table": table}, "table", origin)
+            return flipped
+        return self.dense(tensor, order, origin)
+
+    def dequantize(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
+        """Emit (q - zero_point) * scale."""
+        self.move(source, destination, {
+            "scale": np.array([source.scale], np.float32),
+            "zero_point": np.array([source.zero_point], np.int32)}, "dequantize", origin)
+
+    def quantize(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
+        """Emit saturate(round(x / scale) + zero_point)."""
+        self.move(source, destination, {
+            "scale": np.array([destination.scale], np.float32),
+            "zero_point": np.array([destination.zero_point], np.int32)}, "quantize", origin)
+
+    def move(
+        self, source: Tensor, destination: Tensor, arrays: dict[str, NDArray[Any]],
+        convert: str, origin: Origin, fill: float | int | None = None,
+    ) -> None:
+        """Emit an elementwise copy between two views of the same shape.
+
+        Args:
+            source: Read.
+            destination: Written.
+            arrays: Constants of the conversion.
+            convert: "copy", "table", "quantize" or "dequantize".
+            origin: The ONNX nodes.
+            fill: Value of the destination's elements that are not copied to, or None.
+        """
+        if fill is not None:
+            arrays = {**arrays, "fill": np.array([fill], destination.dtype)}
+        # The axes are visited in the order of the destination, so that writes are contiguous.
+        order = destination.order
+        op = Move(
+            shape=tuple(source.shape[a] for a in order),
+            src_strides=tuple(source.strides[a] for a in order),
+            dst_strides=tuple(destination.strides[a] for a in order),
+            src_elements=source.buffer_elements,
+            dst_elements=destination.buffer_elements,
+            src_offset=source.offset,
+            dst_offset=destination.offset,
+            dtype=source.dtype,
+            convert=convert,
+            out_dtype=destination.dtype,
+            fills=fill is not None,
+        )
+        placement = "int8" if source.itemsize == 1 or destination.itemsize == 1 else "float32"
+        self.builder.call(op, [source], arrays, [destination], origin, placement)

@@ -1,0 +1,199 @@
+"""What follows a multiply-accumulate operator and is computed before its result is stored.
+
+    Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip] -> [Q]
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.qdq_graph import (
+    QuantParams,
+    constant,
+    only_consumer,
+    quantize_params,
+    quantized_constant,
+    shape_of,
+)
+from octavo.compiler.lowering.tensor import Tensor
+from octavo.targets.ops.requantize import MAX_RESIDUAL_BITS, Requantize, dyadic
+
+INFINITY = float("inf")
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The nodes behind an operator that its kernel computes as well.
+
+    Attributes:
+        nodes: In order; empty when the operator's own output is stored.
+        result: The value that is stored.
+        params: Its quantization; None when it is stored as float32.
+        biases: Constants added per channel, each (C,) or a scalar.
+        residual: A tensor of the same shape that is added, or None.
+        low, high: Real limits; infinite where there are none.
+    """
+
+    nodes: tuple[ir.Node, ...]
+    result: ir.Value
+    params: QuantParams | None = None
+    biases: tuple[NDArray[np.float32], ...] = ()
+    residual: ir.Value | None = None
+    low: float = -INFINITY
+    high: float = INFINITY
+
+
+def integer_tail(
+    output: ir.Value, channel_axis: int, is_dequantized: Callable[[ir.Value], bool]
+) -> Tail:
+    """Follow an operator's output to the QuantizeLinear behind it.
+
+    Args:
+        output: What the operator computes.
+        channel_axis: Axis of its output channels.
+        is_dequantized: Tells which values have integers behind them.
+
+    Returns:
+        The whole tail, or an empty one when there is no QuantizeLinear to end it: a float
+        result in between must not change.
+    """
+    tail = _follow(output, channel_axis, is_dequantized)
+    last = only_consumer(tail.result)
+    if last is None or last.op_type != "QuantizeLinear":
+        return Tail((), output)
+    params = quantize_params(last)
+    if params is None:
+        return Tail((), output)
+    return Tail((*tail.nodes, last), last.outputs[0], params, tail.biases, tail.residual,
+                tail.low, tail.high)
+
+
+def float_tail(
+    output: ir.Value, channel_axis: int, is_float_tensor: Callable[[ir.Value], bool]
+) -> Tail:
+    """Follow an operator's output through everything that a float kernel fuses."""
+    return _follow(output, channel_axis, is_float_tensor)
+
+
+def _follow(
+    output: ir.Value, channel_axis: int, may_be_residual: Callable[[ir.Value], bool]
+) -> Tail:
+    nodes: list[ir.Node] = []
+    biases: list[NDArray[np.float32]] = []
+    residual: ir.Value | None = None
+    current = output
+    while (node := only_consumer(current)) is not None:
+        limits = limits_of(node)
+        if limits is not None:
+            return Tail((*nodes, node), node.outputs[0], None, tuple(biases), residual, *limits)
+        if node.op_type != "Add" or residual is not None:
+            break
+        other = node.inputs[1] if node.inputs[0] is current else node.inputs[0]
+        if other is None or other is current:
+            break
+        bias = channel_constant(other, shape_of(output), channel_axis)
+        if bias is not None:
+            biases.append(bias)
+        elif may_be_residual(other) and shape_of(other) == shape_of(output):
+            residual = other
+        else:
+            break
+        nodes.append(node)
+        current = node.outputs[0]
+    return Tail(tuple(nodes), current, None, tuple(biases), residual)
+
+
+def limits_of(node: ir.Node) -> tuple[float, float] | None:
+    """Lowest and highest result of Relu or of a constant Clip, else None."""
+    if node.op_type == "Relu":
+        return 0.0, INFINITY
+    if node.op_type != "Clip":
+        return None
+    limits = [-INFINITY, INFINITY]
+    for slot, value in enumerate(node.inputs[1:3]):
+        if value is None:
+            continue
+        array = constant(value)
+        if array is None:
+            return None
+        limits[slot] = float(array.reshape(-1)[0])
+    return limits[0], limits[1]
+
+
+def channel_constant(
+    value: ir.Value, shape: tuple[int, ...], channel_axis: int
+) -> NDArray[np.float32] | None:
+    """A constant that varies along the channel axis only: (C,) or (1,), else None."""
+    quantized = quantized_constant(value)
+    array = quantized.real() if quantized is not None else constant(value)
+    if array is None or array.dtype != np.float32:
+        return None
+    full = (1,) * (len(shape) - array.ndim) + array.shape
+    if len(full) != len(shape):
+        return None
+    fits = all(n == 1 or (axis == channel_axis and n == shape[axis])
+               for axis, n in enumerate(full))
+    return array.reshape(-1).astype(np.float32) if fits else None
+
+
+def epilogue(
+    tail: Tail,
+    mode: str,
+    acc_scale: NDArray[np.float64],
+    output: Tensor,
+    residual: Tensor | None,
+    table: NDArray[np.integer] | None = None,
+) -> tuple[Requantize, dict[str, NDArray[np.generic]]]:
+    """Make the epilogue of an integer kernel and its constants.
+
+    Args:
+        tail: What is fused.
+        mode: "float32" or "dyadic".
+        acc_scale: (C,) real value of one step of the accumulator.
+        output: Where the result goes; quantized, or float32.
+        residual: Quantized tensor that is added.
+        table: (256,) applied to the rounded value, or None.
+    """
+    if output.scale is None:
+        record = Requantize(mode=mode, dtype="float32")
+        return record, {"multiplier": acc_scale.astype(np.float32)}
+    record = Requantize(mode=mode, dtype=output.dtype,
+                        residual=residual.dtype if residual is not None else None,
+                        has_table=table is not None)
+    info = np.iinfo(output.dtype)
+    low, high = (quantized_limit(limit, output.scale, output.zero_point, info)
+                 for limit in (tail.low, tail.high))
+    zero_residual = residual.zero_point if residual is not None else 0
+    arrays: dict[str, NDArray[np.generic]] = {
+        "params": np.array([output.zero_point, low, high, zero_residual], np.int32)}
+    multiplier = acc_scale / np.float64(output.scale)
+    ratio = None
+    if residual is not None and residual.scale is not None:
+        ratio = np.float64(residual.scale) / np.float64(output.scale)
+    if mode == "float32":
+        arrays["multiplier"] = multiplier.astype(np.float32)
+        if ratio is not None:
+            arrays["residual_multiplier"] = np.array([ratio], np.float32)
+    else:
+        significand, shift = dyadic(multiplier)
+        if ratio is not None:
+            most = MAX_RESIDUAL_BITS - int(np.ceil(np.log2(ratio)))
+            excess = np.maximum(shift - most, 0)
+            significand, shift = significand >> excess, shift - excess
+            arrays["residual_significand"] = np.rint(np.ldexp(ratio, shift)).astype(np.int64)
+        arrays["significand"] = significand.astype(np.int32)
+        arrays["shift"] = shift.astype(np.int32)
+    if table is not None:
+        arrays["table"] = table
+    return record, arrays
+
+
+def quantized_limit(limit: float, scale: float, zero_point: int, info: "np.iinfo") -> int:  # type: ignore[type-arg]
+    """The stored integer of a real limit, saturated."""
+    if np.isinf(limit):
+        return int(info.min if limit < 0 else info.max)
+    steps = float(np.rint(np.float32(limit) / np.float32(scale)))
+    return int(min(max(steps + zero_point, info.min), info.max))

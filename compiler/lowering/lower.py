@@ -1,0 +1,114 @@
+"""Lower a QDQ model, or a float one, to a program.
+
+Regions are matched on the ONNX graph, where LSTM, Gelu or LayerNormalization are still one node.
+What no region takes goes through TVM Relax in float (float_island.py), and is listed.
+"""
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from octavo.compiler.lowering.builder import Origin, ProgramBuilder
+from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.islands import IslandQueue
+from octavo.compiler.lowering.program import Port, Program, Storage
+from octavo.compiler.lowering.qdq_graph import dtype_of, quantize_params, shape_of
+from octavo.compiler.lowering.regions import MATCHERS
+from octavo.compiler.lowering.tensor import Tensor, identity
+from octavo.compiler.lowering.view import QdqView
+from octavo.targets.base import Target
+
+Progress = Callable[[int, int], None]
+
+
+def lower(
+    model: ir.Model, target: Target, *, mode: str | None = None, name: str = "model",
+    progress: Progress | None = None,
+) -> Program:
+    """Lower an imported model.
+
+    Args:
+        model: With static shapes; QDQ where it is quantized.
+        target: What to make kernels for.
+        mode: "float32" or "dyadic"; None for the target's own.
+        name: C identifier of the program.
+        progress: Called with nodes done and nodes in all.
+
+    Raises:
+        LoweringError: A node has neither a kernel nor a float implementation.
+    """
+    graph = model.graph
+    view = QdqView(graph)
+    builder = ProgramBuilder(target)
+    ctx = Context(builder, mode or target.requantize)
+    inputs = [_input_port(ctx, value) for value in graph.inputs
+              if value.name not in graph.initializers]
+    last_of, members = _match_regions(graph, view)
+    islands = IslandQueue(ctx, model, view)
+    ctx.before_read = islands.flush_for
+    nodes = list(graph)
+    for done, node in enumerate(nodes):
+        if progress is not None:
+            progress(done, len(nodes))
+        region = last_of.get(node)
+        if region is not None:
+            region.emit(ctx)
+        elif node not in members:
+            islands.add(node)
+    outputs = [_output_port(ctx, value) for value in graph.outputs]
+    return builder.program(name, inputs, outputs)
+
+
+def _match_regions(
+    graph: ir.Graph, view: QdqView
+) -> tuple[dict[ir.Node, Region], set[ir.Node]]:
+    """Regions by their last node, and every node that is in one."""
+    last_of: dict[ir.Node, Region] = {}
+    members: set[ir.Node] = set()
+    for node in graph:
+        if node in members:
+            continue
+        for match in MATCHERS:
+            region = match(node, view)
+            if region is not None and not members.intersection(region.nodes):
+                last_of[region.nodes[-1]] = region
+                members.update(region.nodes)
+                break
+    return last_of, members
+
+
+def _input_port(ctx: Context, value: ir.Value) -> Port:
+    shape, dtype = shape_of(value), dtype_of(value)
+    tensor = ctx.new(value.name or "input", dtype, shape, identity(len(shape)))
+    ctx.define(value, tensor)
+    ctx.ports.append(tensor.buffer)
+    params = next((quantize_params(use.node) for use in value.uses()
+                   if use.node.op_type == "DequantizeLinear" and use.idx == 0), None)
+    return Port(value.name or "input", dtype, shape, tensor.buffer,
+                params.scale if params else None, params.zero_point if params else None)
+
+
+def _output_port(ctx: Context, value: ir.Value) -> Port:
+    shape, dtype = shape_of(value), dtype_of(value)
+    tensor = _own_copy(ctx, value, ctx.plain(value, identity(len(shape))))
+    producer = value.producer()
+    params = None
+    if producer is not None and producer.op_type == "QuantizeLinear":
+        params = quantize_params(producer)
+    return Port(value.name or "output", dtype, shape, tensor.buffer,
+                params.scale if params else None, params.zero_point if params else None)
+
+
+def _own_copy(ctx: Context, value: ir.Value, tensor: Tensor) -> Tensor:
+    """An output has memory of its own, exactly its size: not an input's or a constant's."""
+    name = value.name or "output"
+    fits = tensor.buffer.num_bytes == tensor.num_elements * tensor.itemsize
+    if fits and tensor.buffer.storage is Storage.ARENA and tensor.buffer not in ctx.ports:
+        ctx.ports.append(tensor.buffer)
+        return tensor
+    copied = ctx.new(name, tensor.dtype, tensor.shape, identity(tensor.rank))
+    ctx.move(tensor, copied, {}, "copy", Origin(f"{name}.copy", ("Identity",), ("",)))
+    ctx.ports.append(copied.buffer)
+    return copied
+
+

@@ -1,0 +1,1 @@
+"""Which ONNX nodes become which kernel: one family of operators, one file."""

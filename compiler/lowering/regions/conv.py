@@ -1,0 +1,164 @@
+"""Conv -> one kernel, in integers or in float."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_tail
+from octavo.compiler.lowering.qdq_graph import (
+    int_attribute,
+    ints_attribute,
+    quantized_constant,
+    shape_of,
+    string_attribute,
+)
+from octavo.compiler.lowering.tensor import channels_last
+from octavo.compiler.lowering.view import QdqView
+from octavo.compiler.lowering.weights import IntegerWeights, integer_weights, quantize_bias
+from octavo.targets.ops.conv import Conv
+
+CHANNEL_AXIS = 1
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of a convolution of one or two spatial dimensions, as (h, w).
+
+    Attributes:
+        kernel, stride, dilation: Sizes.
+        pad: Top, left, bottom, right.
+        groups: Groups.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pad: tuple[int, int, int, int]
+    groups: int
+
+
+def geometry(node: ir.Node, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> Geometry:
+    """Read the attributes of Conv; one spatial dimension becomes width."""
+    spatial = len(x_shape) - 2
+    kernel = list(w_shape[2:])
+    stride = ints_attribute(node, "strides", [1] * spatial)
+    dilation = ints_attribute(node, "dilations", [1] * spatial)
+    pads = ints_attribute(node, "pads", [0] * (2 * spatial))
+    auto = string_attribute(node, "auto_pad", "NOTSET")
+    if auto == "VALID":
+        pads = [0] * (2 * spatial)
+    elif auto in ("SAME_UPPER", "SAME_LOWER"):
+        for axis in range(spatial):
+            span = dilation[axis] * (kernel[axis] - 1) + 1
+            out = -(-x_shape[axis + 2] // stride[axis])
+            total = max((out - 1) * stride[axis] + span - x_shape[axis + 2], 0)
+            small, large = total // 2, total - total // 2
+            ends = (small, large) if auto == "SAME_UPPER" else (large, small)
+            pads[axis], pads[axis + spatial] = ends
+    if spatial == 1:
+        kernel, stride, dilation = [1, *kernel], [1, *stride], [1, *dilation]
+        pads = [0, pads[0], 0, pads[1]]
+    return Geometry(
+        (kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]),
+        (pads[0], pads[1], pads[2], pads[3]), int_attribute(node, "group", 1))
+
+
+def conv_record(
+    shape: tuple[int, ...], out_channels: int, shapes: Geometry, dtype: str
+) -> Conv:
+    """The operation for an input of logical shape (N, C, [H,] W)."""
+    height = shape[2] if len(shape) == 4 else 1
+    return Conv(
+        batch=shape[0], in_h=height, in_w=shape[-1], in_c=shape[1], out_c=out_channels,
+        kernel_h=shapes.kernel[0], kernel_w=shapes.kernel[1],
+        stride_h=shapes.stride[0], stride_w=shapes.stride[1],
+        dilation_h=shapes.dilation[0], dilation_w=shapes.dilation[1],
+        pad_top=shapes.pad[0], pad_left=shapes.pad[1],
+        pad_bottom=shapes.pad[2], pad_right=shapes.pad[3],
+        groups=shapes.groups, dtype=dtype)
+
+
+def match_integer(node: ir.Node, view: QdqView) -> Region | None:
+    """DQ, DQ(weights) -> Conv -> [tail] -> Q."""
+    x, w = node.inputs[0], node.inputs[1]
+    if node.op_type != "Conv" or x is None or len(shape_of(x)) not in (3, 4):
+        return None
+    weights = integer_weights(quantized_constant(w), channel_axis=0)
+    if weights is None or not view.is_dequantized(x):
+        return None
+    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
+    if bias is None and len(node.inputs) > 2 and node.inputs[2] is not None:
+        return None
+    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
+    nodes = (node, *tail.nodes)
+
+    def emit(ctx: Context) -> None:
+        _emit_integer(ctx, node, tail, weights, bias, Region(nodes, emit))
+
+    return Region(nodes, emit)
+
+
+def _emit_integer(
+    ctx: Context, node: ir.Node, tail: Tail, weights: IntegerWeights,
+    bias: NDArray[np.float32] | None, region: Region,
+) -> None:
+    x_value = node.inputs[0]
+    assert x_value is not None
+    origin, shape = region.origin(), shape_of(x_value)
+    order = channels_last(len(shape))
+    x = ctx.dense(ctx.tensor(x_value), order, origin)
+    residual = None
+    if tail.residual is not None:
+        residual = ctx.dense(ctx.tensor(tail.residual), order, origin)
+    if tail.params is None:
+        output = ctx.new_float(tail.result, order)
+    else:
+        output = ctx.new_quantized(tail.result, tail.params, order)
+    values = weights.values.reshape(*weights.values.shape[:2], -1, weights.values.shape[-1])
+    shapes = geometry(node, shape, weights.values.shape)
+    acc_scale = np.float64(x.scale or 1.0) * weights.scale.astype(np.float64)
+    record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
+    op = conv_record(shape, weights.values.shape[0], shapes, x.dtype)
+    arrays |= {
+        "weight": values.transpose(0, 2, 3, 1),
+        "bias": quantize_bias([bias, *tail.biases], acc_scale),
+        "zero_point": np.array([x.zero_point], np.int32),
+    }
+    inputs = [x] if residual is None else [x, residual]
+    ctx.builder.call(replace(op, requantize=record), inputs, arrays, [output], origin)
+
+
+def match_float(node: ir.Node, view: QdqView) -> Region | None:
+    """Conv with constant weights -> [tail], in float."""
+    x = node.inputs[0]
+    if node.op_type != "Conv" or x is None or len(shape_of(x)) not in (3, 4):
+        return None
+    weight = view.constant_float(node.inputs[1])
+    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
+    if weight is None or (len(node.inputs) > 2 and node.inputs[2] is not None and bias is None):
+        return None
+    tail = float_tail(node.outputs[0], CHANNEL_AXIS, view.is_float_tensor)
+    nodes = (node, *tail.nodes)
+
+    def emit(ctx: Context) -> None:
+        origin = Region(nodes, emit).origin(view.float_reason(node))
+        shape = shape_of(x)
+        order = channels_last(len(shape))
+        inputs = [ctx.float_tensor(x, order)]
+        if tail.residual is not None:
+            inputs.append(ctx.float_tensor(tail.residual, order))
+        output = ctx.new_float(tail.result, order)
+        values = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
+        total = np.zeros(weight.shape[0], np.float32)
+        for part in (bias, *tail.biases):
+            total = total if part is None else total + part
+        op = conv_record(shape, weight.shape[0], geometry(node, shape, weight.shape), "float32")
+        arrays = {"weight": values.transpose(0, 2, 3, 1), "bias": total,
+                  "limits": np.array([tail.low, tail.high], np.float32)}
+        ctx.builder.call(replace(op, residual=tail.residual is not None), inputs, arrays,
+                         [output], origin, "float32")
+
+    return Region(nodes, emit)

@@ -1,0 +1,115 @@
+"""QuantizeLinear and DequantizeLinear that no kernel absorbed.
+
+    integers -> DequantizeLinear                       nothing: the integers stand for the value
+    float -> QuantizeLinear                            one pass over the tensor
+    DequantizeLinear -> QuantizeLinear, same params    nothing
+    DequantizeLinear -> QuantizeLinear, other params   a 256-entry table
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.compiler.lowering.context import SIGN_BIT, Context, Region
+from octavo.compiler.lowering.qdq_graph import (
+    QuantParams,
+    quantize_params,
+    quantized_constant,
+    shape_of,
+)
+from octavo.compiler.lowering.tensor import Order, Tensor, channels_last
+from octavo.compiler.lowering.view import QdqView
+
+# Operators whose integer kernels want the channels innermost.
+SPATIAL = frozenset({
+    "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
+    "Resize",
+})
+
+
+def match(node: ir.Node, view: QdqView) -> Region | None:
+    """A lone QuantizeLinear or DequantizeLinear of 8 bits, per tensor."""
+    if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+        return None
+    if quantized_constant(node.outputs[0]) is not None:
+        return Region((node,), lambda ctx: None)  # made where it is read
+    params = quantize_params(node)
+    source = node.inputs[0]
+    if params is None or source is None:
+        return None
+    if node.op_type == "DequantizeLinear":
+        return Region((node,), lambda ctx: _dequantize(ctx, node, source, params))
+    if source.dtype != ir.DataType.FLOAT:
+        return None
+    return Region((node,), lambda ctx: _quantize(ctx, node, source, params))
+
+
+def _dequantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams) -> None:
+    stored = params.stored_as(ctx.activation_dtype)
+    tensor = ctx.tensor(source)
+    if not tensor.is_quantized and tensor.dtype != stored.dtype:
+        tensor = flip_sign(ctx, tensor, stored.dtype, node)
+    ctx.define(node.outputs[0],
+               replace(tensor, scale=stored.scale, zero_point=stored.zero_point))
+
+
+def flip_sign(ctx: Context, tensor: Tensor, dtype: str, node: ir.Node) -> Tensor:
+    """Move between int8 and uint8 storage of the same real values."""
+    origin = Region((node,), lambda _: None).origin()
+    flipped = ctx.new(f"{origin.name}.sign", dtype, tensor.shape, tensor.order)
+    table = (np.arange(256, dtype=np.uint8) ^ SIGN_BIT).view(dtype)
+    ctx.move(tensor, flipped, {"table": table}, "table", origin)
+    return flipped
+
+
+def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams) -> None:
+    result, tensor = node.outputs[0], ctx.tensor(source)
+    stored = params.stored_as(ctx.activation_dtype)
+    origin = Region((node,), lambda _: None).origin()
+    if not tensor.is_quantized:
+        order = wanted_order(result, tensor)
+        ctx.quantize(tensor, ctx.new_quantized(result, params, order), origin)
+    elif (np.float32(tensor.scale), tensor.zero_point) == (
+        np.float32(stored.scale), stored.zero_point
+    ):
+        ctx.define(result, tensor)
+    else:
+        output = ctx.new_quantized(result, params, tensor.order)
+        ctx.move(tensor, output, {"table": requantize_table(tensor, stored)}, "table", origin)
+
+
+def requantize_table(source: Tensor, params: QuantParams) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """Table from the stored integers of one quantization to those of another."""
+    integers = np.arange(256, dtype=np.uint8).view(source.dtype).astype(np.int32)
+    real = (integers - source.zero_point).astype(np.float32) * np.float32(source.scale)
+    return quantize_array(real, params)
+
+
+def quantize_array(
+    real: np.ndarray[tuple[int], np.dtype[np.floating]], params: QuantParams
+) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    """Quantize as ONNX does: divide, round half to even, saturate."""
+    steps = np.rint(real.astype(np.float32) / np.float32(params.scale))
+    moved = np.nan_to_num(steps, nan=0.0) + params.zero_point
+    return np.clip(moved, params.qmin, params.qmax).astype(params.dtype)
+
+
+def wanted_order(value: ir.Value, tensor: Tensor) -> Order:
+    """Channels innermost when a spatial kernel reads the value, else as the tensor is."""
+    if len(shape_of(value)) not in (3, 4):
+        return tensor.order
+    pending, seen = [value], set()
+    while pending:
+        current = pending.pop()
+        for use in current.uses():
+            if use.node.op_type in SPATIAL:
+                return channels_last(len(shape_of(value)))
+            if use.node.op_type in ("DequantizeLinear", "QuantizeLinear", "Pad") and (
+                use.node not in seen
+            ):
+                seen.add(use.node)
+                pending.extend(use.node.outputs)
+    return tensor.order
+
+

@@ -1,0 +1,82 @@
+"""A reading of the whole graph: which values have integers behind them, and by what scale."""
+
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.qdq_graph import (
+    QuantParams,
+    constant,
+    quantize_params,
+    quantized_constant,
+)
+
+# Operators whose result has the same integers, scale and zero point as their data input: moving
+# or choosing elements commutes with dequantization.
+MOVES_ELEMENTS = frozenset({
+    "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Slice",
+    "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze",
+})
+
+
+class QdqView:
+    """Facts about the values of one graph, known before anything is emitted.
+
+    Attributes:
+        graph: The graph.
+    """
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph = graph
+        self._params: dict[ir.Value, QuantParams] = {}
+        for node in graph:
+            self._read(node)
+
+    def _read(self, node: ir.Node) -> None:
+        if node.op_type == "DequantizeLinear":
+            params = quantize_params(node)
+        elif node.op_type in MOVES_ELEMENTS and node.inputs and node.inputs[0] is not None:
+            params = self.params(node.inputs[0])
+            if node.op_type == "MaxPool" and len(node.outputs) > 1:
+                params = None
+        else:
+            params = None
+        if params is not None:
+            self._params.update((output, params) for output in node.outputs)
+
+    def params(self, value: ir.Value) -> QuantParams | None:
+        """Quantization behind a float value, or None."""
+        return self._params.get(value)
+
+    def is_dequantized(self, value: ir.Value) -> bool:
+        """Whether a float value has integers behind it."""
+        return value in self._params
+
+    def scalar_params(self, value: ir.Value) -> bool:
+        """Whether a value is an 8-bit constant with one scale."""
+        found = quantized_constant(value)
+        return found is not None and found.scale.size == 1 and (
+            found.values.dtype.name in ("int8", "uint8"))
+
+    def is_float_tensor(self, value: ir.Value) -> bool:
+        """Whether a value is computed in float and not constant."""
+        return self.constant_float(value) is None and not self.is_dequantized(value)
+
+    def constant_float(self, value: ir.Value | None) -> NDArray[np.float32] | None:
+        """A float constant, given as such or as DequantizeLinear of a constant."""
+        quantized = quantized_constant(value)
+        array = quantized.real() if quantized is not None else constant(value)
+        return array if array is not None and array.dtype == np.float32 else None
+
+    def float_reason(self, node: ir.Node) -> str:
+        """Say why a node that has an integer kernel is computed in float."""
+        if not any(v is not None and self.is_dequantized(v) for v in node.inputs):
+            return "its input is not quantized"
+        if any(out.dtype == ir.DataType.FLOAT for out in node.outputs) and not any(
+            use.node.op_type == "QuantizeLinear" for out in node.outputs for use in out.uses()
+        ):
+            return "its output is not quantized"
+        return f"no integer kernel for this form of {node.op_type}"
+
+
