@@ -1,0 +1,52 @@
+"""Which kernels serve which operation, in order of preference.
+
+Kernels import TVM, which takes seconds, so they are imported when the first one is asked for.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from octavo.errors import LoweringError
+from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.move import Move
+
+if TYPE_CHECKING:
+    from octavo.targets.isa import Isa
+    from octavo.targets.kernel import Kernel
+
+
+@cache
+def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
+    """Operation types and their kernels; the first that accepts an operation serves it."""
+    from octavo.targets.kernels.conv_gemm import ConvGemm
+    from octavo.targets.kernels.move import MoveElements
+
+    return (
+        (Conv, (ConvGemm(),)),
+        (Move, (MoveElements(),)),
+    )
+
+
+def kernels_for(op: Any) -> "tuple[Kernel[Any], ...]":
+    """Kernels for operations of the type of ``op``, in order of preference."""
+    return next((kernels for kind, kernels in kernel_table() if type(op) is kind), ())
+
+
+def select(op: Any, isa: "Isa") -> "Kernel[Any]":
+    """Pick the kernel that serves ``op``.
+
+    Args:
+        op: An operation record of ``octavo.targets.ops``.
+        isa: Instructions.
+
+    Raises:
+        LoweringError: No kernel accepts it; the message has each one's reason.
+    """
+    reasons = []
+    for kernel in kernels_for(op):
+        reason = kernel.reject(op, isa)
+        if not reason:
+            return kernel
+        reasons.append(f"{kernel.name}: {reason}")
+    why = "; ".join(reasons) or "there is none for this kind of operation"
+    raise LoweringError(f"no {isa.name} kernel computes {type(op).__name__}: {why}")

@@ -1,0 +1,170 @@
+"""Build one kernel, call it on guarded memory, return what it wrote."""
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.toolchain import zig
+from octavo.targets.isa import Isa
+from octavo.targets.x86.avx512_vnni import Avx512Vnni
+
+ALIGNMENT = 64
+GUARD_BYTES = 256
+GUARD = 0xA5
+SYMBOL = "kernel_under_test"
+
+# A pool of one thread: every task runs in the caller, in order.
+POOL = """
+typedef struct { void *sync; int num_task; } env_t;
+int TVMBackendParallelLaunch(int (*f)(int, env_t *, void *), void *data, int num_task) {
+    env_t env = {0, 1};
+    (void)num_task;
+    return f(0, &env, data);
+}
+int TVMBackendParallelBarrier(int task, env_t *env) { (void)task; (void)env; return 0; }
+int (*__TVMBackendParallelLaunch)(int (*)(int, env_t *, void *), void *, int) =
+    TVMBackendParallelLaunch;
+int (*__TVMBackendParallelBarrier)(int, env_t *) = TVMBackendParallelBarrier;
+"""
+
+
+def cpu_flags() -> set[str]:
+    """What this CPU can do, in the kernel's words."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":", 1)[1].split())
+    return set()
+
+
+def has_avx512_vnni() -> bool:
+    """Whether this machine runs the widest variant."""
+    return {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"} <= cpu_flags()
+
+
+def llvm_cpu(isa: Isa) -> str:
+    """The LLVM processor whose instructions ``isa`` may use."""
+    return "icelake-server" if isa.name.startswith("avx512") else "x86-64-v3"
+
+
+class Guarded:
+    """An array between guard bytes, with the alignment that an arena gives it."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        array = np.ascontiguousarray(array)
+        self.memory = np.full(array.nbytes + 2 * GUARD_BYTES + ALIGNMENT, GUARD, np.uint8)
+        self.start = GUARD_BYTES + (-(self.memory.ctypes.data + GUARD_BYTES)) % ALIGNMENT
+        self.end = self.start + array.nbytes
+        self.array = self.memory[self.start : self.end].view(array.dtype).reshape(array.shape)
+        self.array[...] = array
+        self.pointer = ctypes.c_void_p(self.memory.ctypes.data + self.start)
+
+    def is_intact(self) -> bool:
+        """Whether nothing was written outside."""
+        outside = np.concatenate([self.memory[: self.start], self.memory[self.end :]])
+        return bool((outside == GUARD).all())
+
+
+class Runner:
+    """Compiles kernels into shared libraries and calls them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        (folder / "pool.c").write_text(POOL)
+        zig(["cc", "-target", "x86_64-linux-gnu.2.34", "-O2", "-fPIC", "-c", "pool.c",
+             "-fno-sanitize=all", "-o", "pool.o"], folder)
+
+    def compile(self, function: Any, cpu: str) -> Callable[..., int]:
+        """Compile a PrimFunc; the result takes pointers and returns the status."""
+        import tvm
+        from tvm.tirx.build import codegen_build
+
+        target = tvm.target.Target(
+            {"kind": "llvm", "mtriple": "x86_64-unknown-linux-gnu", "mcpu": cpu})
+        alignments = {SYMBOL: [ALIGNMENT] * len(function.params)}
+        module = lower_to_raw_abi({SYMBOL: function}, alignments, target)
+        self.count += 1
+        name = f"kernel{self.count}"
+        codegen_build(module, target).write_to_file(str(self.folder / f"{name}.o"))
+        zig(["ld.lld", "-shared", "-o", f"{name}.so", f"{name}.o", "pool.o"], self.folder)
+        return getattr(ctypes.CDLL(str(self.folder / f"{name}.so")), SYMBOL)
+
+    def build(self, kernel: Any, op: Any, isa: Isa) -> Callable[..., int]:
+        """Compile the kernel of one operation."""
+        assert kernel.reject(op, isa) == ""
+        assert kernel.variant(op, isa)
+        return self.compile(kernel.build(op, isa), llvm_cpu(isa))
+
+    def call(
+        self, function: Callable[..., int], kernel: Any, op: Any, isa: Isa,
+        inputs: Sequence[NDArray[Any]], arrays: Mapping[str, NDArray[Any]], y: NDArray[Any],
+    ) -> tuple[int, NDArray[Any]]:
+        """Call a compiled kernel; nothing but the output and the scratch may change."""
+        constants = kernel.constants(op, isa, arrays)
+        read = [Guarded(x) for x in [*inputs, *constants]]
+        before = [g.memory.copy() for g in read]
+        out = Guarded(y)
+        scratch = kernel.scratch_bytes(op, isa)
+        written = [out] + ([Guarded(np.zeros(scratch, np.uint8))] if scratch else [])
+        status = function(*[g.pointer for g in read], *[g.pointer for g in written])
+        for guarded, memory in zip(read, before, strict=True):
+            np.testing.assert_array_equal(guarded.memory, memory)
+        assert all(g.is_intact() for g in written), "written outside of the output"
+        return status, out.array.copy()
+
+    def __call__(
+        self, kernel: Any, op: Any, isa: Isa, inputs: Sequence[NDArray[Any]],
+        arrays: Mapping[str, NDArray[Any]], y: NDArray[Any],
+    ) -> NDArray[Any]:
+        """Compile, call once, return the output; ``y`` holds what was there before."""
+        function = self.build(kernel, op, isa)
+        status, result = self.call(function, kernel, op, isa, inputs, arrays, y)
+        assert status == 0
+        return result
+
+
+def random_array(rng: np.random.Generator, dtype: str, n: int) -> NDArray[Any]:
+    """Any value that the type has; for floats, special values among normal ones."""
+    if dtype == "float32":
+        x = rng.normal(0, 3, n).astype(dtype)
+        for k, special in enumerate((np.nan, np.inf, -np.inf, -0.0, 1e38, -1e38, 1e-40)):
+            x[k % max(n, 1) :: 17] = special
+        return x
+    if dtype == "bool":
+        return rng.integers(0, 2, n).astype(bool)
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, n, endpoint=True, dtype=dtype)
+
+
+@pytest.fixture(scope="session")
+def run_kernel(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """The runner of this session."""
+    return Runner(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture(name="random_array", scope="session")
+def random_array_fixture() -> Callable[[np.random.Generator, str, int], NDArray[Any]]:
+    """Make test data of any type."""
+    return random_array
+
+
+@pytest.fixture(params=["generic", "avx512_vnni"])
+def isa(request: pytest.FixtureRequest) -> Isa:
+    """Each instruction variant that this machine runs."""
+    if request.param == "generic":
+        return Isa(name="generic")
+    if not has_avx512_vnni():
+        pytest.skip("this CPU has no AVX-512 VNNI")
+    return Avx512Vnni()
+
+
+@pytest.fixture(scope="session")
+def isas() -> list[Isa]:
+    """All instruction variants that this machine runs, the widest last."""
+    return [Isa(name="generic"), *([Avx512Vnni()] if has_avx512_vnni() else [])]
