@@ -1,0 +1,1 @@
+"""MiniLM-L6 sentence embeddings with the published weights, as ONNX."""
