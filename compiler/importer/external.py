@@ -59,7 +59,7 @@ class ExternalData:
         if self._budget_bytes < 0:
             raise ModelError(f"{where}: the model's external data is larger than allowed")
         descriptor = self._open(parts, where)
-        with open(descriptor, "rb", buffering=0) as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise ModelError(f"{where}: external data is not a regular file")
@@ -78,7 +78,9 @@ class ExternalData:
                     f"{where}: external data has {length} bytes; its shape and type need "
                     f"{num_bytes}"
                 )
-            return _read_exactly(file.fileno(), offset, num_bytes, where)
+            return _read_exactly(descriptor, offset, num_bytes, where)
+        finally:
+            os.close(descriptor)
 
     def _open(self, parts: tuple[str, ...], where: str) -> int:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

@@ -48,10 +48,11 @@ def _read_regular_file(path: Path, max_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(f"cannot open model '{path}': {reason}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ModelError(f"model '{path}' is not a regular file")
     with open(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"model '{path}' is not a regular file")
         if status.st_size > max_bytes:
             raise ModelError(
                 f"model '{path}' has {status.st_size} bytes; at most {max_bytes} are allowed"

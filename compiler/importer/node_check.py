@@ -24,16 +24,13 @@ def check_node(node: onnx.NodeProto, version: int, limits: Limits) -> None:
     schema = schema_at(node.op_type, version)
     if schema is None or schema.deprecated:
         raise ModelError(f"{describe(node)}: opset {version} has no such operator")
-    # the checker would read external data itself; tensors are checked apart
-    skeleton = node
-    if any(a.HasField("t") or a.tensors or a.sparse_tensors for a in node.attribute):
-        skeleton = _without_tensors(node)
+    for attribute in node.attribute:
+        _check_tensors(node, attribute, limits)
+    # what follows is onnx's code, which must not see a tensor that may name a file
     try:
-        checker.check_node(skeleton, _context(version))
+        checker.check_node(_without_tensors(node), _context(version))
     except checker.ValidationError as error:
         raise ModelError(f"{describe(node)}: {first_line(error)}") from error
-    if node.op_type != "Constant":  # whose value is read, and thereby checked, later
-        _check_tensors(node, limits)
 
 
 @lru_cache(maxsize=32)
@@ -44,14 +41,19 @@ def _context(version: int) -> checker.C.CheckerContext:
     return context
 
 
-def _check_tensors(node: onnx.NodeProto, limits: Limits) -> None:
-    for attribute in node.attribute:
-        tensors = [attribute.t] if attribute.HasField("t") else []
-        for tensor in (*tensors, *attribute.tensors):
-            where = f"attribute '{attribute.name}' of {describe(node)}"
-            read_tensor(tensor, where, limits, None)
-        if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
-            raise ModelError(f"{describe(node)} has a sparse attribute")
+def _check_tensors(
+    node: onnx.NodeProto, attribute: onnx.AttributeProto, limits: Limits
+) -> None:
+    where = f"attribute '{attribute.name}' of {describe(node)}"
+    if attribute.tensors or attribute.sparse_tensors:
+        raise ModelError(f"{where} is a list of tensors, which no operator has")
+    # the value of a Constant is read, and thereby checked, later
+    if node.op_type == "Constant":
+        return
+    if attribute.HasField("t"):
+        read_tensor(attribute.t, where, limits, None)
+    if attribute.HasField("sparse_tensor"):
+        raise ModelError(f"{where} is a sparse tensor, which only Constant has")
 
 
 def _schema_version(node: onnx.NodeProto, version: int) -> int:
@@ -86,25 +88,29 @@ def constant_of_attribute(attribute: onnx.AttributeProto, where: str) -> Array:
 
 
 def _without_tensors(node: onnx.NodeProto) -> onnx.NodeProto:
-    """Copy a node with empty tensors in its attributes."""
-    copy = onnx.NodeProto()
-    copy.op_type, copy.name, copy.domain = node.op_type, node.name, node.domain
-    copy.input.extend(node.input)
-    copy.output.extend(node.output)
-    placeholder = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [1], [0.0])
+    """Return the node with empty tensors in its attributes, itself if it has none."""
+    if not any(a.HasField("t") or a.HasField("sparse_tensor") for a in node.attribute):
+        return node
+    copy = onnx.helper.make_node(
+        node.op_type, node.input, node.output, node.name, domain=node.domain
+    )
     for attribute in node.attribute:
         target = copy.attribute.add(name=attribute.name, type=attribute.type)
         if attribute.HasField("t"):
-            target.t.CopyFrom(placeholder)
+            target.t.CopyFrom(_PLACEHOLDER)
         elif attribute.HasField("sparse_tensor"):
-            target.sparse_tensor.values.CopyFrom(placeholder)
-            target.sparse_tensor.indices.CopyFrom(
-                onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
-            )
-            target.sparse_tensor.dims.append(1)
+            target.sparse_tensor.CopyFrom(_SPARSE_PLACEHOLDER)
         else:
             target.CopyFrom(attribute)
     return copy
+
+
+_PLACEHOLDER = onnx.numpy_helper.from_array(np.zeros(1, np.float32), "placeholder")
+_SPARSE_PLACEHOLDER = onnx.SparseTensorProto(
+    values=_PLACEHOLDER,
+    indices=onnx.numpy_helper.from_array(np.zeros(1, np.int64), "indices"),
+    dims=[1],
+)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,9 +2,9 @@
 
 onnx's version converter (1.23) works on whole models through a second IR: it serializes the
 weights, loses model-local functions, keeps the per-group scales of GroupNormalization-18, and
-refuses BatchNormalization with five outputs and every operator newer than opset 21. The changes
-between opsets 11 and 21 are few, so each has a rule in ``opset_rules``. Everything else kept its
-meaning; a test compares the schemas to prove it.
+refuses BatchNormalization with five outputs and every operator newer than opset 21. Few things
+changed between opsets 11 and 21, so each has a rule in ``opset_rules``. Everything else kept
+its meaning; a test compares the schemas to prove it.
 """
 
 from functools import lru_cache

@@ -145,9 +145,15 @@ def _from_field(
             f"of {dtype_name(tensor.data_type)} needs {expected}"
         )
     try:
-        return _as_array(numpy_helper.to_array(tensor))
+        array = _as_array(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"{where} holds values outside its type: {error}") from error
+    # narrow integers are stored in wider fields, from which numpy would cut the top off
+    if num_bits >= 8 and array.dtype.kind in "iub":
+        stored = np.asarray(getattr(tensor, typed_field))
+        if not np.array_equal(array.reshape(-1).astype(stored.dtype), stored):
+            raise ModelError(f"{where} holds values outside its type")
+    return array
 
 
 def _as_array(value: Any) -> Array:
