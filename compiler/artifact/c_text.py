@@ -60,9 +60,9 @@ def string_literal(text: str) -> str:
 
 def comment_text(text: str) -> str:
     """``text`` so that it cannot end a comment: one printable ASCII line."""
-    printable = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-    safe = re.sub(r"\*(?=/)|/(?=\*)", lambda match: match.group() + " ", printable)
-    safe = safe.replace("\\", "/").replace("??", "? ?")
+    # A backslash could join lines, and two question marks begin a trigraph.
+    plain = "".join(c if c.isascii() and c.isprintable() and c != "\\" else "." for c in text)
+    safe = re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", lambda match: match.group() + " ", plain)
     return safe if len(safe) <= _MAX_COMMENT else safe[: _MAX_COMMENT - 3] + "..."
 
 

@@ -67,7 +67,7 @@ def build_kernels(
     try:
         module = lower_to_raw_abi(functions, symbol_alignments, target)
         codegen_build(module, target).write_to_file(str(raw))
-    except (tvm.error.TVMError, RuntimeError) as error:
+    except RuntimeError as error:  # TVM's own errors are subclasses
         raise ToolchainError(f"code generation failed: {_last_line(error)}") from error
     # The debug sections describe the intermediate code, not anything that a user has.
     zig(["ld.lld", "-r", "--strip-debug", "-o", file_name, raw.name], folder)
