@@ -104,7 +104,7 @@ def quantize_options(function: FunctionT) -> FunctionT:
             click.option(
                 "--calibrator",
                 metavar="NAME",
-                help="How activation ranges are chosen: min_max, moving_average, percentile,"
+                help="How activation ranges are chosen: minmax, moving_average, percentile,"
                 " mse or entropy. The recipe's own when left out.",
             ),
             click.option(

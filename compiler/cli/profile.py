@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.console import Console, to_json_value
 from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
@@ -15,9 +15,10 @@ from octavo.compiler.cli.options import (
     output_options,
     threads_option,
 )
+from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.report.units import count_text, printable, time_text
-from octavo.errors import ArtifactError
 
+REPORT = "report.html"  # the page inside an artifact
 NUM_SLOWEST = 15  # rows without -v
 
 
@@ -65,40 +66,50 @@ def profile_command(
 ) -> None:
     """Measure each kernel of the model in the folder ARTIFACT."""
     for path in (trace, report):
-        if path is not None and path.exists() and not force:
-            raise ArtifactError(f"{path} exists; --force replaces it")
-    from octavo.compiler.report.page import render_page
-    from octavo.compiler.session import load
-
+        if path is not None:
+            check_output_file(path, force=force)
+    from octavo.compiler.artifact.manifest import add_artifact_file
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
+    from octavo.compiler.report.page import render_page
+    from octavo.compiler.session import load
 
     with load(artifact, num_threads=num_threads) as session:
         names = tuple(port.name for port in session.inputs)
         if input_file is None:
             console.note("no --input: every input is zero")
-            inputs = _zeros(session.inputs)
+            inputs = session.zeros()
         else:
             inputs = read_tensors(input_file, names)
-        samples_us = session.profile(inputs, runs=runs, warmup=warmup)
+        profiles = session.profile(inputs, runs=runs, warmup=warmup)
         manifest = session.manifest
+    samples_us = [profile.latencies_us for profile in profiles]
     facts = report_from_manifest(manifest, samples_us=samples_us)
     if trace is not None:
         document = chrome_trace(facts.name, facts.steps, samples_us)
-        trace.write_text(json.dumps(document), encoding="utf-8")
+        write_output_file(trace, json.dumps(document).encode())
     if report is not None:
-        report.write_text(render_page(facts), encoding="utf-8")
+        page = render_page(facts).encode()
+        if report.resolve() == artifact.resolve() / REPORT:
+            add_artifact_file(
+                artifact, REPORT, page
+            )  # the manifest lists it with its checksum
+        else:
+            write_output_file(report, page)
     console.result(
-        {"device": device, "num_threads": num_threads, "runs": runs, "report": facts},
+        {
+            "device": device,
+            "num_threads": num_threads,
+            "runs": runs,
+            "latency_us": facts.total_us,
+            "steps": [
+                to_json_value(step) | to_json_value(latency)
+                for step, latency in zip(facts.steps, facts.latencies, strict=True)
+            ],
+        },
         _steps_table(facts, limit=None if console.verbosity > 0 else NUM_SLOWEST),
     )
-
-
-def _zeros(ports: Any) -> dict[str, Any]:
-    import numpy as np
-
-    return {port.name: np.zeros(port.shape, dtype=port.dtype) for port in ports}
 
 
 def _steps_table(facts: Any, *, limit: int | None) -> Any:

@@ -1,9 +1,9 @@
 """``octavo quantize``: a float model to a standard QDQ ONNX model."""
 
-import os
-import tempfile
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +19,16 @@ from octavo.compiler.cli.options import (
     parse_shapes,
     quantize_options,
 )
+from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.cli.progress import progress_bar
-from octavo.compiler.report.records import error_records
-from octavo.errors import ArtifactError
+from octavo.compiler.report.records import ErrorRecord, error_records
+from octavo.compiler.report.units import decibel_text, printable
+from octavo.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from octavo.compiler.quantize import QuantizeResult
 
 NUM_WORST_LAYERS = 10
 
@@ -67,15 +74,13 @@ def quantize_command(
     force: bool,
 ) -> None:
     """Quantize MODEL (an ONNX file) to INT8 and say which layers lost how much."""
-    _check_output(output, force=force)
+    check_output_file(output, force=force)
+    shapes = parse_shapes(shape_texts)
+    from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
     from octavo.compiler.samples import open_samples
 
-    from octavo.compiler.importer import import_model
-
-    imported = import_model(
-        model, shapes=parse_shapes(shape_texts), allow_external_data=allow_external_data
-    )
+    imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
     samples = open_samples(data, imported)
     with progress_bar(console) as progress:
         result = quantize_model(
@@ -90,50 +95,54 @@ def quantize_command(
             seed=seed,
             progress=progress,
         )
-    _write(result.model, output)
+    write_output_file(output, _serialize(result.model))
     errors = error_records(result.errors)
-    limit = None if console.verbosity > 0 else NUM_WORST_LAYERS
-    title = "per-layer error" if limit is None else f"the {limit} worst layers"
     console.result(
-        {"output": output, "errors": errors, "suggestion": result.suggestion},
-        f"{title} (signal to quantization noise)",
-        errors_table(errors, limit=limit),
-        *_suggestion(result),
-        f"wrote {output}",
+        {
+            "output": output,
+            "recipe": result.recipe.name,
+            "num_samples": result.num_samples,
+            "output_sqnr_db": result.output_sqnr_db,
+            "errors": errors,
+            "float_nodes": result.float_nodes,
+            "notes": result.notes,
+            "suggestion": result.suggestion,
+        },
+        *_report_lines(console, result, errors),
+        f"wrote           {output}",
     )
 
 
-def _check_output(output: Path, *, force: bool) -> None:
-    if output.is_dir():
-        raise ArtifactError(f"{output} is a folder; -o takes the name of an ONNX file")
-    if output.exists() and not force:
-        raise ArtifactError(f"{output} exists; --force replaces it")
-    if not output.parent.is_dir():
-        raise ArtifactError(f"{output.parent} is no folder; create it first")
-
-
-def _write(model: Any, output: Path) -> None:
+def _serialize(model: "ir.Model") -> bytes:
     import onnx_ir as ir
 
-    # Beside the destination, so that the rename is atomic and a failure leaves nothing there.
-    descriptor, name = tempfile.mkstemp(
-        dir=output.parent, prefix=f".{output.name}.", suffix=".partial"
-    )
-    os.close(descriptor)
-    partial = Path(name)
     try:
-        ir.save(model, partial)
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+        return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+    except ValueError as error:  # protobuf ends at 2 GiB
+        raise ModelError("the quantized model is larger than 2 GiB") from error
 
 
-def _suggestion(result: Any) -> list[str]:
-    names = getattr(result.suggestion, "keep_float", ())
-    if not names:
-        return []
-    options = " ".join(f"--keep-float {name}" for name in names)
-    return [f"to recover accuracy: {options}"]
+def _report_lines(
+    console: Console, result: "QuantizeResult", errors: tuple[ErrorRecord, ...]
+) -> Iterator[Any]:
+    limit = None if console.verbosity > 0 else NUM_WORST_LAYERS
+    if errors:
+        shown = len(errors) if limit is None else min(limit, len(errors))
+        yield f"signal to quantization noise, {shown} of {len(errors)} layers:"
+        yield errors_table(errors, limit=limit)
+        yield ""
+    yield f"samples         {result.num_samples}"
+    for name, decibels in result.output_sqnr_db.items():
+        yield f"output error    {printable(name)}: {decibel_text(decibels)} signal to noise"
+    for name, reason in list(result.float_nodes.items())[:limit]:
+        yield f"in float        {printable(name)}: {printable(reason)}"
+    for note in result.notes:
+        yield f"note            {printable(note)}"
+    suggestion = result.suggestion
+    if suggestion.keep_float:
+        options = " ".join(f"--keep-float {shlex.quote(n)}" for n in suggestion.keep_float)
+        yield (
+            f"to recover      {printable(options)}"
+            f" ({decibel_text(suggestion.sqnr_before_db)}"
+            f" becomes {decibel_text(suggestion.sqnr_after_db)})"
+        )

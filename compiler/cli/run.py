@@ -13,8 +13,8 @@ from octavo.compiler.cli.options import (
     output_options,
     threads_option,
 )
+from octavo.compiler.cli.output_file import check_output_file
 from octavo.compiler.report.units import printable
-from octavo.errors import ArtifactError
 
 
 @click.command("run")
@@ -41,16 +41,15 @@ def run_command(
     force: bool,
 ) -> None:
     """Run the model of the folder ARTIFACT once and show or write its outputs."""
-    if output is not None and output.exists() and not force:
-        raise ArtifactError(f"{output} exists; --force replaces it")
-    from octavo.compiler.session import load
-
+    if output is not None:
+        check_output_file(output, force=force)
     from octavo.compiler.cli.tensors import (
         describe_tensor,
         read_tensors,
         tensor_line,
         write_tensors,
     )
+    from octavo.compiler.session import load
 
     with load(artifact, num_threads=num_threads) as session:
         names = tuple(port.name for port in session.inputs)

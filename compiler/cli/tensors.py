@@ -1,12 +1,12 @@
 """Model inputs from a file, and outputs to one."""
 
-import os
-import tempfile
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from octavo.compiler.cli.output_file import write_output_file
 from octavo.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,14 +50,9 @@ def write_tensors(tensors: "Mapping[str, NDArray[Any]]", path: Path) -> None:
     """Write arrays as .npz, whole or not at all."""
     import numpy as np
 
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **tensors)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **tensors)
+    write_output_file(path, data.getvalue())
 
 
 def describe_tensor(name: str, array: "NDArray[Any]") -> dict[str, Any]:

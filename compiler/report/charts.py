@@ -1,5 +1,6 @@
 """Geometry of the report's charts. The template turns it into SVG; nothing here is markup."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from octavo.compiler.report.records import BufferRecord, ErrorRecord, Report
 WIDTH = 960.0  # SVG user units; the page scales the drawing to its width
 HEIGHT = 220.0
 MIN_BAR = 0.8  # the thinnest bar that is still seen
+SMALLEST_SCALE = 1e-6  # below it a chart is flat
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,13 @@ def column_chart(
 
 
 def nice_steps(maximum: float) -> list[float]:
-    """Round numbers from 0 to at least ``maximum``, four to six of them."""
-    if maximum <= 0:
+    """Round numbers from 0 to at least ``maximum``, three to seven of them."""
+    if maximum < SMALLEST_SCALE:
         return [0.0, 1.0]
-    magnitude = 10.0 ** (len(f"{maximum:.0f}") - 1) if maximum >= 1 else 1.0
-    while magnitude > maximum:
-        magnitude /= 10
-    step = next(
-        m * magnitude for m in (0.2, 0.25, 0.5, 1.0, 2.0, 2.5) if m * magnitude * 5 >= maximum
-    )
-    steps = [0.0]
-    while steps[-1] < maximum:
-        steps.append(round(steps[-1] + step, 12))
-    return steps
+    magnitude = 10.0 ** math.floor(math.log10(maximum))
+    factors = (0.2, 0.25, 0.5, 1.0, 2.0, 2.5)
+    step = next(f * magnitude for f in factors if f * magnitude * 5 >= maximum)
+    return [i * step for i in range(math.ceil(maximum / step) + 1)]
 
 
 def error_chart(errors: Sequence[ErrorRecord], worst: Sequence[ErrorRecord]) -> Chart:

@@ -7,6 +7,7 @@ import numpy as np
 
 from octavo.compiler.report.records import (
     BufferRecord,
+    ErrorRecord,
     Report,
     StepRecord,
     error_records,
@@ -53,8 +54,9 @@ def _report(
     samples_us: Sequence[Sequence[float]],
 ) -> Report:
     memory = manifest["memory"]
-    if errors is None:
-        errors = manifest.get("metadata", {}).get("layer_errors", ())
+    metadata = manifest.get("metadata", {})
+    records = error_records(metadata.get("layer_errors", ()) if errors is None else errors)
+    outputs_db = metadata.get("output_sqnr_db", {}).values()
     runs_us = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0) if samples_us else None
     return Report(
         name=str(manifest["name"]),
@@ -64,7 +66,8 @@ def _report(
         arena_lower_bound_bytes=int(memory["lower_bound_bytes"]),
         weights_bytes=int(memory["weights_bytes"]),
         buffers=tuple(_buffer(b) for b in memory.get("buffers", ())),
-        errors=error_records(errors),
+        errors=records,
+        output_sqnr_db=_output_sqnr_db(records, outputs_db),
         latencies=latency_records(samples_us),
         total_us=None if runs_us is None else float(np.median(runs_us)),
         num_runs=0 if runs_us is None else len(runs_us),
@@ -73,6 +76,15 @@ def _report(
             sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
         ),
     )
+
+
+def _output_sqnr_db(
+    errors: tuple[ErrorRecord, ...], outputs_db: Iterable[float | None]
+) -> float | None:
+    # Without the outputs' own numbers the last layer's stand for them.
+    measured = [float("inf") if value is None else float(value) for value in outputs_db]
+    measured = measured or [e.sqnr_cumulative_db for e in errors[-1:]]
+    return min(measured, default=None)
 
 
 def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:

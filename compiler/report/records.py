@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from octavo.compiler.calibration.signal_to_noise import MAX_DB
+
 
 @dataclass(frozen=True)
 class StepRecord:
@@ -97,6 +99,8 @@ class Report:
         weights_bytes: Size of the weight blob.
         buffers: The memory plan; empty when the manifest has none.
         errors: Per-layer errors; empty when nothing was quantized here.
+        output_sqnr_db: Signal to quantization noise of the worst output, decibels; None when
+            nothing was quantized here.
         latencies: One per step, or empty when nothing was measured.
         total_us: Median latency of a whole run, microseconds; None when not measured.
         num_runs: Runs behind the latencies.
@@ -112,6 +116,7 @@ class Report:
     weights_bytes: int
     buffers: tuple[BufferRecord, ...] = ()
     errors: tuple[ErrorRecord, ...] = ()
+    output_sqnr_db: float | None = None
     latencies: tuple[LatencyRecord, ...] = ()
     total_us: float | None = None
     num_runs: int = 0
@@ -156,10 +161,27 @@ def error_records(errors: Iterable[Any]) -> tuple[ErrorRecord, ...]:
     )
 
 
+def error_entries(records: Iterable[ErrorRecord]) -> list[dict[str, str | float | None]]:
+    """Per-layer errors as JSON values, for a manifest; the inverse of ``error_records``."""
+    return [
+        {
+            "layer": r.layer,
+            "op_type": r.op_type,
+            "sqnr_isolated_db": _json_decibels(r.sqnr_isolated_db),
+            "sqnr_cumulative_db": _json_decibels(r.sqnr_cumulative_db),
+        }
+        for r in records
+    ]
+
+
+def _json_decibels(decibels: float) -> float | None:
+    return None if decibels == float("inf") else decibels
+
+
 def _field(record: Any, name: str) -> Any:
     return record[name] if isinstance(record, Mapping) else getattr(record, name)
 
 
 def _decibels(value: Any) -> float:
     # JSON has no infinity: None stands for a layer without any error.
-    return float("inf") if value is None else float(value)
+    return float("inf") if value is None or value >= MAX_DB else float(value)

@@ -38,8 +38,8 @@ class Summary:
         weights_bytes: Size of the weight blob.
         arena_bytes: Working memory.
         arena_lower_bound_bytes: No plan needs less.
-        output_sqnr_db: Cumulative signal to noise at the last layer, decibels; None when there
-            are no errors to show.
+        output_sqnr_db: Signal to quantization noise of the worst output, decibels; None when
+            nothing was quantized here.
         worst_layers: Lowest isolated signal to noise, worst first.
         latency_us: Median of a whole run, microseconds; None when not measured.
     """
@@ -72,7 +72,7 @@ def summarize(report: Report) -> Summary:
         weights_bytes=report.weights_bytes,
         arena_bytes=report.arena_bytes,
         arena_lower_bound_bytes=report.arena_lower_bound_bytes,
-        output_sqnr_db=errors[-1].sqnr_cumulative_db if errors else None,
+        output_sqnr_db=report.output_sqnr_db,
         worst_layers=tuple(
             sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:NUM_WORST_LAYERS]
         ),

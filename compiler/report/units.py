@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from octavo.compiler.calibration.signal_to_noise import MAX_DB
+
 KIB = 1024
 THOUSAND = 1000
 
@@ -44,7 +46,7 @@ def _three_digits(value: float) -> str:
 
 def decibel_text(decibels: float) -> str:
     """A signal-to-noise ratio; "exact" when there is no noise."""
-    return "exact" if decibels == float("inf") else f"{decibels:.1f} dB"
+    return "exact" if decibels >= MAX_DB else f"{decibels:.1f} dB"
 
 
 def shape_text(shape: Iterable[object]) -> str:
