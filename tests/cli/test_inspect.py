@@ -1,0 +1,56 @@
+import onnx
+import pytest
+
+
+def test_totals_agree_with_the_formula(octavo, model):
+    payload = octavo("inspect", model, "--json").json
+    assert payload["macs"] == 1 * 3 * 4 * 4 * 2 * 3 * 3  # output elements x kernel elements
+    assert payload["parameter_bytes"] == 4 * (3 * 2 * 3 * 3 + 3)
+    assert [port["name"] for port in payload["inputs"]] == ["image"]
+
+
+def test_words_list_operators_and_with_v_every_node(octavo, model):
+    brief, full = octavo("inspect", model), octavo("inspect", model, "-v")
+    assert (brief.code, full.code) == (0, 0)
+    assert "1x2x4x4" in brief.out
+    assert "864" in brief.out
+    assert "active" not in brief.out
+    assert "active" in full.out
+
+
+def test_quiet_says_nothing(octavo, model):
+    assert octavo("inspect", model, "-q").out == ""
+
+
+@pytest.fixture
+def open_model(model, tmp_path):
+    proto = onnx.load(model)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    path = tmp_path / "open.onnx"
+    onnx.save(proto, path)
+    return path
+
+
+def test_an_open_dimension_is_bound_by_shape(octavo, open_model):
+    outcome = octavo("inspect", open_model)
+    assert outcome.code == 2
+    assert "image" in outcome.error_line
+    assert "--shape" in outcome.error_line
+    bound = octavo("inspect", open_model, "--shape", "image=2,2,4,4", "--json")
+    assert bound.json["inputs"][0]["shape"] == [2, 2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("texts", "word"),
+    [
+        (["image"], "image"),
+        (["image=1,x"], "image=1,x"),
+        (["picture=1,2,4,4"], "picture"),
+        (["image=1,2,4,4", "image=2,2,4,4"], "twice"),
+    ],
+)
+def test_a_wrong_shape_option_is_named(octavo, open_model, texts, word):
+    options = [part for text in texts for part in ("--shape", text)]
+    outcome = octavo("inspect", open_model, *options)
+    assert outcome.code == 2
+    assert word in outcome.error_line
