@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from octavo.targets.instructions import isa_of
 
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.base import Target
-from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
 
 
@@ -51,15 +51,18 @@ class ProgramBuilder:
     def arena(self, name: str, num_bytes: int, persistent: bool = False) -> Buffer:
         """Reserve planned memory."""
         self._num_buffers += 1
-        return Buffer(
-            f"{name}#{self._num_buffers}", max(1, num_bytes), persistent=persistent)
+        return Buffer(f"{name}#{self._num_buffers}", max(1, num_bytes), persistent=persistent)
 
     def weights(self, name: str, data: NDArray[Any]) -> Buffer:
         """Add constant bytes."""
         self._num_buffers += 1
         contiguous = np.ascontiguousarray(data)
-        return Buffer(f"{name}#{self._num_buffers}", max(1, contiguous.nbytes),
-                      Storage.WEIGHTS, contiguous)
+        return Buffer(
+            f"{name}#{self._num_buffers}",
+            max(1, contiguous.nbytes),
+            Storage.WEIGHTS,
+            contiguous,
+        )
 
     def call(
         self,
@@ -88,25 +91,48 @@ class ProgramBuilder:
             self._symbols[key] = symbol
             self.functions[symbol] = kernel.build(op, self.isa)
         operands = [Operand(tensor.buffer) for tensor in inputs]
-        operands += [Operand(self.weights(origin.name, data))
-                     for data in kernel.constants(op, self.isa, arrays)]
+        operands += [
+            Operand(self.weights(origin.name, data))
+            for data in kernel.constants(op, self.isa, arrays)
+        ]
         operands += [Operand(tensor.buffer, is_written=True) for tensor in outputs]
         scratch = kernel.scratch_bytes(op, self.isa)
         if scratch:
             operands.append(
-                Operand(self.arena(f"{origin.name}.scratch", scratch), is_written=True))
-        self.append(symbol, operands, origin, placement,
-                    kernel.variant(op, self.isa), getattr(op, "macs", 0))
+                Operand(self.arena(f"{origin.name}.scratch", scratch), is_written=True)
+            )
+        self.append(
+            symbol,
+            operands,
+            origin,
+            placement,
+            kernel.variant(op, self.isa),
+            getattr(op, "macs", 0),
+        )
 
     def append(
-        self, symbol: str, operands: Sequence[Operand], origin: Origin,
-        placement: str, variant: str, macs: int = 0,
+        self,
+        symbol: str,
+        operands: Sequence[Operand],
+        origin: Origin,
+        placement: str,
+        variant: str,
+        macs: int = 0,
     ) -> None:
         """Append a call of a function that is already there."""
-        self.steps.append(Step(
-            name=origin.name, kernel=symbol, operands=tuple(operands),
-            op_types=origin.op_types, nodes=origin.nodes, placement=placement,
-            variant=variant, macs=macs, reason=origin.reason))
+        self.steps.append(
+            Step(
+                name=origin.name,
+                kernel=symbol,
+                operands=tuple(operands),
+                op_types=origin.op_types,
+                nodes=origin.nodes,
+                placement=placement,
+                variant=variant,
+                macs=macs,
+                reason=origin.reason,
+            )
+        )
 
     def program(self, name: str, inputs: list[Port], outputs: list[Port]) -> Program:
         """Finish."""

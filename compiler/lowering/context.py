@@ -93,17 +93,24 @@ class Context:
 
     def _constant(self, value: ir.Value) -> Tensor:
         quantized = quantized_constant(value)
-        if quantized is not None and quantized.scale.size == 1 and (
-            quantized.values.dtype.name in ("int8", "uint8")
+        if (
+            quantized is not None
+            and quantized.scale.size == 1
+            and (quantized.values.dtype.name in ("int8", "uint8"))
         ):
             params = QuantParams(
-                quantized.values.dtype.name, float(quantized.scale.reshape(-1)[0]),
-                int(quantized.zero_point.reshape(-1)[0])).stored_as(self.activation_dtype)
+                quantized.values.dtype.name,
+                float(quantized.scale.reshape(-1)[0]),
+                int(quantized.zero_point.reshape(-1)[0]),
+            ).stored_as(self.activation_dtype)
             stored = quantized.values
             if stored.dtype.name != params.dtype:
                 stored = (stored.view(np.uint8) ^ SIGN_BIT).view(params.dtype)
-            return replace(self.constant(value.name or "constant", stored),
-                           scale=params.scale, zero_point=params.zero_point)
+            return replace(
+                self.constant(value.name or "constant", stored),
+                scale=params.scale,
+                zero_point=params.zero_point,
+            )
         array = quantized.real() if quantized is not None else constant(value)
         if array is None:
             raise LoweringError(f"value {value.name!r} is never computed")
@@ -112,8 +119,12 @@ class Context:
     def constant(self, name: str, array: NDArray[Any]) -> Tensor:
         """A constant tensor in the weight blob."""
         buffer = self.builder.weights(name, array)
-        return Tensor(buffer, array.dtype.name, array.shape,
-                      dense_strides(array.shape, identity(array.ndim)))
+        return Tensor(
+            buffer,
+            array.dtype.name,
+            array.shape,
+            dense_strides(array.shape, identity(array.ndim)),
+        )
 
     def new(self, name: str, dtype: str, shape: tuple[int, ...], order: Order) -> Tensor:
         """Reserve a dense tensor."""
@@ -121,13 +132,14 @@ class Context:
         buffer = self.builder.arena(name, num_bytes)
         return Tensor(buffer, dtype, shape, dense_strides(shape, order))
 
-    def new_quantized(
-        self, value: ir.Value, params: QuantParams, order: Order
-    ) -> Tensor:
+    def new_quantized(self, value: ir.Value, params: QuantParams, order: Order) -> Tensor:
         """Reserve the dense tensor of a quantized value, and define the value."""
         stored = params.stored_as(self.activation_dtype)
-        tensor = replace(self.new(value.name or "q", stored.dtype, shape_of(value), order),
-                         scale=stored.scale, zero_point=stored.zero_point)
+        tensor = replace(
+            self.new(value.name or "q", stored.dtype, shape_of(value), order),
+            scale=stored.scale,
+            zero_point=stored.zero_point,
+        )
         self.define(value, tensor)
         return tensor
 
@@ -145,7 +157,9 @@ class Context:
             return tensor
         copied = replace(
             self.new(f"{origin.name}.copy", tensor.dtype, tensor.shape, order),
-            scale=tensor.scale, zero_point=tensor.zero_point)
+            scale=tensor.scale,
+            zero_point=tensor.zero_point,
+        )
         self.move(tensor, copied, {}, "copy", origin)
         return copied
 
@@ -161,8 +175,9 @@ class Context:
         if tensor.is_quantized:
             known = self._floats.get(value)
             if known is None:
-                known = self.new(f"{value.name}.float", "float32", tensor.shape,
-                                 order or tensor.order)
+                known = self.new(
+                    f"{value.name}.float", "float32", tensor.shape, order or tensor.order
+                )
                 self.dequantize(tensor, known, origin)
                 self._floats[value] = known
             tensor = known
@@ -184,19 +199,38 @@ class Context:
 
     def dequantize(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
         """Emit (q - zero_point) * scale."""
-        self.move(source, destination, {
-            "scale": np.array([source.scale], np.float32),
-            "zero_point": np.array([source.zero_point], np.int32)}, "dequantize", origin)
+        self.move(
+            source,
+            destination,
+            {
+                "scale": np.array([source.scale], np.float32),
+                "zero_point": np.array([source.zero_point], np.int32),
+            },
+            "dequantize",
+            origin,
+        )
 
     def quantize(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
         """Emit saturate(round(x / scale) + zero_point)."""
-        self.move(source, destination, {
-            "scale": np.array([destination.scale], np.float32),
-            "zero_point": np.array([destination.zero_point], np.int32)}, "quantize", origin)
+        self.move(
+            source,
+            destination,
+            {
+                "scale": np.array([destination.scale], np.float32),
+                "zero_point": np.array([destination.zero_point], np.int32),
+            },
+            "quantize",
+            origin,
+        )
 
     def move(
-        self, source: Tensor, destination: Tensor, arrays: dict[str, NDArray[Any]],
-        convert: str, origin: Origin, fill: float | int | None = None,
+        self,
+        source: Tensor,
+        destination: Tensor,
+        arrays: dict[str, NDArray[Any]],
+        convert: str,
+        origin: Origin,
+        fill: float | int | None = None,
     ) -> None:
         """Emit an elementwise copy between two views of the same shape.
 

@@ -1,10 +1,11 @@
 """What follows a multiply-accumulate operator and is computed before its result is stored.
 
-    Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip] -> [Q]
+Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip] -> [Q]
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -67,8 +68,15 @@ def integer_tail(
     params = quantize_params(last)
     if params is None:
         return Tail((), output)
-    return Tail((*tail.nodes, last), last.outputs[0], params, tail.biases, tail.residual,
-                tail.low, tail.high)
+    return Tail(
+        (*tail.nodes, last),
+        last.outputs[0],
+        params,
+        tail.biases,
+        tail.residual,
+        tail.low,
+        tail.high,
+    )
 
 
 def float_tail(
@@ -88,7 +96,9 @@ def _follow(
     while (node := only_consumer(current)) is not None:
         limits = limits_of(node)
         if limits is not None:
-            return Tail((*nodes, node), node.outputs[0], None, tuple(biases), residual, *limits)
+            nodes.append(node)
+            current = node.outputs[0]
+            return Tail(tuple(nodes), current, None, tuple(biases), residual, *limits)
         if node.op_type != "Add" or residual is not None:
             break
         other = node.inputs[1] if node.inputs[0] is current else node.inputs[0]
@@ -134,8 +144,9 @@ def channel_constant(
     full = (1,) * (len(shape) - array.ndim) + array.shape
     if len(full) != len(shape):
         return None
-    fits = all(n == 1 or (axis == channel_axis and n == shape[axis])
-               for axis, n in enumerate(full))
+    fits = all(
+        n == 1 or (axis == channel_axis and n == shape[axis]) for axis, n in enumerate(full)
+    )
     return array.reshape(-1).astype(np.float32) if fits else None
 
 
@@ -145,8 +156,8 @@ def epilogue(
     acc_scale: NDArray[np.float64],
     output: Tensor,
     residual: Tensor | None,
-    table: NDArray[np.integer] | None = None,
-) -> tuple[Requantize, dict[str, NDArray[np.generic]]]:
+    table: NDArray[Any] | None = None,
+) -> tuple[Requantize, dict[str, NDArray[Any]]]:
     """Make the epilogue of an integer kernel and its constants.
 
     Args:
@@ -160,15 +171,21 @@ def epilogue(
     if output.scale is None:
         record = Requantize(mode=mode, dtype="float32")
         return record, {"multiplier": acc_scale.astype(np.float32)}
-    record = Requantize(mode=mode, dtype=output.dtype,
-                        residual=residual.dtype if residual is not None else None,
-                        has_table=table is not None)
+    record = Requantize(
+        mode=mode,
+        dtype=output.dtype,
+        residual=residual.dtype if residual is not None else None,
+        has_table=table is not None,
+    )
     info = np.iinfo(output.dtype)
-    low, high = (quantized_limit(limit, output.scale, output.zero_point, info)
-                 for limit in (tail.low, tail.high))
+    low, high = (
+        quantized_limit(limit, output.scale, output.zero_point, info)
+        for limit in (tail.low, tail.high)
+    )
     zero_residual = residual.zero_point if residual is not None else 0
-    arrays: dict[str, NDArray[np.generic]] = {
-        "params": np.array([output.zero_point, low, high, zero_residual], np.int32)}
+    arrays: dict[str, NDArray[Any]] = {
+        "params": np.array([output.zero_point, low, high, zero_residual], np.int32)
+    }
     multiplier = acc_scale / np.float64(output.scale)
     ratio = None
     if residual is not None and residual.scale is not None:
@@ -191,7 +208,7 @@ def epilogue(
     return record, arrays
 
 
-def quantized_limit(limit: float, scale: float, zero_point: int, info: "np.iinfo") -> int:  # type: ignore[type-arg]
+def quantized_limit(limit: float, scale: float, zero_point: int, info: np.iinfo[Any]) -> int:
     """The stored integer of a real limit, saturated."""
     if np.isinf(limit):
         return int(info.min if limit < 0 else info.max)

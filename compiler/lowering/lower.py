@@ -1,16 +1,16 @@
 """Lower a QDQ model, or a float one, to a program.
 
-Regions are matched on the ONNX graph, where LSTM, Gelu or LayerNormalization are still one node.
-What no region takes goes through TVM Relax in float (float_island.py), and is listed.
+Regions are matched on the ONNX graph, where LSTM, Gelu and LayerNormalization are still one
+node. What no region takes goes through TVM Relax in float (float_island.py), and is listed.
 """
 
 from collections.abc import Callable
 
 import onnx_ir as ir
+from octavo.compiler.lowering.islands import IslandQueue
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import dtype_of, quantize_params, shape_of
 from octavo.compiler.lowering.regions import MATCHERS
@@ -22,7 +22,11 @@ Progress = Callable[[int, int], None]
 
 
 def lower(
-    model: ir.Model, target: Target, *, mode: str | None = None, name: str = "model",
+    model: ir.Model,
+    target: Target,
+    *,
+    mode: str | None = None,
+    name: str = "model",
     progress: Progress | None = None,
 ) -> Program:
     """Lower an imported model.
@@ -41,8 +45,11 @@ def lower(
     view = QdqView(graph)
     builder = ProgramBuilder(target)
     ctx = Context(builder, mode or target.requantize)
-    inputs = [_input_port(ctx, value) for value in graph.inputs
-              if value.name not in graph.initializers]
+    inputs = [
+        _input_port(ctx, value)
+        for value in graph.inputs
+        if value.name not in graph.initializers
+    ]
     last_of, members = _match_regions(graph, view)
     islands = IslandQueue(ctx, model, view)
     ctx.before_read = islands.flush_for
@@ -82,10 +89,22 @@ def _input_port(ctx: Context, value: ir.Value) -> Port:
     tensor = ctx.new(value.name or "input", dtype, shape, identity(len(shape)))
     ctx.define(value, tensor)
     ctx.ports.append(tensor.buffer)
-    params = next((quantize_params(use.node) for use in value.uses()
-                   if use.node.op_type == "DequantizeLinear" and use.idx == 0), None)
-    return Port(value.name or "input", dtype, shape, tensor.buffer,
-                params.scale if params else None, params.zero_point if params else None)
+    params = next(
+        (
+            quantize_params(use.node)
+            for use in value.uses()
+            if use.node.op_type == "DequantizeLinear" and use.idx == 0
+        ),
+        None,
+    )
+    return Port(
+        value.name or "input",
+        dtype,
+        shape,
+        tensor.buffer,
+        params.scale if params else None,
+        params.zero_point if params else None,
+    )
 
 
 def _output_port(ctx: Context, value: ir.Value) -> Port:
@@ -95,8 +114,14 @@ def _output_port(ctx: Context, value: ir.Value) -> Port:
     params = None
     if producer is not None and producer.op_type == "QuantizeLinear":
         params = quantize_params(producer)
-    return Port(value.name or "output", dtype, shape, tensor.buffer,
-                params.scale if params else None, params.zero_point if params else None)
+    return Port(
+        value.name or "output",
+        dtype,
+        shape,
+        tensor.buffer,
+        params.scale if params else None,
+        params.zero_point if params else None,
+    )
 
 
 def _own_copy(ctx: Context, value: ir.Value, tensor: Tensor) -> Tensor:
@@ -110,5 +135,3 @@ def _own_copy(ctx: Context, value: ir.Value, tensor: Tensor) -> Tensor:
     ctx.move(tensor, copied, {}, "copy", Origin(f"{name}.copy", ("Identity",), ("",)))
     ctx.ports.append(copied.buffer)
     return copied
-
-

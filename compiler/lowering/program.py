@@ -112,7 +112,7 @@ class Program:
         inputs: Model inputs, in the model's order.
         outputs: Model outputs, in the model's order.
         steps: Kernel calls.
-        functions: Kernel symbol to TIR PrimFunc (``tvm.tirx.PrimFunc``); equal kernels share one.
+        functions: Kernel symbol to TIR ``PrimFunc``; equal kernels share one.
         metadata: Notes for the manifest; JSON values only.
     """
 

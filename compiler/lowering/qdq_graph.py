@@ -1,11 +1,12 @@
 """What is quantized in a QDQ model, and by what parameters.
 
-A float value is *dequantized* when it is the image of an integer tensor under one scale and zero
-point: the output of DequantizeLinear, or of an operator that only moves such values about.
+A float value is *dequantized* when it is the image of an integer tensor under one scale and
+zero point: the output of DequantizeLinear, or of an operator that only moves such values about.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -73,7 +74,7 @@ class QuantizedConstant:
         return centred.astype(np.float32) * scale
 
 
-def constant(value: ir.Value | None) -> NDArray[np.generic] | None:
+def constant(value: ir.Value | None) -> NDArray[Any] | None:
     """The array behind an initializer, or None."""
     if value is None or value.const_value is None or value.is_graph_input():
         return None
@@ -88,7 +89,7 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 
 
 def dtype_of(value: ir.Value) -> str:
-    """numpy dtype name."""
+    """Numpy dtype name."""
     if value.dtype is None:
         raise ValueError(f"{value.name}: no dtype")
     return str(value.dtype.numpy().name)
@@ -109,7 +110,7 @@ def quantize_params(node: ir.Node) -> QuantParams | None:
 
 
 def quantized_constant(value: ir.Value | None) -> QuantizedConstant | None:
-    """The integers behind DequantizeLinear(constant), a Transpose or Reshape of it included."""
+    """The integers behind DequantizeLinear(constant), also through Transpose and Reshape."""
     node = value.producer() if value is not None else None
     if node is None:
         return None
@@ -123,13 +124,15 @@ def quantized_constant(value: ir.Value | None) -> QuantizedConstant | None:
         axes = list(perm.as_ints()) if perm else list(range(inner.values.ndim))[::-1]
         axis = axes.index(inner.axis) if inner.scale.size > 1 else 0
         return QuantizedConstant(
-            inner.values.transpose(axes), inner.scale, inner.zero_point, axis)
+            inner.values.transpose(axes), inner.scale, inner.zero_point, axis
+        )
     if node.op_type == "Reshape":
         inner = quantized_constant(node.inputs[0])
         if inner is None or inner.scale.size > 1:
             return None
-        return QuantizedConstant(inner.values.reshape(shape_of(node.outputs[0])),
-                                 inner.scale, inner.zero_point, 0)
+        return QuantizedConstant(
+            inner.values.reshape(shape_of(node.outputs[0])), inner.scale, inner.zero_point, 0
+        )
     return None
 
 
@@ -144,8 +147,9 @@ def _dequantized_constant(node: ir.Node) -> QuantizedConstant | None:
     if zero_point is None or not np.issubdtype(values.dtype, np.integer):
         return None
     axis = int_attribute(node, "axis", 1)
-    return QuantizedConstant(values, scale.astype(np.float32), zero_point,
-                             axis + values.ndim if axis < 0 else axis)
+    return QuantizedConstant(
+        values, scale.astype(np.float32), zero_point, axis + values.ndim if axis < 0 else axis
+    )
 
 
 def int_attribute(node: ir.Node, name: str, default: int) -> int:
@@ -178,3 +182,8 @@ def only_consumer(value: ir.Value) -> ir.Node | None:
     if len(uses) != 1 or value.is_graph_output():
         return None
     return next(iter(uses)).node
+
+
+def operand(node: ir.Node, index: int) -> ir.Value | None:
+    """An input, or None where the node leaves it out."""
+    return node.inputs[index] if index < len(node.inputs) else None

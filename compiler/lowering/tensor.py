@@ -6,6 +6,7 @@ addressed, so they cost nothing; a copy is made when a kernel needs another orde
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,8 @@ class Tensor:
     def is_dense(self, order: Order) -> bool:
         """Whether the elements lie without gaps, from the buffer's start, in this order."""
         return self.offset == 0 and self.strides == _match(
-            dense_strides(self.shape, order), self.strides, self.shape)
+            dense_strides(self.shape, order), self.strides, self.shape
+        )
 
     @property
     def is_dense_in_any_order(self) -> bool:
@@ -83,15 +85,22 @@ class Tensor:
 
     def transposed(self, perm: tuple[int, ...]) -> "Tensor":
         """View with axes permuted, as ONNX Transpose."""
-        return replace(self, shape=tuple(self.shape[p] for p in perm),
-                       strides=tuple(self.strides[p] for p in perm))
+        return replace(
+            self,
+            shape=tuple(self.shape[p] for p in perm),
+            strides=tuple(self.strides[p] for p in perm),
+        )
 
     def sliced(self, axis: int, start: int, count: int, step: int = 1) -> "Tensor":
         """View of ``count`` elements of one axis."""
         shape, strides = list(self.shape), list(self.strides)
         shape[axis], strides[axis] = count, strides[axis] * step
-        return replace(self, shape=tuple(shape), strides=tuple(strides),
-                       offset=self.offset + start * self.strides[axis])
+        return replace(
+            self,
+            shape=tuple(shape),
+            strides=tuple(strides),
+            offset=self.offset + start * self.strides[axis],
+        )
 
     def expanded(self, shape: Shape) -> "Tensor":
         """View repeated along broadcast axes."""
@@ -99,7 +108,9 @@ class Tensor:
         strides = (0,) * lead + tuple(
             0 if size == 1 and wanted > 1 else stride
             for size, stride, wanted in zip(
-                self.shape, self.strides, shape[lead:], strict=True))
+                self.shape, self.strides, shape[lead:], strict=True
+            )
+        )
         return replace(self, shape=shape, strides=strides)
 
     def reshaped(self, shape: Shape) -> "Tensor | None":
@@ -108,7 +119,7 @@ class Tensor:
         strides: list[int] = [0] * len(shape)
         for ins, outs in groups:
             kept = [a for a in ins if self.shape[a] > 1]
-            for outer, inner in zip(kept, kept[1:], strict=False):
+            for outer, inner in pairwise(kept):
                 if self.strides[outer] != self.strides[inner] * self.shape[inner]:
                     return None
             step = self.strides[kept[-1]] if kept else 1

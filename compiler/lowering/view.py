@@ -1,6 +1,5 @@
 """A reading of the whole graph: which values have integers behind them, and by what scale."""
 
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -8,16 +7,30 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     constant,
+    operand,
     quantize_params,
     quantized_constant,
 )
 
-# Operators whose result has the same integers, scale and zero point as their data input: moving
-# or choosing elements commutes with dequantization.
-MOVES_ELEMENTS = frozenset({
-    "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Slice",
-    "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze",
-})
+# Operators whose result has the same integers, scale and zero point as their data input:
+# moving or choosing elements commutes with dequantization.
+MOVES_ELEMENTS = frozenset(
+    {
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "MaxPool",
+        "Reshape",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
 
 
 class QdqView:
@@ -36,8 +49,8 @@ class QdqView:
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":
             params = quantize_params(node)
-        elif node.op_type in MOVES_ELEMENTS and node.inputs and node.inputs[0] is not None:
-            params = self.params(node.inputs[0])
+        elif node.op_type in MOVES_ELEMENTS and (source := operand(node, 0)) is not None:
+            params = self.params(source)
             if node.op_type == "MaxPool" and len(node.outputs) > 1:
                 params = None
         else:
@@ -56,8 +69,11 @@ class QdqView:
     def scalar_params(self, value: ir.Value) -> bool:
         """Whether a value is an 8-bit constant with one scale."""
         found = quantized_constant(value)
-        return found is not None and found.scale.size == 1 and (
-            found.values.dtype.name in ("int8", "uint8"))
+        return (
+            found is not None
+            and found.scale.size == 1
+            and (found.values.dtype.name in ("int8", "uint8"))
+        )
 
     def is_float_tensor(self, value: ir.Value) -> bool:
         """Whether a value is computed in float and not constant."""
@@ -78,5 +94,3 @@ class QdqView:
         ):
             return "its output is not quantized"
         return f"no integer kernel for this form of {node.op_type}"
-
-

@@ -1,1 +1,50 @@
-"""Which ONNX nodes become which kernel: one family of operators, one file."""
+"""Which ONNX nodes become which kernel: one family of operators, one file.
+
+A matcher is called with each node in graph order and returns the region that begins there, or
+None. The first match wins: integer kernels come before float ones.
+"""
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from octavo.compiler.lowering.context import Region
+from octavo.compiler.lowering.regions import (
+    binary,
+    concat,
+    conv,
+    conv_transpose,
+    gather,
+    matmul,
+    pad,
+    pool,
+    product,
+    quantize,
+    table,
+    views,
+)
+from octavo.compiler.lowering.view import QdqView
+
+Matcher = Callable[[ir.Node, QdqView], Region | None]
+
+MATCHERS: tuple[Matcher, ...] = (
+    table.match,
+    quantize.match,
+    conv.match_integer,
+    conv_transpose.match_integer,
+    product.match_integer,
+    matmul.match_integer,
+    binary.match_integer,
+    pool.match_max_pool,
+    pool.match_average_pool,
+    pool.match_reduce,
+    concat.match,
+    pad.match,
+    gather.match,
+    views.match,
+    conv.match_float,
+    conv_transpose.match_float,
+    product.match_float,
+    matmul.match_float,
+    binary.match_float,
+)

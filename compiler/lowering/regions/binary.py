@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
+from octavo.targets.ops.binary import Binary
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import Tail, epilogue, integer_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
 from octavo.compiler.lowering.view import QdqView
-from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.requantize import Requantize
 
 INTEGER_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Max": "max", "Min": "min"}
@@ -45,15 +47,20 @@ def _emit_integer(ctx: Context, node: ir.Node, kind: str, tail: Tail, region: Re
     output = ctx.new_quantized(tail.result, tail.params, order)
     record, arrays = binary_constants(ctx.mode, kind, a, b, output, tail)
     op = Binary(
-        kind=kind, shape=stored_shape(output.shape, order),
-        a_shape=stored_shape(a.shape, order), b_shape=stored_shape(b.shape, order),
-        a_dtype=a.dtype, b_dtype=b.dtype, requantize=record)
+        kind=kind,
+        shape=stored_shape(output.shape, order),
+        a_shape=stored_shape(a.shape, order),
+        b_shape=stored_shape(b.shape, order),
+        a_dtype=a.dtype,
+        b_dtype=b.dtype,
+        requantize=record,
+    )
     ctx.builder.call(op, [a, b], arrays, [output], origin)
 
 
 def binary_constants(
     mode: str, kind: str, a: Tensor, b: Tensor, output: Tensor, tail: Tail
-) -> tuple[Requantize, dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]:
+) -> tuple[Requantize, dict[str, NDArray[Any]]]:
     """The epilogue of a binary operation: b is added like a residual, or multiplied in."""
     scale_a, scale_b = np.float64(a.scale or 1.0), np.float64(b.scale or 1.0)
     if kind == "mul":
@@ -63,7 +70,7 @@ def binary_constants(
         record = replace(record, residual=None)  # the second operand, not a third
         if kind == "sub":
             name = "residual_multiplier" if mode == "float32" else "residual_significand"
-            arrays[name] = -arrays[name]  # type: ignore[operator]
+            arrays[name] = -arrays[name]
     arrays["zero_points"] = np.array([a.zero_point, b.zero_point], np.int32)
     return record, arrays
 
@@ -80,9 +87,14 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         a, b, order = aligned(ctx, node, [ctx.float_tensor(v) for v in values])
         output = ctx.new_float(node.outputs[0], order)
         op = Binary(
-            kind=kind, shape=stored_shape(output.shape, order),
-            a_shape=stored_shape(a.shape, order), b_shape=stored_shape(b.shape, order),
-            a_dtype="float32", b_dtype="float32", requantize=Requantize(dtype="float32"))
+            kind=kind,
+            shape=stored_shape(output.shape, order),
+            a_shape=stored_shape(a.shape, order),
+            b_shape=stored_shape(b.shape, order),
+            a_dtype="float32",
+            b_dtype="float32",
+            requantize=Requantize(dtype="float32"),
+        )
         ctx.builder.call(op, [a, b], {}, [output], origin, "float32")
 
     return Region((node,), emit)
@@ -100,8 +112,11 @@ def aligned(
         assert grown is not None
         full.append(grown)
     primary = max(full, key=lambda t: t.num_elements)
-    order = primary.order if primary.shape == shape and 0 not in primary.strides else (
-        identity(len(shape)))
+    order = (
+        primary.order
+        if primary.shape == shape and 0 not in primary.strides
+        else (identity(len(shape)))
+    )
     a, b = (ctx.dense(tensor, order, origin) for tensor in full)
     return a, b, order
 

@@ -23,8 +23,10 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         return None
     consumer = only_consumer(node.outputs[0])
     params = None
-    if consumer is not None and consumer.op_type == "QuantizeLinear" and all(
-        view.is_dequantized(v) or view.scalar_params(v) for v in values
+    if (
+        consumer is not None
+        and consumer.op_type == "QuantizeLinear"
+        and all(view.is_dequantized(v) or view.scalar_params(v) for v in values)
     ):
         params = quantize_params(consumer)
     if params is None or consumer is None:
@@ -69,4 +71,6 @@ def _order(parts: list[Tensor], rank: int) -> tuple[int, ...]:
 def same_quantization(part: Tensor, output: Tensor) -> bool:
     """Whether equal integers of two tensors stand for equal numbers."""
     return (np.float32(part.scale), part.zero_point) == (
-        np.float32(output.scale), output.zero_point)
+        np.float32(output.scale),
+        output.zero_point,
+    )

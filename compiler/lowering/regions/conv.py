@@ -11,6 +11,7 @@ from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_
 from octavo.compiler.lowering.qdq_graph import (
     int_attribute,
     ints_attribute,
+    operand,
     quantized_constant,
     shape_of,
     string_attribute,
@@ -62,8 +63,12 @@ def geometry(node: ir.Node, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) 
         kernel, stride, dilation = [1, *kernel], [1, *stride], [1, *dilation]
         pads = [0, pads[0], 0, pads[1]]
     return Geometry(
-        (kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]),
-        (pads[0], pads[1], pads[2], pads[3]), int_attribute(node, "group", 1))
+        (kernel[0], kernel[1]),
+        (stride[0], stride[1]),
+        (dilation[0], dilation[1]),
+        (pads[0], pads[1], pads[2], pads[3]),
+        int_attribute(node, "group", 1),
+    )
 
 
 def conv_record(
@@ -72,25 +77,36 @@ def conv_record(
     """The operation for an input of logical shape (N, C, [H,] W)."""
     height = shape[2] if len(shape) == 4 else 1
     return Conv(
-        batch=shape[0], in_h=height, in_w=shape[-1], in_c=shape[1], out_c=out_channels,
-        kernel_h=shapes.kernel[0], kernel_w=shapes.kernel[1],
-        stride_h=shapes.stride[0], stride_w=shapes.stride[1],
-        dilation_h=shapes.dilation[0], dilation_w=shapes.dilation[1],
-        pad_top=shapes.pad[0], pad_left=shapes.pad[1],
-        pad_bottom=shapes.pad[2], pad_right=shapes.pad[3],
-        groups=shapes.groups, dtype=dtype)
+        batch=shape[0],
+        in_h=height,
+        in_w=shape[-1],
+        in_c=shape[1],
+        out_c=out_channels,
+        kernel_h=shapes.kernel[0],
+        kernel_w=shapes.kernel[1],
+        stride_h=shapes.stride[0],
+        stride_w=shapes.stride[1],
+        dilation_h=shapes.dilation[0],
+        dilation_w=shapes.dilation[1],
+        pad_top=shapes.pad[0],
+        pad_left=shapes.pad[1],
+        pad_bottom=shapes.pad[2],
+        pad_right=shapes.pad[3],
+        groups=shapes.groups,
+        dtype=dtype,
+    )
 
 
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     """DQ, DQ(weights) -> Conv -> [tail] -> Q."""
-    x, w = node.inputs[0], node.inputs[1]
+    x, w = operand(node, 0), operand(node, 1)
     if node.op_type != "Conv" or x is None or len(shape_of(x)) not in (3, 4):
         return None
     weights = integer_weights(quantized_constant(w), channel_axis=0)
     if weights is None or not view.is_dequantized(x):
         return None
-    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
-    if bias is None and len(node.inputs) > 2 and node.inputs[2] is not None:
+    bias = view.constant_float(operand(node, 2))
+    if bias is None and operand(node, 2) is not None:
         return None
     tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
     nodes = (node, *tail.nodes)
@@ -102,10 +118,14 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
 
 
 def _emit_integer(
-    ctx: Context, node: ir.Node, tail: Tail, weights: IntegerWeights,
-    bias: NDArray[np.float32] | None, region: Region,
+    ctx: Context,
+    node: ir.Node,
+    tail: Tail,
+    weights: IntegerWeights,
+    bias: NDArray[np.float32] | None,
+    region: Region,
 ) -> None:
-    x_value = node.inputs[0]
+    x_value = operand(node, 0)
     assert x_value is not None
     origin, shape = region.origin(), shape_of(x_value)
     order = channels_last(len(shape))
@@ -133,12 +153,12 @@ def _emit_integer(
 
 def match_float(node: ir.Node, view: QdqView) -> Region | None:
     """Conv with constant weights -> [tail], in float."""
-    x = node.inputs[0]
+    x = operand(node, 0)
     if node.op_type != "Conv" or x is None or len(shape_of(x)) not in (3, 4):
         return None
-    weight = view.constant_float(node.inputs[1])
-    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
-    if weight is None or (len(node.inputs) > 2 and node.inputs[2] is not None and bias is None):
+    weight = view.constant_float(operand(node, 1))
+    bias = view.constant_float(operand(node, 2))
+    if weight is None or (operand(node, 2) is not None and bias is None):
         return None
     tail = float_tail(node.outputs[0], CHANNEL_AXIS, view.is_float_tensor)
     nodes = (node, *tail.nodes)
@@ -155,10 +175,20 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         total = np.zeros(weight.shape[0], np.float32)
         for part in (bias, *tail.biases):
             total = total if part is None else total + part
-        op = conv_record(shape, weight.shape[0], geometry(node, shape, weight.shape), "float32")
-        arrays = {"weight": values.transpose(0, 2, 3, 1), "bias": total,
-                  "limits": np.array([tail.low, tail.high], np.float32)}
-        ctx.builder.call(replace(op, residual=tail.residual is not None), inputs, arrays,
-                         [output], origin, "float32")
+        shapes = geometry(node, shape, weight.shape)
+        op = conv_record(shape, weight.shape[0], shapes, "float32")
+        arrays = {
+            "weight": values.transpose(0, 2, 3, 1),
+            "bias": total,
+            "limits": np.array([tail.low, tail.high], np.float32),
+        }
+        ctx.builder.call(
+            replace(op, residual=tail.residual is not None),
+            inputs,
+            arrays,
+            [output],
+            origin,
+            "float32",
+        )
 
     return Region(nodes, emit)

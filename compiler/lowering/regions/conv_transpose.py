@@ -16,6 +16,7 @@ from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_
 from octavo.compiler.lowering.qdq_graph import (
     int_attribute,
     ints_attribute,
+    operand,
     quantized_constant,
     shape_of,
     string_attribute,
@@ -73,17 +74,15 @@ def phases(size: int, out: int, kernel: int, stride: int, pad: int) -> list[Phas
 
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     """DQ, DQ(weights) -> ConvTranspose -> [tail] -> Q."""
-    x = node.inputs[0]
+    x = operand(node, 0)
     if not _fits(node) or x is None or not view.is_dequantized(x):
         return None
-    found = quantized_constant(node.inputs[1])
+    found = quantized_constant(operand(node, 1))
     if found is None or (int_attribute(node, "group", 1) > 1 and found.scale.size > 1):
         return None  # scales along C_out / groups would repeat for every group
     weights = integer_weights(found, channel_axis=1)
-    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
-    if weights is None or (
-        len(node.inputs) > 2 and node.inputs[2] is not None and bias is None
-    ):
+    bias = view.constant_float(operand(node, 2))
+    if weights is None or (operand(node, 2) is not None and bias is None):
         return None
     tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
     nodes = (node, *tail.nodes)
@@ -105,23 +104,30 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
             output = ctx.new_quantized(tail.result, tail.params, order)
         acc_scale = np.float64(source.scale or 1.0) * scale.astype(np.float64)
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
-        arrays |= {"bias": quantize_bias([bias, *tail.biases], acc_scale),
-                   "zero_point": np.array([source.zero_point], np.int32)}
+        arrays |= {
+            "bias": quantize_bias([bias, *tail.biases], acc_scale),
+            "zero_point": np.array([source.zero_point], np.int32),
+        }
         for op, weight in _convolutions(node, source, weights.values, output):
-            ctx.builder.call(replace(op, requantize=record), inputs,
-                             {**arrays, "weight": weight}, [output], origin)
+            ctx.builder.call(
+                replace(op, requantize=record),
+                inputs,
+                {**arrays, "weight": weight},
+                [output],
+                origin,
+            )
 
     return Region(nodes, emit)
 
 
 def match_float(node: ir.Node, view: QdqView) -> Region | None:
     """ConvTranspose with constant weights -> [tail], in float."""
-    x = node.inputs[0]
+    x = operand(node, 0)
     if not _fits(node) or x is None:
         return None
-    weight = view.constant_float(node.inputs[1])
-    bias = view.constant_float(node.inputs[2]) if len(node.inputs) > 2 else None
-    if weight is None or (len(node.inputs) > 2 and node.inputs[2] is not None and bias is None):
+    weight = view.constant_float(operand(node, 1))
+    bias = view.constant_float(operand(node, 2))
+    if weight is None or (operand(node, 2) is not None and bias is None):
         return None
     tail: Tail = float_tail(node.outputs[0], CHANNEL_AXIS, view.is_float_tensor)
     nodes = (node, *tail.nodes)
@@ -139,14 +145,20 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
             total = total if part is None else total + part
         arrays = {"bias": total, "limits": np.array([tail.low, tail.high], np.float32)}
         for op, values in _convolutions(node, source, weight, output):
-            ctx.builder.call(replace(op, residual=tail.residual is not None), inputs,
-                             {**arrays, "weight": values}, [output], origin, "float32")
+            ctx.builder.call(
+                replace(op, residual=tail.residual is not None),
+                inputs,
+                {**arrays, "weight": values},
+                [output],
+                origin,
+                "float32",
+            )
 
     return Region(nodes, emit)
 
 
 def _fits(node: ir.Node) -> bool:
-    x = node.inputs[0]
+    x = operand(node, 0)
     if node.op_type != "ConvTranspose" or x is None or len(shape_of(x)) not in (3, 4):
         return False
     return all(d == 1 for d in ints_attribute(node, "dilations", [1]))
@@ -161,7 +173,8 @@ def _convolutions(
     pads = _pads(node, x, weight, output, strides)
     axes = [
         phases(x.shape[i + 2], output.shape[i + 2], weight.shape[i + 2], strides[i], pads[i])
-        for i in range(spatial)]
+        for i in range(spatial)
+    ]
     if spatial == 1:
         axes = [[Phase((0,), 0, 0, 0, 1)], *axes]
         weight, strides = weight[:, :, None], [1, *strides]
@@ -169,21 +182,40 @@ def _convolutions(
     # (C_in, C_out / g, kH, kW) -> (C_out, kH, kW, C_in / g)
     per_group = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
     filters = per_group.transpose(0, 2, 3, 4, 1).reshape(
-        -1, *weight.shape[2:], weight.shape[0] // groups)
+        -1, *weight.shape[2:], weight.shape[0] // groups
+    )
     found = []
     for rows in axes[0]:
         for columns in axes[1]:
             taps = _pick(_pick(filters, 1, rows.taps), 2, columns.taps)
-            found.append((Conv(
-                batch=x.shape[0], in_h=x.shape[2] if spatial == 2 else 1, in_w=x.shape[-1],
-                in_c=x.shape[1], out_c=output.shape[1],
-                kernel_h=taps.shape[1], kernel_w=taps.shape[2],
-                pad_top=rows.pad_before, pad_left=columns.pad_before,
-                pad_bottom=rows.pad_after, pad_right=columns.pad_after,
-                groups=groups, dtype=x.dtype,
-                placement=Placement(
-                    output.shape[2] if spatial == 2 else 1, output.shape[-1],
-                    strides[0], strides[1], rows.first, columns.first)), taps))
+            found.append(
+                (
+                    Conv(
+                        batch=x.shape[0],
+                        in_h=x.shape[2] if spatial == 2 else 1,
+                        in_w=x.shape[-1],
+                        in_c=x.shape[1],
+                        out_c=output.shape[1],
+                        kernel_h=taps.shape[1],
+                        kernel_w=taps.shape[2],
+                        pad_top=rows.pad_before,
+                        pad_left=columns.pad_before,
+                        pad_bottom=rows.pad_after,
+                        pad_right=columns.pad_after,
+                        groups=groups,
+                        dtype=x.dtype,
+                        placement=Placement(
+                            output.shape[2] if spatial == 2 else 1,
+                            output.shape[-1],
+                            strides[0],
+                            strides[1],
+                            rows.first,
+                            columns.first,
+                        ),
+                    ),
+                    taps,
+                )
+            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""MatMul of two computed tensors -> the strided product kernel: no transpose is ever copied."""
+"""MatMul of two computed tensors -> the strided product kernel; transposes are not copied."""
 
 import numpy as np
 import onnx_ir as ir
@@ -16,9 +16,13 @@ NO_CHANNEL = -1
 
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     """DQ, DQ -> MatMul -> [Relu | Clip] -> Q."""
-    if node.op_type != "MatMul" or not _fits(node) or not all(
-        v is not None and (view.is_dequantized(v) or view.scalar_params(v))
-        for v in node.inputs
+    if (
+        node.op_type != "MatMul"
+        or not _fits(node)
+        or not all(
+            v is not None and (view.is_dequantized(v) or view.scalar_params(v))
+            for v in node.inputs
+        )
     ):
         return None
     tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
@@ -41,8 +45,10 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
 
 def match_float(node: ir.Node, view: QdqView) -> Region | None:
     """MatMul of float tensors."""
-    if node.op_type != "MatMul" or not _fits(node) or (
-        node.outputs[0].dtype != ir.DataType.FLOAT
+    if (
+        node.op_type != "MatMul"
+        or not _fits(node)
+        or (node.outputs[0].dtype != ir.DataType.FLOAT)
     ):
         return None
 
@@ -76,11 +82,20 @@ def _operands(ctx: Context, node: ir.Node, tensors: list[Tensor]) -> tuple[Tenso
 def matmul_record(a: Tensor, b: Tensor, output: Tensor, record: Requantize) -> MatMul:
     """The operation for operands of logical shapes (..., M, K) and (..., K, N)."""
     return MatMul(
-        batch=output.shape[:-2], rows=output.shape[-2], cols=output.shape[-1],
-        depth=a.shape[-1], a_strides=a.strides[:-1], b_strides=b.strides,
-        y_strides=output.strides[:-1], a_elements=a.buffer_elements,
-        b_elements=b.buffer_elements, y_elements=output.buffer_elements,
-        a_dtype=a.dtype, b_dtype=b.dtype, requantize=record)
+        batch=output.shape[:-2],
+        rows=output.shape[-2],
+        cols=output.shape[-1],
+        depth=a.shape[-1],
+        a_strides=a.strides[:-1],
+        b_strides=b.strides,
+        y_strides=output.strides[:-1],
+        a_elements=a.buffer_elements,
+        b_elements=b.buffer_elements,
+        y_elements=output.buffer_elements,
+        a_dtype=a.dtype,
+        b_dtype=b.dtype,
+        requantize=record,
+    )
 
 
 def written_order(result: ir.Value) -> Order:

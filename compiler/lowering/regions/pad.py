@@ -1,12 +1,16 @@
 """Pad with a constant -> one copy into a filled tensor."""
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.qdq_graph import (
     constant,
     only_consumer,
+    operand,
     quantize_params,
     shape_of,
     string_attribute,
@@ -18,9 +22,11 @@ from octavo.compiler.lowering.view import QdqView
 
 def match(node: ir.Node, view: QdqView) -> Region | None:
     """DQ -> Pad(constant) -> Q with the same parameters, or a float Pad: one filled copy."""
-    source = node.inputs[0]
-    if node.op_type != "Pad" or source is None or (
-        string_attribute(node, "mode", "constant") != "constant"
+    source = operand(node, 0)
+    if (
+        node.op_type != "Pad"
+        or source is None
+        or (string_attribute(node, "mode", "constant") != "constant")
     ):
         return None
     operands = [constant(v) if v is not None else None for v in node.inputs[1:]]
@@ -30,7 +36,8 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     ):
         return None
     amounts, rank = operands[0].reshape(-1).astype(int), len(shape_of(source))
-    value = 0.0 if len(operands) < 2 or operands[1] is None else float(operands[1].reshape(-1)[0])
+    given = operands[1] if len(operands) > 1 else None
+    value = 0.0 if given is None else float(given.reshape(-1)[0])
     axes = list(range(rank))
     if len(operands) > 2 and operands[2] is not None:
         axes = [int(a) % rank for a in operands[2].reshape(-1)]
@@ -39,8 +46,10 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         before[axis], after[axis] = int(amounts[slot]), int(amounts[slot + len(axes)])
     consumer = only_consumer(node.outputs[0])
     params = None
-    if consumer is not None and consumer.op_type == "QuantizeLinear" and (
-        view.is_dequantized(source)
+    if (
+        consumer is not None
+        and consumer.op_type == "QuantizeLinear"
+        and (view.is_dequantized(source))
     ):
         params = quantize_params(consumer)
     if params is None and source.dtype != ir.DataType.FLOAT:
@@ -49,9 +58,10 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
 
     def emit(ctx: Context) -> None:
         result = nodes[-1].outputs[0]
+        convert, arrays = "copy", dict[str, NDArray[Any]]()
         origin = Region(nodes, emit).origin()
         if params is None:
-            x, convert, arrays = ctx.float_tensor(source), "copy", {}
+            x = ctx.float_tensor(source)
             output, fill = ctx.new_float(result, x.order), value
         else:
             x = ctx.tensor(source)
@@ -59,7 +69,6 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             steps = np.rint(np.float32(value) / np.float32(output.scale)) + output.zero_point
             info = np.iinfo(output.dtype)
             fill = float(np.clip(steps, info.min, info.max))
-            convert, arrays = "copy", {}
             if not same_quantization(x, output):
                 convert = "table"
                 arrays = {"table": requantize_table(x, params.stored_as(output.dtype))}
@@ -69,8 +78,8 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             kept = x.shape[axis] - left - right
             x = x.sliced(axis, left, kept)
             place = place.sliced(axis, max(before[axis], 0), kept)
-        ctx.move(x, place, arrays, convert, origin,
-                 int(fill) if params is not None else float(fill))
+        ctx.move(
+            x, place, arrays, convert, origin, int(fill) if params is not None else float(fill)
+        )
 
     return Region(nodes, emit)
-

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import epilogue, integer_tail
@@ -13,23 +14,32 @@ from octavo.compiler.lowering.qdq_graph import (
     constant,
     int_attribute,
     ints_attribute,
+    operand,
     shape_of,
 )
 from octavo.compiler.lowering.regions.conv import Geometry, geometry
 from octavo.compiler.lowering.tensor import channels_last, identity
 from octavo.compiler.lowering.view import QdqView
-from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 
 NO_CHANNEL = -1
-REDUCTIONS = {"GlobalAveragePool": "mean", "ReduceMean": "mean", "ReduceSum": "sum",
-              "GlobalMaxPool": "max", "ReduceMax": "max", "ReduceMin": "min"}
+REDUCTIONS = {
+    "GlobalAveragePool": "mean",
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "GlobalMaxPool": "max",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+}
 
 
 def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
     """MaxPool of integers, which commutes with dequantization, or of float."""
-    x = node.inputs[0]
-    if node.op_type != "MaxPool" or x is None or len(node.outputs) > 1 or (
-        len(shape_of(x)) not in (3, 4) or int_attribute(node, "storage_order", 0)
+    x = operand(node, 0)
+    if (
+        node.op_type != "MaxPool"
+        or x is None
+        or len(node.outputs) > 1
+        or (len(shape_of(x)) not in (3, 4) or int_attribute(node, "storage_order", 0))
     ):
         return None
     if x.dtype != ir.DataType.FLOAT:
@@ -46,8 +56,9 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
         output = replace(output, scale=source.scale, zero_point=source.zero_point)
         ctx.define(node.outputs[0], output)
         op = MaxPool(**_window(node, shape, out_shape), dtype=source.dtype)
-        ctx.builder.call(op, [source], {}, [output], origin,
-                         "int8" if is_integer else "float32")
+        ctx.builder.call(
+            op, [source], {}, [output], origin, "int8" if is_integer else "float32"
+        )
 
     return Region((node,), emit)
 
@@ -59,22 +70,33 @@ def _window(
     kernel = ints_attribute(node, "kernel_shape", [])
     shapes: Geometry = geometry(node, shape, (0, 0, *kernel))
     return {
-        "batch": shape[0], "channels": shape[1],
-        "in_h": shape[2] if len(shape) == 4 else 1, "in_w": shape[-1],
-        "out_h": out_shape[2] if len(shape) == 4 else 1, "out_w": out_shape[-1],
-        "kernel_h": shapes.kernel[0], "kernel_w": shapes.kernel[1],
-        "stride_h": shapes.stride[0], "stride_w": shapes.stride[1],
-        "dilation_h": shapes.dilation[0], "dilation_w": shapes.dilation[1],
-        "pad_top": shapes.pad[0], "pad_left": shapes.pad[1],
-        "pad_bottom": shapes.pad[2], "pad_right": shapes.pad[3],
+        "batch": shape[0],
+        "channels": shape[1],
+        "in_h": shape[2] if len(shape) == 4 else 1,
+        "in_w": shape[-1],
+        "out_h": out_shape[2] if len(shape) == 4 else 1,
+        "out_w": out_shape[-1],
+        "kernel_h": shapes.kernel[0],
+        "kernel_w": shapes.kernel[1],
+        "stride_h": shapes.stride[0],
+        "stride_w": shapes.stride[1],
+        "dilation_h": shapes.dilation[0],
+        "dilation_w": shapes.dilation[1],
+        "pad_top": shapes.pad[0],
+        "pad_left": shapes.pad[1],
+        "pad_bottom": shapes.pad[2],
+        "pad_right": shapes.pad[3],
     }
 
 
 def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
     """DQ -> AveragePool -> Q."""
-    x = node.inputs[0]
-    if node.op_type != "AveragePool" or x is None or len(shape_of(x)) not in (3, 4) or (
-        not view.is_dequantized(x)
+    x = operand(node, 0)
+    if (
+        node.op_type != "AveragePool"
+        or x is None
+        or len(shape_of(x)) not in (3, 4)
+        or (not view.is_dequantized(x))
     ):
         return None
     tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
@@ -93,8 +115,9 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         acc_scale = np.float64(source.scale or 1.0) / _counts(window, includes_pad)
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
-        op = AveragePool(**window, dtype=source.dtype, count_include_pad=includes_pad,
-                         requantize=record)
+        op = AveragePool(
+            **window, dtype=source.dtype, count_include_pad=includes_pad, requantize=record
+        )
         ctx.builder.call(op, [source], arrays, [output], origin)
 
     return Region(nodes, emit)
@@ -105,8 +128,11 @@ def _counts(window: dict[str, int], includes_pad: bool) -> NDArray[np.float64]:
     lines = []
     for side, first, last in (("h", "pad_top", "pad_bottom"), ("w", "pad_left", "pad_right")):
         size, out = window[f"in_{side}"], window[f"out_{side}"]
-        taps = (np.arange(out)[:, None] * window[f"stride_{side}"] - window[first]
-                + np.arange(window[f"kernel_{side}"])[None] * window[f"dilation_{side}"])
+        taps = (
+            np.arange(out)[:, None] * window[f"stride_{side}"]
+            - window[first]
+            + np.arange(window[f"kernel_{side}"])[None] * window[f"dilation_{side}"]
+        )
         low, high = (-window[first], size + window[last]) if includes_pad else (0, size)
         lines.append(((taps >= low) & (taps < high)).sum(axis=1))
     return np.maximum(np.outer(lines[0], lines[1]), 1).reshape(-1).astype(np.float64)
@@ -116,8 +142,8 @@ def _reduced_axes(node: ir.Node, rank: int) -> tuple[int, ...] | None:
     """Axes that are reduced, or None when they are not known."""
     if node.op_type.startswith("Global"):
         return tuple(range(2, rank))
-    if len(node.inputs) > 1 and node.inputs[1] is not None:
-        axes = constant(node.inputs[1])
+    if operand(node, 1) is not None:
+        axes = constant(operand(node, 1))
         if axes is None:
             return None
         found = [int(a) % rank for a in axes.reshape(-1)]
@@ -130,7 +156,7 @@ def _reduced_axes(node: ir.Node, rank: int) -> tuple[int, ...] | None:
 
 def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     """DQ -> global pool or Reduce over neighbouring axes -> Q."""
-    kind, x = REDUCTIONS.get(node.op_type), node.inputs[0]
+    kind, x = REDUCTIONS.get(node.op_type), operand(node, 0)
     if kind is None or x is None or not view.is_dequantized(x):
         return None
     axes = _reduced_axes(node, len(shape_of(x)))
@@ -150,15 +176,20 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
         source = ctx.dense(source, order, origin)
         extent = int(np.prod([source.shape[a] for a in axes]))
         outer, inner = _around(order, axes, source.shape)
-        output = ctx.new_quantized(
-            tail.result, params, identity(len(shape_of(tail.result))))
+        output = ctx.new_quantized(tail.result, params, identity(len(shape_of(tail.result))))
         acc_scale = np.array([np.float64(source.scale or 1.0)])
         if kind == "mean":
             acc_scale = acc_scale / extent
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
-        op = Reduce(kind=kind, outer=outer, extent=extent, inner=inner, dtype=source.dtype,
-                    requantize=record)
+        op = Reduce(
+            kind=kind,
+            outer=outer,
+            extent=extent,
+            inner=inner,
+            dtype=source.dtype,
+            requantize=record,
+        )
         ctx.builder.call(op, [source], arrays, [output], origin)
 
     return Region(nodes, emit)
@@ -171,5 +202,4 @@ def _around(
     first = min(order.index(a) for a in axes)
     last = max(order.index(a) for a in axes)
     outer = int(np.prod([shape[a] for a in order[:first]], dtype=np.int64))
-    return outer, int(np.prod([shape[a] for a in order[last + 1:]], dtype=np.int64))
-
+    return outer, int(np.prod([shape[a] for a in order[last + 1 :]], dtype=np.int64))

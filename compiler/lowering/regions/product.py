@@ -11,6 +11,7 @@ from octavo.compiler.lowering.fusion import epilogue, float_tail, integer_tail
 from octavo.compiler.lowering.qdq_graph import (
     float_attribute,
     int_attribute,
+    operand,
     quantized_constant,
     shape_of,
 )
@@ -39,12 +40,12 @@ def read_product(node: ir.Node) -> Product | None:
     """Recognize Gemm and MatMul, or None where they scale or transpose the left operand."""
     if node.op_type not in ("Gemm", "MatMul"):
         return None
-    x, w = node.inputs[0], node.inputs[1]
+    x, w = operand(node, 0), operand(node, 1)
     if x is None or w is None or len(shape_of(w)) != 2 or len(shape_of(x)) < 2:
         return None
     if node.op_type == "MatMul":
         return Product(x, None, False)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    bias = operand(node, 2)
     if int_attribute(node, "transA", 0) or float_attribute(node, "alpha", 1.0) != 1.0:
         return None
     if bias is not None and float_attribute(node, "beta", 1.0) != 1.0:
@@ -65,8 +66,10 @@ def _channel_bias(
     if product.bias is None:
         return True, None
     bias = view.constant_float(product.bias)
-    if bias is None or bias.size not in (1, channels) or (
-        bias.size == channels and bias.shape[-1] != channels
+    if (
+        bias is None
+        or bias.size not in (1, channels)
+        or (bias.size == channels and bias.shape[-1] != channels)
     ):
         return False, None
     return True, bias.reshape(-1)
@@ -78,7 +81,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     if product is None or not view.is_dequantized(product.x):
         return None
     axis = 0 if product.transposed else 1
-    weights = integer_weights(quantized_constant(node.inputs[1]), channel_axis=axis)
+    weights = integer_weights(quantized_constant(operand(node, 1)), channel_axis=axis)
     if weights is None:
         return None
     channels = weights.values.shape[axis]
@@ -119,7 +122,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
 def match_float(node: ir.Node, view: QdqView) -> Region | None:
     """Gemm | MatMul with constant weights -> [tail], in float."""
     product = read_product(node)
-    weight = view.constant_float(node.inputs[1]) if product is not None else None
+    weight = view.constant_float(operand(node, 1)) if product is not None else None
     if product is None or weight is None:
         return None
     rows = weight if product.transposed else weight.T
@@ -140,10 +143,14 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         total = np.zeros(rows.shape[0], np.float32)
         for part in (bias, *tail.biases):
             total = total if part is None else total + part
-        arrays = {"weight": rows[:, None, None, :], "bias": total,
-                  "limits": np.array([tail.low, tail.high], np.float32)}
-        op = replace(product_record(shape, rows.shape[0], "float32"),
-                     residual=tail.residual is not None)
+        arrays = {
+            "weight": rows[:, None, None, :],
+            "bias": total,
+            "limits": np.array([tail.low, tail.high], np.float32),
+        }
+        op = replace(
+            product_record(shape, rows.shape[0], "float32"), residual=tail.residual is not None
+        )
         ctx.builder.call(op, inputs, arrays, [output], origin, "float32")
 
     return Region(nodes, emit)

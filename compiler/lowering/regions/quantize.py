@@ -1,19 +1,22 @@
 """QuantizeLinear and DequantizeLinear that no kernel absorbed.
 
-    integers -> DequantizeLinear                       nothing: the integers stand for the value
-    float -> QuantizeLinear                            one pass over the tensor
-    DequantizeLinear -> QuantizeLinear, same params    nothing
-    DequantizeLinear -> QuantizeLinear, other params   a 256-entry table
+integers -> DequantizeLinear                       nothing: the integers stand for the value
+float -> QuantizeLinear                            one pass over the tensor
+DequantizeLinear -> QuantizeLinear, same params    nothing
+DequantizeLinear -> QuantizeLinear, other params   a 256-entry table
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import SIGN_BIT, Context, Region
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
+    operand,
     quantize_params,
     quantized_constant,
     shape_of,
@@ -22,10 +25,17 @@ from octavo.compiler.lowering.tensor import Order, Tensor, channels_last
 from octavo.compiler.lowering.view import QdqView
 
 # Operators whose integer kernels want the channels innermost.
-SPATIAL = frozenset({
-    "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
-    "Resize",
-})
+SPATIAL = frozenset(
+    {
+        "AveragePool",
+        "Conv",
+        "ConvTranspose",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "MaxPool",
+        "Resize",
+    }
+)
 
 
 def match(node: ir.Node, view: QdqView) -> Region | None:
@@ -35,7 +45,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     if quantized_constant(node.outputs[0]) is not None:
         return Region((node,), lambda ctx: None)  # made where it is read
     params = quantize_params(node)
-    source = node.inputs[0]
+    source = operand(node, 0)
     if params is None or source is None:
         return None
     if node.op_type == "DequantizeLinear":
@@ -50,8 +60,9 @@ def _dequantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantPara
     tensor = ctx.tensor(source)
     if not tensor.is_quantized and tensor.dtype != stored.dtype:
         tensor = flip_sign(ctx, tensor, stored.dtype, node)
-    ctx.define(node.outputs[0],
-               replace(tensor, scale=stored.scale, zero_point=stored.zero_point))
+    ctx.define(
+        node.outputs[0], replace(tensor, scale=stored.scale, zero_point=stored.zero_point)
+    )
 
 
 def flip_sign(ctx: Context, tensor: Tensor, dtype: str, node: ir.Node) -> Tensor:
@@ -71,7 +82,8 @@ def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams
         order = wanted_order(result, tensor)
         ctx.quantize(tensor, ctx.new_quantized(result, params, order), origin)
     elif (np.float32(tensor.scale), tensor.zero_point) == (
-        np.float32(stored.scale), stored.zero_point
+        np.float32(stored.scale),
+        stored.zero_point,
     ):
         ctx.define(result, tensor)
     else:
@@ -79,20 +91,19 @@ def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams
         ctx.move(tensor, output, {"table": requantize_table(tensor, stored)}, "table", origin)
 
 
-def requantize_table(source: Tensor, params: QuantParams) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+def requantize_table(source: Tensor, params: QuantParams) -> NDArray[Any]:
     """Table from the stored integers of one quantization to those of another."""
     integers = np.arange(256, dtype=np.uint8).view(source.dtype).astype(np.int32)
     real = (integers - source.zero_point).astype(np.float32) * np.float32(source.scale)
     return quantize_array(real, params)
 
 
-def quantize_array(
-    real: np.ndarray[tuple[int], np.dtype[np.floating]], params: QuantParams
-) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+def quantize_array(real: NDArray[np.floating], params: QuantParams) -> NDArray[Any]:
     """Quantize as ONNX does: divide, round half to even, saturate."""
     steps = np.rint(real.astype(np.float32) / np.float32(params.scale))
     moved = np.nan_to_num(steps, nan=0.0) + params.zero_point
-    return np.clip(moved, params.qmin, params.qmax).astype(params.dtype)
+    limited: NDArray[Any] = np.clip(moved, params.qmin, params.qmax)
+    return limited.astype(params.dtype)
 
 
 def wanted_order(value: ir.Value, tensor: Tensor) -> Order:
@@ -111,5 +122,3 @@ def wanted_order(value: ir.Value, tensor: Tensor) -> Order:
                 seen.add(use.node)
                 pending.extend(use.node.outputs)
     return tensor.order
-
-

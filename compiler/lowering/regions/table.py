@@ -1,13 +1,13 @@
 """Elementwise operators of one quantized tensor -> a 256-entry table.
 
-    DQ -> any single-input elementwise graph (x * sigmoid(x), gelu(x), ...) -> Q
+DQ -> any single-input elementwise graph (x * sigmoid(x), gelu(x), ...) -> Q
 """
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.qdq_graph import QuantParams, quantize_params, shape_of
+from octavo.compiler.lowering.qdq_graph import QuantParams, operand, quantize_params, shape_of
 from octavo.compiler.lowering.regions.quantize import quantize_array
 from octavo.compiler.lowering.view import QdqView
 from octavo.passes.elementwise import is_elementwise
@@ -18,7 +18,7 @@ MAX_NODES = 64  # a longer chain is still right in float; this bounds the backwa
 
 def match(node: ir.Node, view: QdqView) -> Region | None:
     """Anchored at the QuantizeLinear: walk back to the one dequantized source."""
-    if node.op_type != "QuantizeLinear" or node.inputs[0] is None:
+    if node.op_type != "QuantizeLinear" or operand(node, 0) is None:
         return None
     params = quantize_params(node)
     found = _chain(node, view)
@@ -66,8 +66,12 @@ def _chain(end: ir.Node, view: QdqView) -> tuple[ir.Value, list[ir.Node]] | None
 
 
 def _emit(
-    ctx: Context, source: ir.Value, chain: list[ir.Node], result: ir.Value,
-    params: QuantParams, region: Region,
+    ctx: Context,
+    source: ir.Value,
+    chain: list[ir.Node],
+    result: ir.Value,
+    params: QuantParams,
+    region: Region,
 ) -> None:
     tensor = ctx.tensor(source)
     stored = params.stored_as(ctx.activation_dtype)
@@ -76,5 +80,6 @@ def _emit(
     with np.errstate(all="ignore"):
         values = evaluate_chain(chain, source, real.astype(np.float64))
     output = ctx.new_quantized(result, params, tensor.order)
-    ctx.move(tensor, output, {"table": quantize_array(values, stored)}, "table",
-             region.origin())
+    ctx.move(
+        tensor, output, {"table": quantize_array(values, stored)}, "table", region.origin()
+    )

@@ -1,7 +1,7 @@
 """Operators that only move elements -> another address of the same bytes, nothing computed.
 
-The integers behind a dequantized value move in its place. A Reshape that strides cannot express
-costs one copy.
+The integers behind a dequantized value move in its place. A Reshape that strides cannot
+express costs one copy.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from octavo.compiler.lowering.qdq_graph import (
     constant,
     int_attribute,
     ints_attribute,
+    operand,
     shape_of,
     string_attribute,
 )
@@ -26,10 +27,9 @@ RESHAPES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 def match(node: ir.Node, view: QdqView) -> Region | None:
     """Any value -> Reshape | Transpose | Slice | ... of it."""
     del view
-    plan = _plan(node)
-    if plan is None or node.inputs[0] is None:
+    plan, source = _plan(node), operand(node, 0)
+    if plan is None or source is None:
         return None
-    source = node.inputs[0]
 
     def emit(ctx: Context) -> None:
         tensor = ctx.tensor(source)
@@ -47,7 +47,7 @@ def _plan(node: ir.Node) -> Plan | None:
     if node.op_type in RESHAPES:
         return lambda ctx, x, name: [reshape(ctx, x, shape_of(node.outputs[0]), node)]
     if node.op_type == "Transpose":
-        source = node.inputs[0]
+        source = operand(node, 0)
         assert source is not None
         perm = ints_attribute(node, "perm", list(range(len(shape_of(source))))[::-1])
         return lambda ctx, x, name: [x.transposed(tuple(perm))]

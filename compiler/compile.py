@@ -1,0 +1,200 @@
+"""From a model file to an artifact folder: import, quantize, lower, build, report."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from octavo.compiler.artifact.manifest import add_artifact_file, read_manifest
+from octavo.compiler.artifact.write import check_destination, write_artifact
+from octavo.compiler.importer import import_model
+from octavo.errors import DataError, LoweringError
+from octavo.targets import get_target
+from octavo.targets.base import Target
+
+Progress = Callable[[str, int, int], None]
+PathLike = str | os.PathLike[str]
+
+BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity"})
+
+
+@dataclass(frozen=True, eq=False)
+class CompileResult:
+    """What was built.
+
+    Attributes:
+        directory: The artifact folder.
+        manifest: Its manifest.
+        errors: Quantization error of each layer (``LayerError``); empty when none was quantized.
+        notes: One line for each thing that the user should know.
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    errors: tuple[Any, ...]
+    notes: tuple[str, ...]
+
+
+def compile_model(
+    model_path: PathLike,
+    target: str,
+    output: PathLike,
+    *,
+    samples: Any = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    recipe: str = "static_wi8_ai8",
+    calibrator: str | None = None,
+    keep_float: Sequence[str] = (),
+    overrides: Any = None,
+    requantize: str | None = None,
+    integer_only: bool = False,
+    float_only: bool = False,
+    force: bool = False,
+    allow_external_data: bool = False,
+    max_samples: int | None = None,
+    seed: int = 0,
+    num_threads: int = 1,
+    progress: Progress | None = None,
+) -> CompileResult:
+    """Compile an ONNX model for a target, quantizing it first when it is float.
+
+    Args:
+        model_path: ONNX file; float, QDQ, or with QOperator nodes.
+        target: Target name, such as "host".
+        output: Artifact folder to create.
+        samples: Calibration data, see ``open_samples``; needed for a float model.
+        shapes: Sizes of dimensions that the model leaves open, by input name.
+        recipe: Quantization recipe.
+        calibrator: Observer of activations; None takes the recipe's.
+        keep_float: Layers to keep in float.
+        overrides: TOML file or mapping of per-layer choices.
+        requantize: "float32" or "dyadic"; None takes the target's.
+        integer_only: No floating point between the ends (implies "dyadic").
+        float_only: Do not quantize.
+        force: Replace an artifact that is there.
+        allow_external_data: Read weight files beside the model.
+        max_samples: Calibrate with at most so many samples.
+        seed: Recorded in the manifest.
+        num_threads: Threads that the measurements of the report use.
+        progress: Called with a stage, steps done and steps in all.
+
+    Raises:
+        ModelError, DataError, RecipeError, TargetError, ArtifactError, LoweringError: The
+            user's input does not allow it; nothing is written.
+    """
+    from octavo.compiler.lowering.lower import lower
+    from octavo.passes.prepare import prepare
+
+    del num_threads
+    machine = get_target(target)
+    destination = Path(os.path.abspath(output))
+    check_destination(destination, force=force)
+    report = progress or _silent
+    report("import", 0, 1)
+    model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
+    report("import", 1, 1)
+    errors: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    if float_only or is_quantized(model):
+        prepare(model)
+        if samples is not None:
+            notes = ("the model is quantized already: the samples were not used",)
+    else:
+        model, errors, notes = _quantize(
+            model,
+            machine,
+            samples,
+            report,
+            recipe=recipe,
+            calibrator=calibrator,
+            keep_float=keep_float,
+            overrides=overrides,
+            max_samples=max_samples,
+            seed=seed,
+        )
+    mode = "dyadic" if integer_only else requantize
+    program = lower(
+        model,
+        machine,
+        mode=mode,
+        name=model_identifier(model_path),
+        progress=lambda done, total: report("lower", done, total),
+    )
+    if integer_only:
+        check_integer_only(program.steps)
+    program.metadata |= {
+        "requantize": mode or machine.requantize,
+        "layer_errors": _error_entries(errors),
+        "notes": list(notes),
+    }
+    report("build", 0, 1)
+    write_artifact(program, machine, model, destination, force=force, seed=seed)
+    _add_report(destination)
+    report("build", 1, 1)
+    return CompileResult(destination, read_manifest(destination), errors, notes)
+
+
+def is_quantized(model: Any) -> bool:
+    """Whether a model already says how its activations are quantized."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph)
+
+
+def model_identifier(path: PathLike) -> str:
+    """C identifier made of a file name."""
+    text = re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_").lower()
+    return text if re.match(r"[a-z_]", text) else f"model_{text}".rstrip("_")
+
+
+def check_integer_only(steps: Sequence[Any]) -> None:
+    """Refuse a program with floating point between its ends.
+
+    Raises:
+        LoweringError: Naming the first float step and the reason.
+    """
+    for step in steps:
+        if step.placement == "float32" and not BOUNDARY_OPS.issuperset(step.op_types):
+            raise LoweringError(
+                f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
+                f" float: {step.reason or 'it has no integer kernel'}"
+            )
+
+
+def _quantize(
+    model: Any, machine: Target, samples: Any, progress: Progress, **options: Any
+) -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+    from octavo.compiler.quantize import quantize_model
+    from octavo.compiler.samples import open_samples
+
+    if samples is None:
+        raise DataError(
+            "the model is float and there are no samples to calibrate with:"
+            " give --data, or --float-only to leave it float"
+        )
+    result = quantize_model(
+        model,
+        open_samples(samples, model),
+        activation_dtype=machine.activation_dtype,
+        progress=progress,
+        **options,
+    )
+    return result.model, result.errors, result.notes
+
+
+def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:
+    from octavo.compiler.report.records import error_entries, error_records
+
+    return list(error_entries(error_records(errors)))
+
+
+def _add_report(directory: Path) -> None:
+    from octavo.compiler.report.manifest import report_from_manifest
+    from octavo.compiler.report.page import render_page
+
+    page = render_page(report_from_manifest(read_manifest(directory)))
+    add_artifact_file(directory, "report.html", page.encode())
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
