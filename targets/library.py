@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavo.errors import LoweringError
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
     from octavo.targets.kernels.conv_gemm import ConvGemm
+    from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
 
     return (
         (Conv, (ConvGemm(),)),
+        (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
     )
 

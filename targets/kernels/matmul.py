@@ -20,7 +20,7 @@ from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.matmul_packing import PackedColumns
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.tiling import Tiling, choose_tiling
-from octavo.targets.ops.matmul import MatMul
+from octavo.targets.ops.matmul import NO_LIMITS, MatMul
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -54,9 +54,9 @@ class MatMulGemm:
         return _Emitter(op, isa).build()
 
     def constants(self, op: MatMul, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
-        """Shift the zero points with their operands, repeat the multiplier for every column."""
+        """Shift the zero points with their operands; one multiplier for each column."""
         if op.is_float:
-            return [arrays["limits"].astype(np.float32)]
+            return [arrays.get("limits", NO_LIMITS).astype(np.float32)]
         wide = dict(arrays)
         for name in ("multiplier", "significand", "shift", "residual_significand"):
             if name in wide:
@@ -172,7 +172,7 @@ class _Emitter:
         packed = operands["packed"]
         with vector.loop(op.batch_size * packing.vectors, parallel=True) as task:
             item, index = task // packing.vectors, task % packing.vectors
-            b_at = vector.bind(self._batch_offset(item, op.b_strides))
+            b_at = vector.bind(self._batch_offset(item, op.b_strides) + op.b_offset)
             at, stride = self._packed_at(item, index)
             packing.emit(operands["b"], b_at, index * isa.lanes, packed, at, stride)
             if op.is_float:
@@ -209,7 +209,8 @@ class _Emitter:
         shift = self.shifts[0]
         with vector.loop(op.batch_size * op.rows, parallel=True) as task:
             item, row = task // op.rows, task % op.rows
-            a_at = vector.bind(self._batch_offset(item, op.a_strides) + row * op.a_strides[-1])
+            first = self._batch_offset(item, op.a_strides) + op.a_offset
+            a_at = vector.bind(first + row * op.a_strides[-1])
             total = vector.local(1, "int32")
             vector.store(total, 0, T.int32(shift * op.depth))
             sums = vector.local(isa.lanes, "int32")
@@ -284,7 +285,7 @@ class _Emitter:
             a_stride = self.shifted_stride
         else:
             source, a_stride = operands["a"], op.a_strides[-1]
-            a_at = self._batch_offset(item, op.a_strides) + row * a_stride
+            a_at = self._batch_offset(item, op.a_strides) + op.a_offset + row * a_stride
         a_at = vector.bind(a_at)
         tile = register_tile(isa, rows, vectors)
         self._start(
@@ -296,7 +297,8 @@ class _Emitter:
         with vector.loop(packing.steps) as step:
             offsets = [a_at + r * a_stride + step * isa.dot_k for r in range(rows)]
             tile.step(source, offsets, operands["packed"], weights_at + step * step_elements)
-        y_at = vector.bind(self._batch_offset(item, op.y_strides) + row * op.y_strides[-1])
+        y_at = vector.bind(
+            self._batch_offset(item, op.y_strides) + op.y_offset + row * op.y_strides[-1])
         for r in range(rows):
             out = y_at + r * op.y_strides[-1] + first_vector * lanes
             finish.emit_vectors(tile.row(r), first_vector * lanes, out, columns)

@@ -17,6 +17,8 @@ from octavo.targets.ops.requantize import Requantize
 
 Arrays = Mapping[str, NDArray[Any]]
 
+NO_LIMITS = np.array([-np.inf, np.inf], np.float32)
+
 
 @dataclass(frozen=True)
 class MatMul:
@@ -34,6 +36,7 @@ class MatMul:
         a_elements, b_elements, y_elements: Elements of the whole tensors.
         a_dtype, b_dtype: "uint8" or "int8" each, or both "float32".
         requantize: Epilogue of an integer product; its residual lies as y does.
+        a_offset, b_offset, y_offset: First elements: heads of one fused projection.
     """
 
     batch: tuple[int, ...]
@@ -49,6 +52,9 @@ class MatMul:
     a_dtype: str = "uint8"
     b_dtype: str = "uint8"
     requantize: Requantize = field(default_factory=Requantize)
+    a_offset: int = 0
+    b_offset: int = 0
+    y_offset: int = 0
 
     def __post_init__(self) -> None:
         ranks = (len(self.a_strides) - 1, len(self.b_strides) - 2, len(self.y_strides) - 1)
@@ -85,8 +91,8 @@ def operand_views(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """View the flat operands as (*batch, rows, depth) and (*batch, depth, cols)."""
     return (
-        _view(a, (*op.batch, op.rows, op.depth), (*op.a_strides, 1)),
-        _view(b, (*op.batch, op.depth, op.cols), op.b_strides),
+        _view(a[op.a_offset :], (*op.batch, op.rows, op.depth), (*op.a_strides, 1)),
+        _view(b[op.b_offset :], (*op.batch, op.depth, op.cols), op.b_strides),
     )
 
 
@@ -98,7 +104,8 @@ def reference(op: MatMul, arrays: Arrays) -> NDArray[Any]:
         arrays: "a" and "b", flat or not. For integers "zero_points" (2,) int32, of a and b,
             "params" (4,) int32 and, by mode, "multiplier" (1,) float32 or "significand" and
             "shift" (1,) int64; "residual" (y_elements) with "residual_multiplier" (1,) or
-            "residual_significand" (1,); "table" (256,). For floats "limits" (2,) float32.
+            "residual_significand" (1,); "table" (256,). For floats "limits" (2,) float32, or
+            nothing for no limits.
 
     Returns:
         (y_elements,) of the output type; elements that no product reaches are 0.
@@ -106,9 +113,9 @@ def reference(op: MatMul, arrays: Arrays) -> NDArray[Any]:
     a, b = operand_views(op, arrays["a"].reshape(-1), arrays["b"].reshape(-1))
     y = np.zeros(op.y_elements, op.out_dtype)
     shape = (*op.batch, op.rows, op.cols)
-    target = _view(y, shape, (*op.y_strides, 1))
+    target = _view(y[op.y_offset :], shape, (*op.y_strides, 1))
     if op.is_float:
-        low, high = arrays["limits"]
+        low, high = arrays.get("limits", NO_LIMITS)
         target[...] = np.clip(a @ b, low, high)
         return y
     zero_a, zero_b = (int(z) for z in arrays["zero_points"])
@@ -117,7 +124,7 @@ def reference(op: MatMul, arrays: Arrays) -> NDArray[Any]:
     arrays = dict(arrays)
     if op.requantize.residual:
         residual = arrays["residual"].reshape(-1)
-        arrays["residual"] = _view(residual, shape, (*op.y_strides, 1))
+        arrays["residual"] = _view(residual[op.y_offset :], shape, (*op.y_strides, 1))
     target[...] = epilogue_reference(op.requantize, acc.astype(np.int32), arrays)
     return y
 

@@ -123,6 +123,17 @@ def test_operands_may_be_repeated_along_the_batch(run_kernel: Any, isa: Isa) -> 
     check(run_kernel, op, isa, 3)
 
 
+def test_operands_may_start_inside_their_tensors(run_kernel: Any, isa: Isa) -> None:
+    # Queries, keys and values side by side, as one projection writes them: (17, 3, 2, 8).
+    fused = 17 * 3 * 16
+    op = MatMul((2,), 17, 17, 8, (8, 48), (8, 1, 48), (289, 17), fused, fused, 600,
+                a_offset=0, b_offset=16, y_offset=5)
+    check(run_kernel, op, isa, 6)
+    op = MatMul((2,), 17, 8, 17, (289, 17), (8, 48, 1), (8, 16), 580, fused, 17 * 16,
+                a_offset=2, b_offset=32, a_dtype="int8")
+    check(run_kernel, op, isa, 7)
+
+
 def test_float_products(run_kernel: Any, isa: Isa) -> None:
     for make in (scores, mixture):
         check(run_kernel, make(2, 35, 7, a_dtype="float32", b_dtype="float32"), isa, 4)
