@@ -14,12 +14,11 @@ from octavo.compiler.cli.options import (
     output_options,
     parse_shapes,
     quantize_options,
-    threads_option,
 )
 from octavo.compiler.cli.progress import progress_bar
 from octavo.compiler.cli.summary import summary_lines
-from octavo.compiler.cli.targets import check_target
 from octavo.compiler.report.summary import Summary
+from octavo.compiler.report.units import printable
 from octavo.errors import GateError
 
 
@@ -68,7 +67,6 @@ from octavo.errors import GateError
     help="Exit with 3 when the output's signal to quantization noise is below this.",
 )
 @model_options
-@threads_option
 @force_option
 @output_options
 @click.pass_obj
@@ -91,16 +89,16 @@ def compile_command(
     min_sqnr: float | None,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
-    num_threads: int,
     force: bool,
 ) -> None:
     """Compile MODEL (an ONNX file) for a target, quantizing it first when it is float."""
     if float_only and (integer_only or data is not None):
         raise click.UsageError("--float-only goes with neither --integer-only nor --data")
-    check_target(target)
+    from octavo.targets import get_target
+
+    get_target(target)  # a wrong name is said at once, before TVM is loaded
     shapes = parse_shapes(shape_texts)
     from octavo.compiler.compile import compile_model
-
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.summary import summarize
 
@@ -122,13 +120,13 @@ def compile_command(
             allow_external_data=allow_external_data,
             max_samples=max_samples,
             seed=seed,
-            num_threads=num_threads,
             progress=progress,
         )
     summary = summarize(report_from_manifest(result.manifest, errors=result.errors))
     console.result(
-        {"artifact": result.directory, "summary": summary},
+        {"artifact": result.directory, "summary": summary, "notes": result.notes},
         *summary_lines(summary, result.directory),
+        *(f"note            {printable(note)}" for note in result.notes),
     )
     check_gates(summary, min_coverage=min_coverage, min_sqnr_db=min_sqnr)
 

@@ -1,12 +1,9 @@
 """``octavo targets``: what can be compiled for."""
 
-import difflib
-
 import click
 
 from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.options import output_options
-from octavo.errors import TargetError
 
 
 @click.command("targets")
@@ -42,17 +39,3 @@ def targets_command(console: Console) -> None:
             str(r["description"]),
         )
     console.result({"targets": records}, table)
-
-
-def check_target(name: str) -> None:
-    """Refuse an unknown target, and name the nearest.
-
-    Raises:
-        TargetError: ``name`` is not a target.
-    """
-    from octavo.targets import TARGETS
-
-    if name not in TARGETS:
-        near = difflib.get_close_matches(name, TARGETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TargetError(f"unknown target {name!r}{hint} (known: {', '.join(TARGETS)})")

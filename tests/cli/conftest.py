@@ -55,26 +55,28 @@ def octavo(capfd):
     return run
 
 
-def make_model():
+@pytest.fixture
+def proto():
+    """The model, for tests that damage it."""
     rng = np.random.default_rng(0)
-    model = parser.parse_model(MODEL)
+    parsed = parser.parse_model(MODEL)
     arrays = {
         "weight": rng.normal(size=(3, 2, 3, 3)).astype(np.float32),
         "bias": rng.normal(size=3).astype(np.float32),
     }
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(
+    del parsed.graph.initializer[:]
+    parsed.graph.initializer.extend(
         onnx.numpy_helper.from_array(a, n) for n, a in arrays.items()
     )
-    for node in model.graph.node:
+    for node in parsed.graph.node:
         node.name = node.output[0]
-    return model
+    return parsed
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path, proto):
     path = tmp_path / "tiny.onnx"
-    onnx.save(make_model(), path)
+    onnx.save(proto, path)
     return path
 
 
