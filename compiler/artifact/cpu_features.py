@@ -1,7 +1,8 @@
 """Instruction sets that a target's code may use, as the bits that the runtime checks.
 
 LLVM uses whatever the target's CPU has, so what a program needs is what LLVM believes of that
-CPU, limited to the extensions that the runtime can look up.
+CPU, limited to the extensions that the runtime can look up. AMX is the exception: LLVM never
+uses tiles on its own, so only a target that names it needs it.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ def required_features(tvm_target: Mapping[str, object]) -> tuple[str, ...]:
     """What a CPU must have to run code that is generated for ``tvm_target``.
 
     Args:
-        tvm_target: ``Target.tvm_target()``, with the keys ``mtriple`` and ``mcpu``.
+        tvm_target: ``Target.tvm_target()``: ``mtriple``, ``mcpu`` and perhaps ``mattr``.
 
     Returns:
         Feature names, in the order of their bits.
@@ -44,8 +45,10 @@ def required_features(tvm_target: Mapping[str, object]) -> tuple[str, ...]:
     from tvm.target.codegen import llvm_get_cpu_features
 
     enabled: Any = llvm_get_cpu_features(tvm.target.Target(dict(tvm_target)))
+    attributes: Any = tvm_target.get("mattr", ())
+    named = {str(attribute)[1:] for attribute in attributes}
     names = {str(name) for name in enabled}
-    return tuple(name for name in table if name in names)
+    return tuple(n for n in table if n in names and (n in named or not n.startswith("amx-")))
 
 
 def feature_mask(triple: str, names: tuple[str, ...]) -> int:

@@ -31,12 +31,18 @@ def test_what_llvm_may_use_is_required():
     assert "avx2" in required_features(target("x86-64-v3"))
     assert "avx512vnni" not in required_features(target("x86-64-v4"))
     sapphire_rapids = required_features(target("sapphirerapids"))
-    assert {"avx512vnni", "avx512fp16", "amx-tile", "amx-int8"} <= set(sapphire_rapids)
+    assert {"avx512vnni", "avx512fp16"} <= set(sapphire_rapids)
     assert "avx512vnni" in required_features(target("x86-64-v4", ["+avx512vnni"]))
     assert "avx512vnni" not in required_features(target("sapphirerapids", ["-avx512vnni"]))
     arm = target("generic", ["+v8.2a", "+dotprod", "+i8mm"], "aarch64-linux-gnu")
     assert required_features(arm) == ("dotprod", "i8mm")
     assert required_features(target("generic-rv64", (), "riscv64-linux-gnu")) == ()
+
+
+def test_tiles_are_required_only_where_the_target_names_them():
+    assert not any("amx" in name for name in required_features(target("sapphirerapids")))
+    named = required_features(target("sapphirerapids", ["+amx-tile", "+amx-int8"]))
+    assert named[-2:] == ("amx-tile", "amx-int8")
 
 
 @pytest.mark.parametrize("table", [X86_FEATURES, AARCH64_FEATURES])

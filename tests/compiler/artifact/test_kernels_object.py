@@ -118,6 +118,30 @@ def test_the_object_needs_nothing_but_the_thread_pool(add_artifact):
     assert re.search(r" V __TVMBackendParallelLaunch$", listing, re.MULTILINE)
 
 
+def test_functions_of_the_tensor_expression_language_run(host_target, tmp_path):
+    """What TVM's own operators lower to: tensors of several dimensions, in blocks."""
+    from tvm import te
+
+    a = te.placeholder((7, 5), "float32", "a")
+    b = te.placeholder((5, 9), "float32", "b")
+    k = te.reduce_axis((0, 5), "k")
+    c = te.compute((7, 9), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), "c")
+    buffers = [Buffer(n, 4 * size) for n, size in (("a", 35), ("b", 45), ("c", 63))]
+    operands = tuple(Operand(x, is_written=x.name == "c") for x in buffers)
+    ports = [
+        Port(x.name, "float32", shape, x)
+        for x, shape in zip(buffers, ((7, 5), (5, 9), (7, 9)), strict=True)
+    ]
+    step = Step("matmul", "k", operands, ("MatMul",), ("matmul",), "float32", "")
+    functions = {"k": te.create_prim_func([a, b, c])}
+    program = Program("p", "host", ports[:2], ports[2:], [step], functions)
+    write_artifact(program, host_target, None, tmp_path / "a")
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(-8, 9, s).astype(np.float32) for s in ((7, 5), (5, 9)))
+    with load(tmp_path / "a") as session:
+        assert (session.run({"a": x, "b": y})["c"] == x @ y).all()  # small integers: exact
+
+
 def test_float_kernels_may_use_the_math_library(make_kernel, host_target, tmp_path):
     from tvm import tirx
     from tvm.tirx.script import builder as T
