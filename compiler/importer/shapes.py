@@ -54,7 +54,7 @@ def bind_inputs(
     Raises:
         ModelError: A shape is for no input or contradicts the model, or a size stays open.
     """
-    known = {value.name for value in inputs}
+    known = [value.name for value in inputs]
     for name in shapes:
         if name not in known:
             raise ModelError(

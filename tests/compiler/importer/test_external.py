@@ -194,3 +194,10 @@ def test_tensors_in_other_attributes_never_read_external_data(tmp_path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match="must be stored in the model itself"):
         import_model(path, allow_external_data=True)
+
+
+def test_a_folder_is_no_data_file(tmp_path):
+    path = write_model(tmp_path, location="sub")
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(ModelError, match="not a regular file"):
+        import_model(path, allow_external_data=True)
