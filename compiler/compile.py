@@ -27,7 +27,7 @@ class CompileResult:
     Attributes:
         directory: The artifact folder.
         manifest: Its manifest.
-        errors: Quantization error of each layer (``LayerError``); empty when none was quantized.
+        errors: Quantization error of each layer; empty when nothing was quantized.
         notes: One line for each thing that the user should know.
     """
 

@@ -1,7 +1,7 @@
 """What is quantized in a QDQ model, and by what parameters.
 
 A float value is *dequantized* when it is the image of an integer tensor under one scale and
-zero point: the output of DequantizeLinear, or of an operator that only moves such values about.
+zero point: the output of DequantizeLinear, or of an operator that only moves such values.
 """
 
 from collections.abc import Sequence

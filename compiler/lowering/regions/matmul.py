@@ -72,9 +72,9 @@ def _operands(ctx: Context, node: ir.Node, tensors: list[Tensor]) -> tuple[Tenso
     origin = Region((node,), lambda _: None).origin()
     batch = shape_of(node.outputs[0])[:-2]
     a, b = tensors
-    if a.strides[-1] != 1 or a.offset:
+    if a.strides[-1] != 1:
         a = ctx.dense(a, identity(a.rank), origin)
-    if 1 not in b.strides[-2:] or b.offset:
+    if 1 not in b.strides[-2:]:
         b = ctx.dense(b, identity(b.rank), origin)
     return a.expanded(batch + a.shape[-2:]), b.expanded(batch + b.shape[-2:])
 
@@ -95,6 +95,8 @@ def matmul_record(a: Tensor, b: Tensor, output: Tensor, record: Requantize) -> M
         a_dtype=a.dtype,
         b_dtype=b.dtype,
         requantize=record,
+        a_offset=a.offset,
+        b_offset=b.offset,
     )
 
 
