@@ -21,8 +21,8 @@ _MAX_COMMENT = 200  # characters; names in fused graphs run to thousands
 
 
 def is_identifier(text: str) -> bool:
-    """Whether ``text`` is a C identifier that no header or compiler reserves."""
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text) is not None and "__" not in text
+    """Whether ``text`` is a C identifier that may be a part of longer ones."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text) is not None
 
 
 def unique_identifiers(names: Iterable[str]) -> list[str]:
