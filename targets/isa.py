@@ -1,7 +1,7 @@
 """An instruction variant: how one target multiplies, accumulates, rounds and looks up.
 
-Kernels are written once over this interface; a target supplies the instructions. Everything has
-a portable default, so a new instruction variant overrides only what it does better.
+Kernels are written once over this interface; a target supplies the instructions. Everything
+has a portable default, so a new instruction variant overrides only what it does better.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from octavo.targets import vector
 
 Expr = Any
 
+JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Isa:
@@ -25,9 +27,9 @@ class Isa:
         num_registers: Architectural vector registers.
         dot_k: Consecutive 8-bit products that one ``dot`` adds into each lane.
         dot_cost: Multiplier operations of one ``dot``, for the choice of tiles.
-        dot_registers: Registers that ``dot`` needs beside its operands.
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
+        has_fma: A fused multiply-add is one instruction; else it is a slow library call.
         features: What the CPU must have, under LLVM's names.
     """
 
@@ -36,9 +38,9 @@ class Isa:
     num_registers: int = 16
     dot_k: int = 1
     dot_cost: float = 2.0
-    dot_registers: int = 1
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
+    has_fma: bool = True
     features: tuple[str, ...] = ()
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
@@ -79,7 +81,7 @@ class Isa:
         """Round float32 vectors, add the zero point, limit, and join them to one vector.
 
         Args:
-            reals: Vectors of ``lanes`` float32, in the order of the result; finite or infinite.
+            reals: Vectors of ``lanes`` float32, in the order of the result; no NaN.
             zero_point: int32 scalar, added after rounding half to even.
             low: int32 scalar, lowest result.
             high: int32 scalar, highest result.
@@ -90,14 +92,17 @@ class Isa:
             where joining wins nothing.
         """
         del reals, zero_point, low, high, dtype
+        return None
 
     def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
         """Convert int32 vectors in range to 8 bits and join them, as ``quantize_vectors``."""
         del values, dtype
+        return None
 
     def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
         """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""
         del table, index, dtype, lanes
+        return None
 
 
 def clamp(value: Expr, low: Expr, high: Expr) -> Expr:
@@ -107,10 +112,9 @@ def clamp(value: Expr, low: Expr, high: Expr) -> Expr:
 
 @dataclass(frozen=True, kw_only=True)
 class FloatIsa(Isa):
-    """The same vector registers, holding float32: ``dot`` is one fused multiply-add."""
+    """The same vector registers, holding float32: ``dot`` is a multiply-add."""
 
     dot_cost: float = 1.0
-    dot_registers: int = 0
     activation_dtype: str = "float32"
     acc_dtype: str = "float32"
 
@@ -123,7 +127,9 @@ class FloatIsa(Isa):
         return vector.load(buffer, offset, self.lanes)
 
     def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
-        """Fused multiply-add."""
+        """Multiply and add, with one rounding where the CPU can."""
+        if not self.has_fma:
+            return acc + activations * weights
         return vector.fma(activations, weights, acc, self.lanes)
 
 
@@ -133,5 +139,6 @@ def float_isa(isa: Isa) -> FloatIsa:
         name=f"{isa.name}_f32",
         lanes=isa.lanes,
         num_registers=isa.num_registers,
+        has_fma=isa.has_fma,
         features=isa.features,
     )

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from octavo.targets.isa import Isa
 
-Op = TypeVar("Op", contravariant=True)
+Op_contra = TypeVar("Op_contra", contravariant=True)
 
 
-class Kernel(Protocol[Op]):
+class Kernel(Protocol[Op_contra]):
     """One way to compute one kind of operation.
 
     The pointer operands of the built function are, in this order: the operation's inputs, the
@@ -19,24 +19,24 @@ class Kernel(Protocol[Op]):
 
     name: str
 
-    def reject(self, op: Op, isa: Isa) -> str:
+    def reject(self, op: Op_contra, isa: Isa) -> str:
         """Say why this kernel cannot compute ``op``, or return an empty string."""
         ...
 
-    def variant(self, op: Op, isa: Isa) -> str:
+    def variant(self, op: Op_contra, isa: Isa) -> str:
         """Name the implementation, tile choice included, for listings."""
         ...
 
-    def build(self, op: Op, isa: Isa) -> Any:
+    def build(self, op: Op_contra, isa: Isa) -> Any:
         """Emit the TIR PrimFunc."""
         ...
 
     def constants(
-        self, op: Op, isa: Isa, arrays: Mapping[str, NDArray[Any]]
+        self, op: Op_contra, isa: Isa, arrays: Mapping[str, NDArray[Any]]
     ) -> list[NDArray[Any]]:
         """Pack the operation's constants as the function wants them."""
         ...
 
-    def scratch_bytes(self, op: Op, isa: Isa) -> int:
+    def scratch_bytes(self, op: Op_contra, isa: Isa) -> int:
         """Scratch memory of one call, 0 for none."""
         ...

@@ -31,10 +31,9 @@ def prim_func(
     Returns:
         The PrimFunc, without a symbol name: the caller names it.
     """
-    with IRBuilder() as ir_builder:
-        with T.prim_func(s_tir=True):
-            T.func_name("kernel")
-            body(*[T.arg(name, T.buffer((n,), dtype)) for name, n, dtype in parameters])
+    with IRBuilder() as ir_builder, T.prim_func(s_tir=True):
+        T.func_name("kernel")
+        body(*[T.arg(name, T.buffer((n,), dtype)) for name, n, dtype in parameters])
     return ir_builder.get()
 
 
@@ -111,7 +110,7 @@ def fill(dst: BufferVar, dst_offset: Expr, value: Expr, n: int) -> None:
 
 
 def _blocks(n: int, emit: Callable[[Expr, int], None]) -> None:
-    """Cover [0, n) by vectors; the last one overlaps its neighbour instead of a scalar tail."""
+    """Cover [0, n) by vectors; the last one overlaps instead of a scalar tail."""
     if n >= COPY_LANES:
         with T.serial(0, n // COPY_LANES) as block:
             emit(block * COPY_LANES, COPY_LANES)

@@ -1,1 +1,1 @@
-"""The kernel library: how operations are computed, written once over ``octavo.targets.isa``."""
+"""The kernel library: how operations are computed, once over ``octavo.targets.isa``."""

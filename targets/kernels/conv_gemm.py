@@ -69,7 +69,7 @@ class Packing:
         return taps_h * taps_w * self.steps * self.isa.dot_k * self.isa.lanes
 
     def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
-        """Reorder (C_out, kH, kW, C_in / groups) to [group][panel][tap][step][vector][lane][k]."""
+        """Reorder OHWI weights to [group][panel][tap][step][vector][lane][k]."""
         op, isa = self.op, self.isa
         taps = self.taps[0] * self.taps[1]
         rows = weight.reshape(op.groups, op.group_out, taps, self.run)
@@ -104,8 +104,8 @@ class ConvGemm:
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name instructions and register tile."""
         emitter = _Emitter(op, isa)
-        tiling = emitter.tiling
-        return f"{self.name}.{emitter.isa.name}.{tiling.rows}x{tiling.panel * emitter.isa.lanes}"
+        tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
+        return f"{self.name}.{emitter.isa.name}.{tile}"
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -20,7 +20,6 @@ from octavo.targets.ops.requantize import (
 )
 
 TABLE_ENTRIES = 256
-JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
 Parameter = tuple[str, int, str]
 
 
@@ -124,7 +123,8 @@ class Epilogue:
             lanes: Number of lanes.
         """
         if self.op.dtype == "float32":
-            value = vector.cast(acc, "float32", lanes) * self._load("multiplier", channel, lanes)
+            scale = self._load("multiplier", channel, lanes)
+            value = vector.cast(acc, "float32", lanes) * scale
             vector.store(self.operands["y"], offset, value, lanes)
             return
         rounded = (self._float32 if self.op.mode == "float32" else self._dyadic)(
@@ -181,7 +181,7 @@ class Epilogue:
         return vector.cast(clamp(rounded + zero_point, low, high), "int32", lanes)
 
     def _store(self, narrow: Expr, offset: Expr, valid: int) -> None:
-        """Store the first ``valid`` lanes of an 8-bit vector, through the table if there is one."""
+        """Store the first ``valid`` lanes of an 8-bit vector, through the table if any."""
         lanes = vector.num_lanes(narrow)
         y = self.operands["y"]
         if self.op.has_table:

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from octavo.targets.isa import Isa
+from octavo.targets.isa import JOINED_VECTORS, Isa
 
 MAX_ROWS = 16  # more rows make long code and win nothing
 OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
 LOADS_PER_CYCLE = 2.0  # two vector loads (Intel since Haswell, AMD since Zen 2)
 DOTS_PER_CYCLE = 2.0  # two vector multipliers (the same machines)
 DOT_LATENCY = 5  # cycles until a sum can be added to again
-EPILOGUE_CYCLES = 4.0  # rounding and storing one vector
+ACTIVATION_CYCLES = 0.25  # what repeating an activation costs beside the dots
+WEIGHT_CYCLES = 1.0  # the same of a weight vector, which comes from further away
+EPILOGUE_CYCLES = 2.0  # scaling and rounding one vector
+STORE_CYCLES = 4.0  # packing and storing up to JOINED_VECTORS vectors of one pixel
 TILE_CYCLES = 16.0  # addresses and loop of one tile
 BLOCK_BYTES = 256 * 1024  # input of one block: stays in the second-level cache
 MIN_TASKS = 8  # enough pieces for the cores of a phone or a laptop
@@ -51,8 +54,12 @@ def choose_tiling(
         for tile_rows in range(1, min(rows, MAX_ROWS) + 1)
         if tile_rows * panel + panel + OVERHEAD_REGISTERS <= isa.num_registers
     ]
-    best = min(candidates, key=lambda c: (_cycles(*c, rows, vectors, steps), -c[0] * c[1]))
-    tile_rows, panel = best
+
+    def cost(candidate: tuple[int, int]) -> tuple[float, int]:
+        tile_rows, panel = candidate
+        return _cycles(isa, tile_rows, panel, rows, vectors, steps), -tile_rows * panel
+
+    tile_rows, panel = min(candidates, key=cost)
     tiles = -(-rows // tile_rows)
     panels = -(-vectors // panel) * groups
     block_tiles = max(1, min(tiles, BLOCK_BYTES // max(1, row_bytes * tile_rows)))
@@ -62,12 +69,18 @@ def choose_tiling(
     return Tiling(tile_rows, panel, -(-tiles // blocks), blocks)
 
 
-def _cycles(tile_rows: int, panel: int, rows: int, vectors: int, steps: int) -> float:
+def _cycles(
+    isa: Isa, tile_rows: int, panel: int, rows: int, vectors: int, steps: int
+) -> float:
     tiles = -(-rows // tile_rows)
     full, rest = divmod(vectors, panel)
     total = 0.0
     for width, count in ((panel, full), (rest, 1 if rest else 0)):
         dots = tile_rows * width
-        step = max(dots / DOTS_PER_CYCLE, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
-        total += count * (steps * step + dots * EPILOGUE_CYCLES + TILE_CYCLES)
+        dot = dots * isa.dot_cost / DOTS_PER_CYCLE
+        step = max(dot, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
+        step += tile_rows * ACTIVATION_CYCLES + width * WEIGHT_CYCLES
+        stores = tile_rows * -(-width // JOINED_VECTORS)
+        epilogue = dots * EPILOGUE_CYCLES + stores * STORE_CYCLES
+        total += count * (steps * step + epilogue + TILE_CYCLES)
     return total * tiles

@@ -140,7 +140,7 @@ def accumulate(
     grown = np.pad(centred, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
     padded = grown[:, max(-op.pad_top, 0) : grown.shape[1] - max(-op.pad_bottom, 0),
                    max(-op.pad_left, 0) : grown.shape[2] - max(-op.pad_right, 0)]
-    acc = np.zeros((op.batch, op.out_h, op.out_w, op.out_c), wide)
+    acc: NDArray[Any] = np.zeros((op.batch, op.out_h, op.out_w, op.out_c), wide)
     for kh in range(op.kernel_h):
         for kw in range(op.kernel_w):
             top, left = kh * op.dilation_h, kw * op.dilation_w
@@ -149,7 +149,8 @@ def accumulate(
             for g in range(op.groups):
                 ins = slice(g * op.group_in, (g + 1) * op.group_in)
                 outs = slice(g * op.group_out, (g + 1) * op.group_out)
-                acc[..., outs] += taps[..., ins] @ weight[outs, kh, kw].astype(wide).T
+                product: NDArray[Any] = taps[..., ins] @ weight[outs, kh, kw].astype(wide).T
+                acc[..., outs] += product
     return acc
 
 

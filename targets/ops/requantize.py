@@ -90,8 +90,9 @@ def requantize_float32(
 ) -> Int32Array:
     """Scale accumulators by float32 multipliers, round half to even, saturate.
 
-    y = clamp(rint(float32(acc) * multiplier [+ float32(residual - zero) * residual_multiplier])
-    + zero_point). The addition, where there is one, is fused with the residual's product.
+    y = clamp(rint(float32(acc) * multiplier
+    [+ float32(residual - zero) * residual_multiplier]) + zero_point).
+    The addition, where there is one, is fused with the residual's product.
 
     Args:
         acc: (..., C) int32.
@@ -108,7 +109,8 @@ def requantize_float32(
         centred = residual.astype(np.int32) - params[PARAM_RESIDUAL_ZERO_POINT]
         real = fma_float32(centred.astype(np.float32), residual_multiplier, real)
     zero_point = int(params[PARAM_ZERO_POINT])
-    low, high = (np.float32(int(params[slot]) - zero_point) for slot in (PARAM_QMIN, PARAM_QMAX))
+    low, high = (
+        np.float32(int(params[slot]) - zero_point) for slot in (PARAM_QMIN, PARAM_QMAX))
     return np.rint(np.clip(real, low, high)).astype(np.int32) + np.int32(zero_point)
 
 
@@ -142,4 +144,5 @@ def requantize_dyadic(
         total = total + centred * residual_significand
     rounded = (total + (np.int64(1) << (shift - 1))) >> shift
     moved = rounded + int(params[PARAM_ZERO_POINT])
-    return np.clip(moved, int(params[PARAM_QMIN]), int(params[PARAM_QMAX])).astype(np.int32)
+    limited = np.clip(moved, int(params[PARAM_QMIN]), int(params[PARAM_QMAX]))
+    return np.asarray(limited, np.int32)

@@ -27,7 +27,6 @@ class Avx512Vnni(X86Isa):
     num_registers: int = 32
     dot_k: int = 4
     dot_cost: float = 1.0
-    dot_registers: int = 0
     features: tuple[str, ...] = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
@@ -53,7 +52,7 @@ class Avx512Vnni(X86Isa):
 
 @dataclass(frozen=True, kw_only=True)
 class Avx512Vbmi(Avx512Vnni):
-    """Ice Lake and Zen 4 and later: also permutes bytes, so that tables cost no scalar code."""
+    """Ice Lake and Zen 4 and later: also permutes bytes, so tables need no scalar code."""
 
     name: str = "avx512_vbmi"
     features: tuple[str, ...] = (*Avx512Vnni.features, "avx512vbmi")

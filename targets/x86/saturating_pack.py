@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 
 BLOCK_LANES = 4  # 32-bit lanes of a 128-bit block
-JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
 CURRENT_ROUNDING = 4  # _MM_FROUND_CUR_DIRECTION; the mode is half to even
 
 # By 32-bit lanes of the register.
@@ -54,9 +53,9 @@ class X86Isa(Isa):
             return super().round_to_int32(value, lanes)
         if lanes < 16:
             return vector.intrinsic("int32", lanes, CONVERT[lanes], value)
-        zero = vector.splat(T.int32(0), lanes)
+        unmasked = (vector.splat(T.int32(0), lanes), T.int16(-1))
         return vector.intrinsic(
-            "int32", lanes, CONVERT[lanes], value, zero, T.int16(-1), T.int32(CURRENT_ROUNDING))
+            "int32", lanes, CONVERT[lanes], value, *unmasked, T.int32(CURRENT_ROUNDING))
 
     def quantize_vectors(
         self, reals: Sequence[Expr], zero_point: Expr, low: Expr, high: Expr, dtype: str

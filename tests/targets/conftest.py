@@ -49,6 +49,8 @@ def has_avx512_vnni() -> bool:
 
 def llvm_cpu(isa: Isa) -> str:
     """The LLVM processor whose instructions ``isa`` may use."""
+    if isa.name == "sse41":
+        return "x86-64-v2"
     return "icelake-server" if isa.name.startswith("avx512") else "x86-64-v3"
 
 
@@ -80,13 +82,16 @@ class Runner:
         zig(["cc", "-target", "x86_64-linux-gnu.2.34", "-O2", "-fPIC", "-c", "pool.c",
              "-fno-sanitize=all", "-o", "pool.o"], folder)
 
-    def compile(self, function: Any, cpu: str) -> Callable[..., int]:
+    def compile(
+        self, function: Any, cpu: str, features: Sequence[str] = ()
+    ) -> Callable[..., int]:
         """Compile a PrimFunc; the result takes pointers and returns the status."""
         import tvm
         from tvm.tirx.build import codegen_build
 
         target = tvm.target.Target(
-            {"kind": "llvm", "mtriple": "x86_64-unknown-linux-gnu", "mcpu": cpu})
+            {"kind": "llvm", "mtriple": "x86_64-unknown-linux-gnu", "mcpu": cpu,
+             "mattr": [f"+{name}" for name in features]})
         alignments = {SYMBOL: [ALIGNMENT] * len(function.params)}
         module = lower_to_raw_abi({SYMBOL: function}, alignments, target)
         self.count += 1
@@ -99,7 +104,7 @@ class Runner:
         """Compile the kernel of one operation."""
         assert kernel.reject(op, isa) == ""
         assert kernel.variant(op, isa)
-        return self.compile(kernel.build(op, isa), llvm_cpu(isa))
+        return self.compile(kernel.build(op, isa), llvm_cpu(isa), isa.features)
 
     def call(
         self, function: Callable[..., int], kernel: Any, op: Any, isa: Isa,

@@ -1,0 +1,18 @@
+"""From the name in a target record to its instruction variant."""
+
+from octavo.targets.base import Target
+from octavo.targets.isa import Isa
+from octavo.targets.x86.avx2 import Avx2
+from octavo.targets.x86.avx512_vnni import Avx512Vbmi, Avx512Vnni
+from octavo.targets.x86.avx_vnni import AvxVnni
+from octavo.targets.x86.sse41 import Sse41
+
+ISAS: dict[str, Isa] = {
+    isa.name: isa
+    for isa in (Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi())
+}
+
+
+def isa_of(target: Target) -> Isa:
+    """Instruction variant that a target's kernels are built for."""
+    return ISAS[target.isa]

@@ -1,0 +1,76 @@
+"""x86-64 by instruction set level: no CPU model, so that artifacts fit a whole generation.
+
+Sources: System V ABI for AMD64, micro-architecture levels (x86-64-v2, -v3, -v4); Intel 64 and
+IA-32 Architectures Optimization Reference Manual (248966), cache sizes of each generation; AMD
+Software Optimization Guide for Zen 4 (57647).
+"""
+
+from octavo.targets.base import Target
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+ZIG_TARGET = "x86_64-linux-gnu.2.34"  # the first glibc with threads in libc itself
+_LEVELS = "System V ABI for AMD64, micro-architecture levels"
+_INTEL = "Intel 64 and IA-32 Architectures Optimization Reference Manual, 248966"
+
+X86_64 = Target(
+    name="x86-64",
+    description="any x86-64 CPU with SSE4.2 (2008 and later)",
+    triple=TRIPLE,
+    cpu="x86-64-v2",
+    zig_target=ZIG_TARGET,
+    isa="sse41",
+    l1_bytes=32 * 1024,
+    l2_bytes=256 * 1024,
+    sources=(_LEVELS, _INTEL),
+)
+
+X86_64_V3 = Target(
+    name="x86-64-v3",
+    description="AVX2 and FMA: Haswell (2013), Zen (2017) and later",
+    triple=TRIPLE,
+    cpu="x86-64-v3",
+    zig_target=ZIG_TARGET,
+    isa="avx2",
+    l1_bytes=32 * 1024,
+    l2_bytes=256 * 1024,
+    sources=(_LEVELS, _INTEL),
+)
+
+X86_64_AVX_VNNI = Target(
+    name="x86-64-avx-vnni",
+    description="256-bit int8 dot products: Alder Lake, Sierra Forest, Zen 5 and later",
+    triple=TRIPLE,
+    cpu="x86-64-v3",
+    features=("+avxvnni",),
+    zig_target=ZIG_TARGET,
+    isa="avx_vnni",
+    l1_bytes=32 * 1024,
+    l2_bytes=1024 * 1024,
+    sources=(_LEVELS, _INTEL),
+)
+
+X86_64_CASCADE_LAKE = Target(
+    name="x86-64-cascade-lake",
+    description="512-bit int8 dot products without byte permutations: Cascade and Cooper Lake",
+    triple=TRIPLE,
+    cpu="x86-64-v4",
+    features=("+avx512vnni",),
+    zig_target=ZIG_TARGET,
+    isa="avx512_vnni",
+    l1_bytes=32 * 1024,
+    l2_bytes=1024 * 1024,
+    sources=(_LEVELS, _INTEL),
+)
+
+X86_64_AVX512_VNNI = Target(
+    name="x86-64-avx512-vnni",
+    description="512-bit int8 dot products: Ice Lake servers (2021), Zen 4 and later",
+    triple=TRIPLE,
+    cpu="x86-64-v4",
+    features=("+avx512vnni", "+avx512vbmi"),
+    zig_target=ZIG_TARGET,
+    isa="avx512_vbmi",
+    l1_bytes=32 * 1024,
+    l2_bytes=1024 * 1024,
+    sources=(_LEVELS, _INTEL, "AMD Software Optimization Guide for Zen 4, 57647"),
+)
