@@ -80,6 +80,29 @@ def test_weights_take_no_arena():
     assert offsets(plan) == {"out": 0}
 
 
+def test_a_dense_block_is_packed_to_the_bound():
+    """Tensors that grow layer by layer, where each greedy order alone leaves gaps."""
+    x = Buffer("x", 150_528)
+    current, pixels, channels, steps = x, 56 * 56, 64, []
+    for block, num_layers in enumerate((6, 12, 24, 16)):
+        for layer in range(num_layers):
+            sizes = {"relu": channels, "bottleneck": 128, "conv": 32, "concat": channels + 32}
+            made = {k: Buffer(f"{k}{block}.{layer}", pixels * n) for k, n in sizes.items()}
+            scratch = Buffer(f"scratch{block}.{layer}", (pixels + 64) * 128)
+            steps += [
+                step("relu", [current], [made["relu"]]),
+                step("bottleneck", [made["relu"]], [made["bottleneck"]]),
+                step("conv", [made["bottleneck"]], [made["conv"], scratch]),
+                step("concat", [current, made["conv"]], [made["concat"]]),
+            ]
+            current, channels = made["concat"], channels + 32
+        pooled = Buffer(f"pooled{block}", pixels * channels // 8)
+        steps.append(step("pool", [current], [pooled]))
+        current, channels, pixels = pooled, channels // 2, pixels // 4
+    plan = plan_memory(program(steps, [x], [current]))
+    assert plan.arena_bytes <= 1.02 * plan.lower_bound_bytes
+
+
 def test_an_empty_program_needs_nothing():
     plan = plan_memory(program([]))
     assert plan.arena_bytes == plan.lower_bound_bytes == 0
