@@ -161,7 +161,7 @@ def find_lifetimes(program: Program) -> list[Lifetime]:
 
 
 def _place(order: list[Lifetime], base: int, bound: int) -> tuple[list[Allocation], int]:
-    """First fit, again and again with what stuck out placed earlier; the smallest arena seen."""
+    """First fit, repeated with what stuck out placed earlier; the smallest arena seen."""
     best = _first_fit(order, base)
     placed, end = best
     for _ in range(_MAX_IMPROVEMENTS):
