@@ -30,12 +30,13 @@ from octavo.compiler.recipes import (
     read_overrides,
 )
 from octavo.errors import DataError, ModelError, RecipeError
-from octavo.passes.choose_parameters import Range, choose_parameters
+from octavo.passes.choose_parameters import Parameters, choose_parameters
 from octavo.passes.correct_bias import CorrectBias
 from octavo.passes.equalize_layers import EqualizeLayers
 from octavo.passes.fused_regions import Region
 from octavo.passes.insert_quantizers import InsertQuantizers, place_with_ranges
-from octavo.passes.placement import Placement, plan_placement
+from octavo.passes.narrow_ranges import Range
+from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
 from octavo.passes.quantize_weights import LAYERS_WITH_WEIGHTS, QuantizeWeights
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, matches
@@ -144,13 +145,15 @@ def quantize_model(
     )
     corrected = _correct_biases(prepared, ranges, job)
     placement = place_with_ranges(corrected.graph, options, ranges)
-    notes += choose_parameters(placement, ranges, options).notes
+    parameters = choose_parameters(placement, ranges, options)
+    notes += parameters.notes
     quantized = _insert(corrected, ranges, options)
     errors: tuple[LayerError, ...] = ()
     suggestion = Suggestion((), math.nan, math.nan)
     outputs: dict[str, float] = {}
     if measure:
-        errors, outputs = _measure(prepared, quantized, placement.regions, job)
+        layers = [_layer(r, parameters) for r in placement.regions if not r.moves_data]
+        errors, outputs = _measure(prepared, quantized, layers, job)
 
         def remeasure(names: Sequence[str]) -> float:
             extra = keep_float_overrides(names)
@@ -199,7 +202,9 @@ def _choose_recipe(recipe: str | Recipe, calibrator: str | None) -> Recipe:
         return get_recipe(recipe, calibrator=calibrator)
     if calibrator is None:
         return recipe
-    return replace(recipe, calibrator=get_recipe(DEFAULT_RECIPE, calibrator=calibrator).calibrator)
+    return replace(
+        recipe, calibrator=get_recipe(DEFAULT_RECIPE, calibrator=calibrator).calibrator
+    )
 
 
 def _count(samples: Samples, max_samples: int | None) -> int:
@@ -250,9 +255,7 @@ def _equalize(model: ir.Model, job: _Job) -> tuple[str, ...]:
     return equalize.notes
 
 
-def _correct_biases(
-    prepared: ir.Model, ranges: Mapping[str, Range], job: _Job
-) -> ir.Model:
+def _correct_biases(prepared: ir.Model, ranges: Mapping[str, Range], job: _Job) -> ir.Model:
     corrected = prepared.clone()
     if not job.chosen.correct_bias:
         return corrected
@@ -287,11 +290,11 @@ def _quantize_weights(
     QuantizeWeights(job.options)(quantized)
     RemoveUnusedNodesPass()(quantized)
     placement = plan_placement(prepared.graph, job.options)
-    weighted = [r for r in placement.regions if is_op(r.head, *LAYERS_WITH_WEIGHTS)]
+    layers = [_layer(r) for r in placement.regions if is_op(r.head, *LAYERS_WITH_WEIGHTS)]
     errors: tuple[LayerError, ...] = ()
     outputs: dict[str, float] = {}
     if measure:
-        errors, outputs = _measure(prepared, quantized, weighted, job)
+        errors, outputs = _measure(prepared, quantized, layers, job)
     worst = _worst(outputs)
     float_nodes = {node.name or "": "weights only by request" for node in prepared.graph}
     suggestion = Suggestion((), worst, worst)
@@ -301,9 +304,8 @@ def _quantize_weights(
 
 
 def _measure(
-    prepared: ir.Model, quantized: ir.Model, regions: Sequence[Region], job: _Job
+    prepared: ir.Model, quantized: ir.Model, layers: Sequence[Layer], job: _Job
 ) -> tuple[tuple[LayerError, ...], dict[str, float]]:
-    layers = [_layer(region) for region in regions if not region.moves_data]
     errors = measure_layers(
         prepared,
         quantized,
@@ -315,9 +317,14 @@ def _measure(
     return errors, measure_outputs(prepared, quantized, job.take(MEASURED_SAMPLES))
 
 
-def _layer(region: Region) -> Layer:
+def _layer(region: Region, parameters: Parameters | None = None) -> Layer:
     op_types = "+".join(node.op_type for node in region.nodes)
-    return Layer(region.head.name or "", op_types, region.outputs[0].name or "")
+    output = region.outputs[0]
+    name, tensor = region.head.name or "", output.name or ""
+    if parameters is None or output not in parameters.narrowed:
+        return Layer(name, op_types, tensor)
+    params = parameters.of[output]
+    return Layer(name, op_types, tensor, params.low, params.high)
 
 
 def _worst(outputs: Mapping[str, float]) -> float:

@@ -132,9 +132,7 @@ class _Part:
         for index, pieces in enumerate(zip(*streams, strict=True)):
             for name, piece in zip(names, pieces, strict=True):
                 if piece.dtype.kind == "f" and not np.isfinite(piece).all():
-                    raise DataError(
-                        f"input {name!r}: sample {index} holds NaN or infinity"
-                    )
+                    raise DataError(f"input {name!r}: sample {index} holds NaN or infinity")
             yield dict(zip(names, pieces, strict=True))
 
 

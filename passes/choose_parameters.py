@@ -1,7 +1,7 @@
 """Turn calibrated ranges into quantization parameters, shared where tensors have to agree.
 
-Tensors between which integers are only moved share one pair; so do the inputs and the output of
-a Concat when their ranges are close, which makes the Concat a copy.
+Tensors between which integers are only moved share one pair; so do the inputs and the output
+of a Concat when their ranges are close, which makes the Concat a copy.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,20 +12,15 @@ import onnx_ir as ir
 
 from octavo.passes.constants import float_constant
 from octavo.passes.fused_regions import Region
+from octavo.passes.narrow_ranges import Range, narrow_ranges
 from octavo.passes.placement import Placement
 from octavo.passes.quant_math import MIN_SCALE, QuantParams, choose_qparams
 from octavo.passes.quantizable_operators import OutputScale
 from octavo.passes.quantizer_options import QuantizerOptions
-from octavo.passes.wiring import is_op, only_consumer
-
-Range = tuple[float, float]
+from octavo.passes.wiring import is_op
 
 # Joining ranges costs each input at most one bit of resolution.
 CONCAT_MAX_WIDENING = 2.0
-
-# Softmax weighs a score by exp(score - largest score): 16 below the largest is 1e-7, nothing at
-# 8 bits. Attention masks (-1e4, -3.4e38) would otherwise take the whole range.
-SOFTMAX_REACH = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +30,13 @@ class Parameters:
     Attributes:
         of: Parameters of each quantized tensor and constant.
         owner: The tensor whose name the shared scale of each tensor carries.
+        narrowed: Tensors whose extremes saturate because no reader sees them.
         notes: One line for each choice that the user should know about.
     """
 
     of: Mapping[ir.Value, QuantParams]
     owner: Mapping[ir.Value, ir.Value]
+    narrowed: frozenset[ir.Value]
     notes: tuple[str, ...]
 
 
@@ -58,6 +55,8 @@ def choose_parameters(
             ``representable``.
     """
     limits = _collect_ranges(placement, ranges)
+    narrower = narrow_ranges(placement.regions, limits)
+    limits.update(narrower)
     groups = _Groups((*placement.tensors, *placement.constants))
     making = placement.region_making()
     for region in placement.regions:
@@ -88,7 +87,7 @@ def choose_parameters(
             params = QuantParams(1.0 / 256.0, zero_point, options.activation_dtype)
         chosen.update((value, params) for value in members)
     owner = {value: groups.root(value) for value in chosen}
-    return Parameters(chosen, owner, tuple(notes))
+    return Parameters(chosen, owner, frozenset(narrower), tuple(notes))
 
 
 def representable(low: float, high: float) -> str:
@@ -136,27 +135,7 @@ def _collect_ranges(
         if array is None:
             raise ValueError(f"constant {value.name!r} is not float32")
         limits[value] = (float(array.min()), float(array.max()))
-    for region in placement.regions:
-        _limit_mask(region, limits)
     return limits
-
-
-def _limit_mask(region: Region, limits: dict[ir.Value, Range]) -> None:
-    """Cut the reach of a mask that is added to attention scores.
-
-    The sum's calibrated range already leaves out what Softmax ignores, so a more negative mask
-    value saturates to the same integer.
-    """
-    reader = only_consumer(region.outputs[0]) if region.outputs else None
-    if reader is None or not is_op(reader, "Softmax") or not is_op(region.nodes[-1], "Add"):
-        return
-    total = limits.get(region.outputs[0])
-    for value in region.nodes[-1].inputs:
-        if total is None or value not in limits:
-            continue
-        low, high = limits[value]
-        # The other operand is at most total[1] - low(mask where it is open) above.
-        limits[value] = (max(low, -4.0 * (max(-total[0], total[1]) + SOFTMAX_REACH)), high)
 
 
 def _join_concat(

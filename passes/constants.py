@@ -65,6 +65,8 @@ def add_constant(
     # ascontiguousarray would turn a () array into (1,).
     array = np.asarray(array, order="C")
     tensor = ir.tensor(array, name=names.fresh(base))
-    value = ir.val(tensor.name, ir.DataType.from_numpy(array.dtype), array.shape, const_value=tensor)
+    value = ir.val(
+        tensor.name, ir.DataType.from_numpy(array.dtype), array.shape, const_value=tensor
+    )
     graph.register_initializer(value)
     return value

@@ -27,8 +27,8 @@ class CorrectBias(ir.passes.InPlacePass):
         """Take the measurement.
 
         Args:
-            mean_errors: For each tensor of ``bias_tensor``, the mean over samples and positions
-                of quantized minus float, (number of outputs,).
+            mean_errors: For each tensor of ``bias_tensor``, the mean of quantized minus float
+                over samples and positions, (number of outputs,).
         """
         super().__init__()
         self.mean_errors = dict(mean_errors)

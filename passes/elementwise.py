@@ -131,8 +131,7 @@ def evaluate(node: ir.Node, inputs: list[Array]) -> Array:
     """Compute an elementwise node.
 
     Args:
-        node: A node for which ``is_elementwise`` holds; missing optional inputs are left out of
-            ``inputs`` except for Clip, whose bounds are read from the node.
+        node: A node for which ``is_elementwise`` holds. Clip's bounds are read from the node.
         inputs: The values, any shapes that broadcast, float64.
 
     Returns:

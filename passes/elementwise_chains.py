@@ -70,7 +70,7 @@ def evaluate_chain(
             if value is None:
                 continue
             constant = scalar_constant(value)
-            inputs.append(values[value] if constant is None else np.float64(constant))
+            inputs.append(values[value] if constant is None else np.array(constant))
         result = np.asarray(evaluate(node, inputs)) + np.zeros_like(values[source])
         values[node.outputs[0]] = result
     return result

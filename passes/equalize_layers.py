@@ -1,8 +1,8 @@
 """Balance the channel ranges of consecutive linear layers without changing the function.
 
-``W2 f(W1 x + b1)`` -> ``(W2 S) f(S^-1 W1 x + S^-1 b1)`` with diagonal positive S, for every f
-with f(s x) = s f(x): Relu, LeakyRelu, PRelu, pooling. s_i = sqrt(r1_i / r2_i), where r1_i is the
-range of output i of the first weight and r2_i that of input i of the second, makes both ranges
+``W2 f(W1 x + b1)`` -> ``(W2 S) f(S^-1 W1 x + S^-1 b1)`` with diagonal positive S, for every
+f with f(s x) = s f(x): Relu, LeakyRelu, PRelu, pooling. s_i = sqrt(r1_i / r2_i), where r1_i is
+the range of output i of the first weight and r2_i that of input i of the second, makes both ranges
 equal; chains of more than two layers are iterated until they settle.
 
 Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
@@ -67,9 +67,7 @@ class EqualizeLayers(ir.passes.InPlacePass):
         notes: After a run, one line for each pair that had to be skipped.
     """
 
-    def __init__(
-        self, *, min_imbalance: float = 1.0, unclipped: Collection[str] = ()
-    ) -> None:
+    def __init__(self, *, min_imbalance: float = 1.0, unclipped: Collection[str] = ()) -> None:
         """Choose what to equalize.
 
         Args:
@@ -206,7 +204,11 @@ def _scale(
 
 
 def _store(
-    graph: ir.Graph, names: NameSource, node: ir.Node, position: int, array: NDArray[np.float32]
+    graph: ir.Graph,
+    names: NameSource,
+    node: ir.Node,
+    position: int,
+    array: NDArray[np.float32],
 ) -> None:
     """Replace a constant operand; one that this pass made is reused, a shared one is not."""
     old = node.inputs[position]

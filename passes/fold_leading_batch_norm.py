@@ -1,6 +1,6 @@
 """Fold BatchNormalization into the linear layer behind it, where padding does not forbid it.
 
-``Conv(BatchNormalization(x), W, b)`` -> ``Conv(x, W[:, i] * g[i], b + sum_i W[:, i] shift[i])``.
+``Conv(BatchNormalization(x), W, b)`` -> ``Conv(x, W[:, i] g[i], b + sum_i W[:, i] shift[i])``.
 A padded convolution sees zeros, not shift[i], outside the image; it is left alone.
 """
 

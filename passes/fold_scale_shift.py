@@ -1,8 +1,8 @@
 """Fold a constant factor or offset per channel into the linear layer in front of it.
 
 ``Mul(Conv(x, W, b), c)`` -> ``Conv(x, W * c, b * c)``; ``Add(Conv(x, W, b), c)`` ->
-``Conv(x, W, b + c)``; the same for Div, Sub, ConvTranspose and Gemm. A MatMul takes factors only:
-it has no bias input, and the Add behind it already is its bias.
+``Conv(x, W, b + c)``; the same for Div, Sub, ConvTranspose and Gemm. A MatMul takes factors
+only: it has no bias input, and the Add behind it already is its bias.
 """
 
 import numpy as np

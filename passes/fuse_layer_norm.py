@@ -119,5 +119,7 @@ def _scaled(
     return node, None
 
 
-def _or(array: NDArray[np.float32] | None, default: NDArray[np.float32]) -> NDArray[np.float32]:
+def _or(
+    array: NDArray[np.float32] | None, default: NDArray[np.float32]
+) -> NDArray[np.float32]:
     return default if array is None else array

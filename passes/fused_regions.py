@@ -1,8 +1,8 @@
 """Group nodes into regions that one integer kernel computes: no quantizers inside.
 
-``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and so
-are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other operator of
-the table alone.
+``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and
+so are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other
+operator of the table alone.
 """
 
 import math
@@ -166,9 +166,7 @@ def _single(node: ir.Node) -> Region:
         raise ValueError(f"{node.op_type} has no rule")
     inputs = tuple(dict.fromkeys(activation_inputs(node)))
     outputs = tuple(quantized_outputs(node))
-    return Region(
-        node, (node,), inputs, outputs, rule.output, moves_data=rule.moves_data
-    )
+    return Region(node, (node,), inputs, outputs, rule.output, moves_data=rule.moves_data)
 
 
 def _absorb_clipping(regions: list[Region]) -> list[Region]:

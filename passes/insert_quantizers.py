@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from octavo.passes.choose_parameters import Parameters, Range, choose_parameters, representable
+from octavo.passes.choose_parameters import Parameters, choose_parameters, representable
 from octavo.passes.constants import NameSource, add_constant, float_constant
 from octavo.passes.fused_regions import Region
+from octavo.passes.narrow_ranges import Range
 from octavo.passes.placement import Placement, plan_placement
 from octavo.passes.quant_math import QuantParams, quantize
 from octavo.passes.quantize_weights import WeightWriter, write_layer_constants
@@ -64,10 +65,9 @@ def place_with_ranges(
     return plan_placement(graph, options, unfit) if unfit else placement
 
 
-def _all_ranges(
-    placement: Placement, ranges: Mapping[str, Range]
-) -> dict[ir.Value, Range]:
-    listed = {v: ranges[v.name] for v in placement.tensors if v.name in ranges}
+def _all_ranges(placement: Placement, ranges: Mapping[str, Range]) -> dict[ir.Value, Range]:
+    named = {v: v.name or "" for v in placement.tensors}
+    listed = {v: ranges[name] for v, name in named.items() if name in ranges}
     for value in placement.constants:
         array = float_constant(value)
         if array is not None and array.size:
@@ -142,7 +142,7 @@ def _write_pair(
         )
         quantized = node.outputs[0]
         quantized.name = names.fresh(f"{base}_quantized")
-        quantized.dtype, quantized.shape = zero_point.dtype, value.shape
+        quantized.type, quantized.shape = zero_point.type, value.shape
         _insert_behind(graph, value.producer(), node)
         after = node
     back = ir.node(

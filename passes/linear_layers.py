@@ -33,7 +33,11 @@ def linear_bias(node: ir.Node, weight: FloatArray) -> FloatArray | None:
     if value is None:
         return np.zeros(count, np.float32)
     bias = float_constant(value)
-    if bias is None or bias.size not in (1, count) or bias.shape[-1:] not in ((count,), (1,), ()):
+    if (
+        bias is None
+        or bias.size not in (1, count)
+        or bias.shape[-1:] not in ((count,), (1,), ())
+    ):
         return None
     return np.broadcast_to(bias.reshape(-1), (count,)).astype(np.float32)
 
@@ -91,7 +95,9 @@ def input_ranges(node: ir.Node, weight: FloatArray) -> NDArray[np.float64]:
     return _ranges(node, weight, keep_outputs=False)
 
 
-def input_sums(node: ir.Node, weight: FloatArray, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def input_sums(
+    node: ir.Node, weight: FloatArray, x: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """sum_i W[o, i] x[i] over all taps, for an ``x`` constant in space; (outputs,)."""
     grouped, o_axis, i_axis = _grouped(node, weight)
     shape = [1] * grouped.ndim

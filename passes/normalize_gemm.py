@@ -1,8 +1,8 @@
 """Bring Gemm into the one form that the quantizer knows: a constant weight and a bias (N,).
 
 ``Gemm(A, B, C, alpha, beta)`` -> ``Gemm(A, alpha * B, beta * C)`` with constants of shape
-(K, N) or (N, K) and (N,). A computed B -> ``MatMul`` with explicit ``Transpose``; a bias that is
-computed or not one value per column -> ``Add`` behind.
+(K, N) or (N, K) and (N,). A computed B -> ``MatMul`` with explicit ``Transpose``; a bias that
+is computed or not one value per column -> ``Add`` behind.
 """
 
 import numpy as np
@@ -60,7 +60,13 @@ def _rewrite(graph: ir.Graph, names: NameSource, node: ir.Node) -> None:
     weight = float_constant(node.inputs[1])
     bias = float_constant(_bias(node))
     columns = static_shape(node.outputs[0])[1]  # type: ignore[index]
-    per_column = bias is not None and bias.shape in ((), (1,), (columns,), (1, columns), (1, 1))
+    per_column = bias is not None and bias.shape in (
+        (),
+        (1,),
+        (columns,),
+        (1, columns),
+        (1, 1),
+    )
     if weight is not None and (_bias(node) is None or per_column):
         _rewrite_constant(graph, names, node, a)
         return
@@ -74,13 +80,15 @@ def _rewrite(graph: ir.Graph, names: NameSource, node: ir.Node) -> None:
     # The last operator made takes over the output, so each step names what follows it.
     steps: list[tuple[str, ir.Value | None]] = [("MatMul", b)]
     if alpha != 1.0:
-        steps.append(("Mul", add_constant(graph, names, f"{base}_alpha", np.float32(alpha))))
+        steps.append(
+            ("Mul", add_constant(graph, names, f"{base}_alpha", np.array(alpha, np.float32)))
+        )
     c = _bias(node)
     if c is not None:
         if bias is not None:
             c = add_constant(graph, names, f"{base}_bias", bias * np.float32(beta))
         elif beta != 1.0:
-            factor = add_constant(graph, names, f"{base}_beta", np.float32(beta))
+            factor = add_constant(graph, names, f"{base}_beta", np.array(beta, np.float32))
             c = _insert(graph, names, node, "Mul", [c, factor], f"{base}_c", {})
         steps.append(("Add", c))
     current = a

@@ -4,7 +4,7 @@ real = (q - zero_point) * scale. Activations are affine with one pair for a tens
 symmetric with narrow range, one scale for a channel or for the tensor; biases are int32 at
 scale_x * scale_w.
 
-Source: Krishnamoorthi 2018, sections 2.1 and 2.2; ONNX operators QuantizeLinear, DequantizeLinear.
+Source: Krishnamoorthi 2018, 2.1 and 2.2; ONNX operators QuantizeLinear and DequantizeLinear.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,9 @@ class QuantParams:
 def integer_range(dtype: str) -> tuple[int, int]:
     """``(qmin, qmax)`` of "uint8", "int8" or "int32"."""
     if dtype not in _RANGES:
-        raise ValueError(f"dtype {dtype!r} is not a quantized type; allowed: {', '.join(_RANGES)}")
+        raise ValueError(
+            f"dtype {dtype!r} is not a quantized type; allowed: {', '.join(_RANGES)}"
+        )
     return _RANGES[dtype]
 
 
@@ -125,7 +127,9 @@ def quantize(
         ``dtype``, same shape as ``x``.
     """
     qmin, qmax = integer_range(dtype)
-    steps = np.asarray(x, np.float32) / along_axis(np.asarray(scale, np.float32), axis, np.ndim(x))
+    steps = np.asarray(x, np.float32) / along_axis(
+        np.asarray(scale, np.float32), axis, np.ndim(x)
+    )
     # int32 limits are not float32 numbers, so the sum and the clipping are done in double.
     shifted = np.rint(steps).astype(np.float64) + zero_point
     clipped = np.clip(shifted, qmin + narrow_range, qmax)
@@ -147,7 +151,9 @@ def dequantize(
     return result
 
 
-def along_axis(values: NDArray[np.float32], axis: int | None, ndim: int) -> NDArray[np.float32]:
+def along_axis(
+    values: NDArray[np.float32], axis: int | None, ndim: int
+) -> NDArray[np.float32]:
     """Shape ``(C,)`` values so that they broadcast along ``axis`` of an ``ndim`` array."""
     if axis is None or values.ndim == 0:
         return values

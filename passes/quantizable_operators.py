@@ -1,6 +1,6 @@
-"""What each operator with an integer kernel needs: which inputs are activations, which are
-weights, and where the scale of its output comes from.
+"""What each operator with an integer kernel needs.
 
+Which inputs are activations, which are weights, and where the scale of the output comes from.
 Elementwise operators of one tensor are not listed: see ``elementwise_chains``. Adding an
 operator is one line of the table.
 """
@@ -112,16 +112,19 @@ def activation_inputs(node: ir.Node) -> list[ir.Value]:
 def quantized_outputs(node: ir.Node) -> list[ir.Value]:
     """The outputs of a node with a rule that are quantized; unnamed ones are left out."""
     positions = OPERATOR_RULES[node.op_type].outputs or tuple(range(len(node.outputs)))
-    return [node.outputs[i] for i in positions if i < len(node.outputs) and node.outputs[i].name]
+    return [
+        node.outputs[i] for i in positions if i < len(node.outputs) and node.outputs[i].name
+    ]
 
 
 def weight_inputs(node: ir.Node) -> list[tuple[int, int]]:
-    """``(position, output-channel axis)`` of the weights of a node with a rule."""
+    """``(position, output-channel axis)`` of the weights of any node."""
     if is_op(node, "MatMul"):
         return [(1, _rank(node.inputs[1]) - 1)] if is_constant_matrix(node.inputs[1]) else []
     if is_op(node, "Gemm"):
         return [(1, 0 if int_attribute(node, "transB", 0) else 1)]
-    return list(OPERATOR_RULES[node.op_type].weights)
+    rule = rule_of(node)
+    return list(rule.weights) if rule is not None else []
 
 
 def is_constant_matrix(value: ir.Value | None) -> bool:

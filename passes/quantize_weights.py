@@ -79,8 +79,8 @@ class WeightWriter:
 
         Args:
             node: The layer.
-            position: Input position of the weight: a constant, or int8 behind DequantizeLinear,
-                which is kept.
+            position: Input position of the weight: a constant, or int8 behind
+                DequantizeLinear, which is kept.
             axis: Output-channel dimension, or None for one scale.
             scale_x: Scale of the layer's input; None when nothing accumulates in integers.
             bias: (number of outputs,) or None.
@@ -102,12 +102,19 @@ class WeightWriter:
         key = (value, axis, scale.tobytes())
         if key not in self._written:
             q = quantize(weight, scale, axis=axis, narrow_range=True)
-            self._written[key] = self._dequantized(node, value.name or "weight", q, scale, axis)
+            self._written[key] = self._dequantized(
+                node, value.name or "weight", q, scale, axis
+            )
         node.replace_input_with(position, self._written[key])
         return scale
 
     def write_bias(
-        self, node: ir.Node, position: int, bias: FloatArray, scale_x: float, scale_w: FloatArray
+        self,
+        node: ir.Node,
+        position: int,
+        bias: FloatArray,
+        scale_x: float,
+        scale_w: FloatArray,
     ) -> None:
         """Put an int32 bias (number of outputs,) at an input position of a node."""
         if scale_w.ndim and scale_w.size != bias.size:  # groups of ConvTranspose share scales

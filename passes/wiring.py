@@ -17,7 +17,7 @@ def only_consumer(value: ir.Value) -> ir.Node | None:
 
 
 def produced_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
-    """The node that computes ``value`` when it is one of ``op_types`` of ai.onnx, else None."""
+    """The node that computes ``value`` when it is one of ``op_types``, else None."""
     node = value.producer() if value is not None else None
     return node if node is not None and is_op(node, *op_types) else None
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.errors import DataError, RecipeError
-from octavo.passes.choose_parameters import Range
+from octavo.passes.narrow_ranges import Range
 from octavo.passes.observers.base import Observer
 from octavo.passes.observers.choose import make_observer
 from octavo.passes.observers.softmax_input import SoftmaxInputObserver

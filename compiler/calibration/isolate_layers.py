@@ -47,7 +47,7 @@ def isolate_layers(quantized: ir.Model, tensors: Sequence[str]) -> IsolatedModel
             use.node.replace_input_with(use.idx, fed)
         graph.inputs.append(fed)
         feeds[fed.name or ""] = name
-        # Readers take the fed tensor through the old pair; the layer's own result needs one too.
+        # Readers take the fed tensor through the old pair; the layer's result needs its own.
         pair = [use.node for use in fed.uses() if is_op(use.node, "QuantizeLinear")]
         outputs[name] = _rounded(graph, names, value, pair[0]) if pair else value
     graph.outputs[:] = list(dict.fromkeys(outputs.values()))
@@ -99,7 +99,10 @@ def _rounded(
         [forth.outputs[0], scale, zero_point],
         name=names.fresh(f"{base}_back"),
     )
-    for node, dtype in ((forth, zero_point.dtype if zero_point else None), (back, value.dtype)):
+    for node, dtype in (
+        (forth, zero_point.dtype if zero_point else None),
+        (back, value.dtype),
+    ):
         output = node.outputs[0]
         output.name = names.fresh(f"{node.name}_out")
         output.dtype, output.shape = dtype, value.shape  # type: ignore[assignment]

@@ -1,5 +1,6 @@
 """Measure which layers break accuracy: each alone, and all together."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +37,21 @@ class LayerError:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer to measure: its names in the float model."""
+    """A layer to measure.
+
+    Attributes:
+        name: Its first node in the float model.
+        op_type: Its operators.
+        tensor: Its output in the float model.
+        low: Values below are the same to every reader of the tensor.
+        high: Values above are the same to every reader.
+    """
 
     name: str
     op_type: str
     tensor: str
+    low: float = -math.inf
+    high: float = math.inf
 
 
 def measure_layers(
@@ -73,13 +84,15 @@ def measure_layers(
     isolated_run = ReferenceRun(isolated.model, list(isolated.outputs.values()))
     alone = {name: SignalToNoise() for name in tensors}
     together = {name: SignalToNoise() for name in tensors}
+    bounded = [layer for layer in layers if math.isfinite(max(-layer.low, layer.high))]
     for done, sample in enumerate(samples, start=1):
         exact = float_run.run(sample)
         rounded = quantized_run.run(sample)
+        parts = isolated_run.run({new: exact[old] for new, old in isolated.feeds.items()})
+        for layer in bounded:
+            exact[layer.tensor] = exact[layer.tensor].clip(layer.low, layer.high)
         for name, value in seen.items():
             together[name].add(exact[name], rounded[value.name or ""])
-        del rounded
-        parts = isolated_run.run({new: exact[old] for new, old in isolated.feeds.items()})
         for name, value in isolated.outputs.items():
             alone[name].add(exact[name], parts[value.name or ""])
         if progress is not None:

@@ -1,8 +1,8 @@
 """Measure the mean error of each layer's output, for ``CorrectBias``.
 
 Each layer is fed with the float network's tensors. To first order this is what measuring layer
-after layer through the corrected network gives, because corrected inputs have the float mean:
-E[(W + dW) x'] - E[W x] = dW E[x] when E[x'] = E[x]. It takes one pass instead of one per layer.
+after layer through the corrected network gives, because corrected inputs have the float
+mean: E[(W + dW) x'] - E[W x] = dW E[x] when E[x'] = E[x]. One pass does it.
 """
 
 from collections.abc import Sequence

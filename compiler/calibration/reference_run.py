@@ -1,7 +1,7 @@
 """Run a model in ONNX Runtime and look at tensors inside it.
 
-The quantized model runs as written: Q and DQ are computed as separate float operators. ONNX
-Runtime's own integer kernels saturate 16-bit sums on CPUs without VNNI and would add their error.
+The quantized model runs as written: Q and DQ are computed as separate float operators. The
+integer kernels of ONNX Runtime saturate 16-bit sums on CPUs without VNNI.
 """
 
 from collections.abc import Mapping, Sequence

@@ -34,14 +34,14 @@ def suggest_keep_float(
 ) -> Suggestion:
     """Choose layers one after the other, each time the one that recovers the most.
 
-    The candidates are the layers with the largest error of their own. An error's size at its
-    layer does not say how much of it arrives at the output, so each candidate is measured there.
+    The candidates are the layers with the largest error of their own. Its size there does not
+    say how much of it arrives at the output, so each candidate is measured at the output.
 
     Args:
         errors: Per-layer errors.
         output_sqnr_db: Signal to noise of the worst output as quantized.
         measure: Quantizes with the named layers in float; returns the same number.
-        target_db: Stop when the output reaches this; suggest nothing when it is reached already.
+        target_db: Stop when the output reaches this; no suggestion when it already does.
     """
     chosen: list[str] = []
     reached = output_sqnr_db

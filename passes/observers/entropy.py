@@ -14,7 +14,7 @@ _SMOOTHING = 1e-4  # share of probability that an empty level keeps
 
 
 class EntropyObserver:
-    """Tries ranges and keeps the one whose rounded distribution is nearest to the clipped one."""
+    """Tries ranges; keeps the one whose rounded distribution is nearest to the clipped."""
 
     def __init__(self) -> None:
         self._histogram = Histogram()

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.passes.choose_parameters import SOFTMAX_REACH
+from octavo.passes.narrow_ranges import SOFTMAX_REACH
 from octavo.passes.observers.base import Observer
 
 

@@ -1,0 +1,102 @@
+"""Cut ranges down to the part that makes a difference.
+
+What reads a tensor may not see its extremes: hard-swish is 0 for everything below -3, Softmax
+ignores a score far below the largest. Saturating there changes nothing and leaves the integers
+to the values that matter.
+"""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.passes.elementwise import is_elementwise
+from octavo.passes.elementwise_chains import evaluate_chain
+from octavo.passes.fused_regions import Region
+from octavo.passes.wiring import is_op, only_consumer
+
+Range = tuple[float, float]
+
+# Softmax weighs a score by exp(score - largest score): 16 below the largest is 1e-7, nothing
+# at 8 bits. Attention masks (-1e4, -3.4e38) would otherwise take the whole range.
+SOFTMAX_REACH = 16.0
+
+_GRID_SIZE = 1025  # four points for each integer
+_TOLERANCE_STEPS = 0.25  # of the output; rounding it to 8 bits already costs half a step
+
+
+def narrow_ranges(
+    regions: Collection[Region], limits: Mapping[ir.Value, Range]
+) -> dict[ir.Value, Range]:
+    """The narrower range of each tensor that allows one.
+
+    Args:
+        regions: Active regions.
+        limits: ``(low, high)`` of every quantized tensor, finite.
+
+    Returns:
+        Only tensors whose range got narrower; ``low <= 0 <= high``.
+    """
+    narrowed: dict[ir.Value, Range] = {}
+    for region in regions:
+        if all(is_elementwise(node) for node in region.nodes) and len(region.inputs) == 1:
+            source = region.inputs[0]
+            if _is_read_only_by(source, region) and source in limits:
+                _narrow(narrowed, source, limits[source], _reach(region, limits[source]))
+        mask = _mask_limit(region, limits)
+        for value in region.nodes[-1].inputs if mask is not None else ():
+            if value is not None and value in limits and mask is not None:
+                low, high = limits[value]
+                _narrow(narrowed, value, limits[value], (max(low, mask), high))
+    return narrowed
+
+
+def _narrow(narrowed: dict[ir.Value, Range], value: ir.Value, old: Range, new: Range) -> None:
+    low, high = min(new[0], 0.0), max(new[1], 0.0)
+    if low > old[0] or high < old[1]:
+        narrowed[value] = (max(low, old[0]), min(high, old[1]))
+
+
+def _is_read_only_by(value: ir.Value, region: Region) -> bool:
+    return not value.is_graph_output() and all(u.node in region.nodes for u in value.uses())
+
+
+def _reach(region: Region, limits: Range) -> Range:
+    """The part of the source's range outside which the function is constant."""
+    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
+    if not low < high:
+        return limits
+    x = np.linspace(low, high, _GRID_SIZE)
+    y = evaluate_chain(region.nodes, region.inputs[0], x)
+    if not np.isfinite(y).all():
+        return limits
+    tolerance = _TOLERANCE_STEPS * (max(y.max(), 0.0) - min(y.min(), 0.0)) / 255.0
+    if np.ptp(y) <= tolerance:
+        return limits
+    first = _constant_prefix(y, tolerance)
+    last = _GRID_SIZE - 1 - _constant_prefix(y[::-1], tolerance)
+    return float(x[first]), float(x[last])
+
+
+def _constant_prefix(
+    y: np.ndarray[tuple[int, ...], np.dtype[np.float64]], tolerance: float
+) -> int:
+    """Index of the last point up to which all values agree within a tolerance."""
+    spread = np.maximum.accumulate(y) - np.minimum.accumulate(y)
+    return int(np.searchsorted(spread, tolerance, side="right")) - 1
+
+
+def _mask_limit(region: Region, limits: Mapping[ir.Value, Range]) -> float | None:
+    """The smallest mask value that matters when a region adds a mask to attention scores.
+
+    The sum's calibrated range already leaves out what Softmax ignores, so a more negative mask
+    value saturates to the same integer.
+    """
+    reader = only_consumer(region.outputs[0]) if region.outputs else None
+    if reader is None or not is_op(reader, "Softmax") or not is_op(region.nodes[-1], "Add"):
+        return None
+    total = limits.get(region.outputs[0])
+    if total is None:
+        return None
+    # Scores that the mask lets through lie within the sum's range; other scores may be larger.
+    return -4.0 * (max(-total[0], total[1]) + SOFTMAX_REACH)
