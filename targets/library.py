@@ -10,6 +10,7 @@ from octavo.errors import LoweringError
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
+from octavo.targets.ops.softmax import Softmax
 
 if TYPE_CHECKING:
     from octavo.targets.isa import Isa
@@ -22,11 +23,13 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
+    from octavo.targets.kernels.softmax import SoftmaxTable
 
     return (
         (Conv, (ConvGemm(),)),
         (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
+        (Softmax, (SoftmaxTable(),)),
     )
 
 
