@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -31,27 +32,57 @@ def test_every_folder_with_modules_is_a_package(folder):
     assert not missing, "a folder without __init__.py breaks importlib.resources and mypy"
 
 
-@pytest.mark.slow
-def test_wheel_holds_every_tracked_file_of_the_package(tmp_path):
-    if not (ROOT / "runtime" / "CMakeLists.txt").is_file():
-        pytest.fail("runtime/CMakeLists.txt is missing: the project cannot be built")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, unpacked as an installation would."""
+    folder = tmp_path_factory.mktemp("wheel")
     built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path,
-         "--config-settings", f"build-dir={tmp_path / 'build'}", ROOT],
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder,
+         "--config-settings", f"build-dir={folder / 'build'}", ROOT],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+    (archive,) = folder.glob("*.whl")
+    zipfile.ZipFile(archive).extractall(folder / "site")
+    return folder / "site"
 
+
+@pytest.mark.slow
+def test_wheel_holds_every_file_of_the_package(wheel):
+    names = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *LINKED_FOLDERS],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     expected = {f"octavo/{name}" for name in tracked if (ROOT / name).is_file()}
     assert expected - names == set()
-    assert "octavo/py.typed" in names
-    assert "octavo/compiler/report/report.html.jinja" in names
-    assert any(n.endswith("runtime/include/octavo_runtime.h") for n in names)
-    assert any(n.startswith("octavo/runtime/") and n.endswith(".c") for n in names)
-    assert not any(n.split("/")[0] in ("tests", "benchmarks", "examples") for n in names)
+    assert {"octavo/py.typed", "octavo/compiler/report/report.html.jinja"} <= names
+    assert "octavo/runtime/include/octavo_runtime.h" in names
+    assert any(n.startswith("octavo/runtime/src/") and n.endswith(".c") for n in names)
+    folders = {name.split("/")[0] for name in names}
+    assert folders == {"octavo", next(f for f in folders if f.endswith(".dist-info"))}
+
+
+@pytest.mark.slow
+def test_the_installed_package_finds_its_parts(wheel, tmp_path):
+    # -S leaves .pth files out, with them the editable installation of this checkout.
+    code = (
+        "import sys\n"
+        f"sys.path[:0] = [{str(wheel)!r}, {sysconfig.get_path('purelib')!r}]\n"
+        "import octavo\n"
+        "from octavo.compiler.artifact.toolchain import runtime_folder\n"
+        "from octavo.compiler.cli import main\n"
+        "from octavo.compiler.report import page\n"
+        "page._template()\n"
+        "assert main(['targets', '--json']) == 0\n"
+        "print(octavo.__file__, runtime_folder(), sep='\\n')\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    package, runtime = done.stdout.splitlines()[-2:]
+    assert Path(package).parent == wheel / "octavo"
+    assert Path(runtime) == wheel / "octavo" / "runtime"
