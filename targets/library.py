@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
     from octavo.targets.kernels.conv_gemm import ConvGemm
+    from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
     from octavo.targets.kernels.softmax import SoftmaxTable
 
     return (
-        (Conv, (ConvGemm(),)),
+        (Conv, (Depthwise(), ConvGemm())),
         (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
         (Softmax, (SoftmaxTable(),)),

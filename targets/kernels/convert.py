@@ -63,6 +63,16 @@ class Conversion:
             return self.isa.lanes
         return self.isa.lanes * 4 // np.dtype(self.op.dtype).itemsize
 
+    def settle(self, value: Expr, lanes: int) -> Expr:
+        """Convert ``lanes`` lanes once: later uses see only the result.
+
+        A bound expression is looked through by TVM's simplifier, in time that grows with the
+        number of paths to it; a local is not.
+        """
+        held = vector.local(lanes, self.op.out_dtype)
+        vector.store(held, 0, self.apply(value, lanes), lanes)
+        return vector.load(held, 0, lanes)
+
     def apply(self, value: Expr, lanes: int) -> Expr:
         """Convert ``lanes`` lanes."""
         if self.op.convert == COPY:

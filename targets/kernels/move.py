@@ -281,7 +281,7 @@ class _Emitter:
             values = [vector.bind(vector.load(self.x, src + k * plane + at, lanes))
                       for k in range(channels)]
             if conversion.narrows:
-                values = [vector.bind(conversion.apply(v, lanes)) for v in values]
+                values = [conversion.settle(v, lanes) for v in values]
                 joined = interleave(values, lanes)
             else:
                 joined = conversion.apply(
@@ -324,7 +324,7 @@ class _Emitter:
             rows = [vector.bind(vector.load(self.x, src + (at + k) * last.src + along, n))
                     for k in range(lanes)]
             if conversion.narrows:
-                rows = [vector.bind(conversion.apply(row, n)) for row in rows]
+                rows = [conversion.settle(row, n) for row in rows]
             for k, column in enumerate(transpose(rows)):
                 value = column if conversion.narrows else conversion.apply(column, n)
                 vector.store(self.y, dst + (along + k) * first.dst + at, value, n)

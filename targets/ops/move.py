@@ -73,13 +73,14 @@ def quantize(
 def convert(op: Move, x: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
     """Apply f; see ``reference`` for the arrays."""
     if op.convert == TABLE:
-        return arrays["table"].reshape(-1)[x.view(np.uint8)]
+        table: NDArray[Any] = arrays["table"].reshape(-1)
+        return np.take(table, x.view(np.uint8))
     if op.convert == QUANTIZE:
         zero_point = int(arrays["zero_point"].reshape(-1)[0])
         return quantize(x, arrays["scale"].reshape(-1)[0], zero_point, op.out_dtype)
     if op.convert == DEQUANTIZE:
-        centred = x.astype(np.int32) - arrays["zero_point"].reshape(-1)[0]
-        return centred.astype(np.float32) * arrays["scale"].reshape(-1)[0]
+        centred = x.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
+        return np.multiply(centred.astype(np.float32), np.float32(arrays["scale"].reshape(-1)[0]))
     return x
 
 
