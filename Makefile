@@ -10,7 +10,7 @@ DEMO := build/demo
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
-	$(RUN) -m examples.digits.demo --output $(DEMO)
+	@$(RUN) -m examples.digits.demo --output $(DEMO)
 
 test: $(STAMP)
 	$(RUN) -m ruff check .
@@ -23,10 +23,11 @@ $(STAMP): pyproject.toml CMakeLists.txt $(wildcard runtime/CMakeLists.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Octavo needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
 	    exit 1; }
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --quiet --editable . --group dev
-	touch $@
+	@echo "Setting up $(VENV): 1.5 GB, a minute or a few; only once"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(RUN) -m pip install --quiet --editable . --group dev
+	@touch $@
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,11 +1,12 @@
 """``octavo inspect``: what a model is made of."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.console import Console, to_json_value
 from octavo.compiler.cli.options import (
     READABLE_FILE,
     model_options,
@@ -16,15 +17,25 @@ from octavo.compiler.report.units import count_text, printable, shape_text, size
 
 if TYPE_CHECKING:
     from octavo.compiler.importer import ModelSummary
+    from octavo.compiler.preview import Preview
 
 
 @click.command("inspect")
 @click.argument("model", type=READABLE_FILE)
+@click.option(
+    "--placement",
+    is_flag=True,
+    help="Also show what would become INT8 and what would stay in float, with the reason.",
+)
 @model_options
 @output_options
 @click.pass_obj
 def inspect_command(
-    console: Console, model: Path, shape_texts: tuple[str, ...], allow_external_data: bool
+    console: Console,
+    model: Path,
+    placement: bool,
+    shape_texts: tuple[str, ...],
+    allow_external_data: bool,
 ) -> None:
     """Show the operators, shapes and multiply-accumulates of MODEL (an ONNX file).
 
@@ -32,13 +43,31 @@ def inspect_command(
     """
     from octavo.compiler.importer import inspect_model
 
-    summary = inspect_model(
-        model, shapes=parse_shapes(shape_texts), allow_external_data=allow_external_data
-    )
+    shapes = parse_shapes(shape_texts)
+    summary = inspect_model(model, shapes=shapes, allow_external_data=allow_external_data)
     tables = [_ports_table(summary), "", _operators_table(summary)]
     if console.verbosity > 0:
         tables += ["", _nodes_table(summary)]
-    console.result(summary, *tables)
+    payload = to_json_value(summary)
+    if placement:
+        from octavo.compiler.importer import import_model
+        from octavo.compiler.preview import preview_placement
+
+        preview = preview_placement(
+            import_model(model, shapes=shapes, allow_external_data=allow_external_data)
+        )
+        tables += ["", *_placement_lines(preview)]
+        payload["placement"] = preview
+    console.result(payload, *tables)
+
+
+def _placement_lines(preview: "Preview") -> Iterator[str]:
+    yield f"INT8 kernels    {len(preview.regions)}"
+    for region in preview.regions:
+        yield f"  {printable(region.name)}: {printable(' + '.join(region.op_types))}"
+    yield f"in float        {len(preview.float_nodes)}"
+    for name, reason in preview.float_nodes:
+        yield f"  {printable(name)}: {printable(reason)}"
 
 
 def _ports_table(summary: "ModelSummary") -> Any:

@@ -18,6 +18,25 @@ def test_words_list_operators_and_with_v_every_node(octavo, model):
     assert "active" in full.out
 
 
+def test_placement_names_the_kernels_and_the_reasons_for_float(octavo, model):
+    text = octavo("inspect", model, "--placement").out
+    assert "hidden: Conv + Relu" in text
+    payload = octavo("inspect", model, "--placement", "--json").json
+    assert payload["placement"]["regions"][0] == {
+        "name": "hidden",
+        "op_types": ["Conv", "Relu"],
+    }
+    assert payload["placement"]["float_nodes"] == []
+
+
+def test_a_quantized_model_has_no_placement_to_plan(octavo, model, samples, tmp_path):
+    output = tmp_path / "q.onnx"
+    assert octavo("quantize", model, "--data", samples, "-o", output).code == 0
+    outcome = octavo("inspect", output, "--placement")
+    assert outcome.code == 2
+    assert "quantized already" in outcome.error_line
+
+
 def test_quiet_says_nothing(octavo, model):
     assert octavo("inspect", model, "-q").out == ""
 
