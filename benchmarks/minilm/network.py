@@ -26,8 +26,8 @@ Weights = Mapping[str, NDArray[np.float32]]
 def build(weights: Weights, sequence_length: int = 32) -> onnx.ModelProto:
     """Build the encoder for one sentence of a fixed length.
 
-    Inputs ``input_ids``, ``attention_mask`` and ``token_type_ids``, int64 (1, sequence_length);
-    output ``hidden``, float32 (1, sequence_length, 384).
+    Inputs ``input_ids``, ``attention_mask`` and ``token_type_ids``, int64, shape
+    (1, sequence_length); output ``hidden``, float32, shape (1, sequence_length, 384).
 
     Args:
         weights: As returned by `load_weights`.

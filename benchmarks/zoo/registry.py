@@ -24,8 +24,8 @@ from benchmarks.zoo import (
     vit,
 )
 from benchmarks.zoo.audio import sample_mfcc
+from benchmarks.zoo.fit import fit
 from benchmarks.zoo.images import sample_images
-from benchmarks.zoo.statistics import fit_batch_norm, fit_convolutions
 
 FIT_SEED = 1000  # far from the seeds that tests and benchmarks draw their samples with
 
@@ -53,7 +53,7 @@ class ZooEntry:
     input_size: int | None = 224
     small_size: int | None = 64
     min_sqnr_db: float = 20.0
-    fit: Fit | None = field(default=fit_batch_norm)
+    fit: Fit | None = field(default=fit)
     num_fit_samples: int = 32
     is_audio: bool = False
 
@@ -99,13 +99,20 @@ ZOO = (
     ZooEntry(name="resnet50", build=partial(resnet.build, depth=50)),
     ZooEntry(name="efficientnet_lite0", build=efficientnet_lite0.build),
     ZooEntry(name="mobilenet_v3_large", build=mobilenet_v3.build),
-    ZooEntry(name="squeezenet1_1", build=squeezenet.build, fit=fit_convolutions),
+    ZooEntry(
+        name="squeezenet1_1", build=squeezenet.build, fit=partial(fit, scale_convolutions=True)
+    ),
     ZooEntry(name="densenet121", build=densenet.build),
     ZooEntry(name="inception_v3", build=inception_v3.build, input_size=299, small_size=107),
     ZooEntry(name="shufflenet_v2", build=partial(shufflenet.build, version=2)),
     ZooEntry(name="shufflenet_v1", build=partial(shufflenet.build, version=1)),
     # Its maps are the widest; a stack of 32 would need gigabytes.
-    ZooEntry(name="vgg16", build=vgg.build, fit=fit_convolutions, num_fit_samples=8),
+    ZooEntry(
+        name="vgg16",
+        build=vgg.build,
+        fit=partial(fit, scale_convolutions=True),
+        num_fit_samples=8,
+    ),
     ZooEntry(name="vit_tiny", build=vit.build, fit=None),
     ZooEntry(name="unet", build=unet.build, input_size=128, small_size=32),
     ZooEntry(
