@@ -171,8 +171,8 @@ class Context:
             order: Wanted order of axes; None for whatever order it has.
         """
         tensor = self.tensor(value)
-        origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
         if tensor.is_quantized:
+            origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
             known = self._floats.get(value)
             if known is None:
                 known = self.new(
@@ -181,7 +181,8 @@ class Context:
                 self.dequantize(tensor, known, origin)
                 self._floats[value] = known
             tensor = known
-        return self.dense(tensor, order or tensor.order, origin)
+        copied = Origin(f"{value.name}.layout", ("Transpose",), ("",))
+        return self.dense(tensor, order or tensor.order, copied)
 
     def plain(self, value: ir.Value, order: Order) -> Tensor:
         """A value as the model declares it, element type included."""

@@ -13,7 +13,7 @@ from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import dtype_of, quantize_params, shape_of
-from octavo.compiler.lowering.regions import MATCHERS
+from octavo.compiler.lowering.regions import FLOAT_MATCHERS, INTEGER_MATCHERS
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.base import Target
@@ -51,7 +51,7 @@ def lower(
         if value.name not in graph.initializers
     ]
     last_of, members = _match_regions(graph, view)
-    islands = IslandQueue(ctx, model, view)
+    islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
     nodes = list(graph)
     for done, node in enumerate(nodes):
@@ -72,15 +72,16 @@ def _match_regions(
     """Regions by their last node, and every node that is in one."""
     last_of: dict[ir.Node, Region] = {}
     members: set[ir.Node] = set()
-    for node in graph:
-        if node in members:
-            continue
-        for match in MATCHERS:
-            region = match(node, view)
-            if region is not None and not members.intersection(region.nodes):
-                last_of[region.nodes[-1]] = region
-                members.update(region.nodes)
-                break
+    for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
+        for node in graph:
+            if node in members:
+                continue
+            for match in matchers:
+                region = match(node, view)
+                if region is not None and not members.intersection(region.nodes):
+                    last_of[region.nodes[-1]] = region
+                    members.update(region.nodes)
+                    break
     return last_of, members
 
 

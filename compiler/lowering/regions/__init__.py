@@ -1,7 +1,7 @@
 """Which ONNX nodes become which kernel: one family of operators, one file.
 
-A matcher is called with each node in graph order and returns the region that begins there, or
-None. The first match wins: integer kernels come before float ones.
+A matcher is called with each node in graph order and returns a region with that node, or None.
+The first match wins; all integer matchers see the whole graph before any float one does.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from octavo.compiler.lowering.regions import (
     pool,
     product,
     quantize,
+    softmax,
     table,
     views,
 )
@@ -27,7 +28,7 @@ from octavo.compiler.lowering.view import QdqView
 
 Matcher = Callable[[ir.Node, QdqView], Region | None]
 
-MATCHERS: tuple[Matcher, ...] = (
+INTEGER_MATCHERS: tuple[Matcher, ...] = (
     table.match,
     quantize.match,
     conv.match_integer,
@@ -40,6 +41,10 @@ MATCHERS: tuple[Matcher, ...] = (
     pool.match_reduce,
     concat.match,
     pad.match,
+    softmax.match,
+)
+
+FLOAT_MATCHERS: tuple[Matcher, ...] = (
     gather.match,
     views.match,
     conv.match_float,

@@ -77,17 +77,14 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     x = operand(node, 0)
     if not _fits(node) or x is None or not view.is_dequantized(x):
         return None
-    found = quantized_constant(operand(node, 1))
-    if found is None or (int_attribute(node, "group", 1) > 1 and found.scale.size > 1):
-        return None  # scales along C_out / groups would repeat for every group
-    weights = integer_weights(found, channel_axis=1)
+    weights = integer_weights(quantized_constant(operand(node, 1)), channel_axis=1)
     bias = view.constant_float(operand(node, 2))
     if weights is None or (operand(node, 2) is not None and bias is None):
         return None
     tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
     nodes = (node, *tail.nodes)
     channels = shape_of(node.outputs[0])[1]
-    scale = np.resize(weights.scale, channels)
+    scale = np.resize(weights.scale, channels)  # (C_out / groups,) repeats for every group
 
     def emit(ctx: Context) -> None:
         origin = Region(nodes, emit).origin()

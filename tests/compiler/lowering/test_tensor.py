@@ -109,5 +109,9 @@ def test_dense_means_from_the_start_without_gaps():
 
 
 def test_groups_have_equal_products():
-    assert reshape_groups((2, 12, 3), (2, 4, 3, 3)) == [((0,), (0,)), ((1,), (1, 2)), ((2,), (3,))]
+    assert reshape_groups((2, 12, 3), (2, 4, 3, 3)) == [
+        ((0,), (0,)),
+        ((1,), (1, 2)),
+        ((2,), (3,)),
+    ]
     assert reshape_groups((1, 6), (6,)) == [((0, 1), (0,))]
