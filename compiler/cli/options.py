@@ -10,6 +10,7 @@ from octavo.compiler.cli.console import Console
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+MAX_THREADS = 256  # of the C runtime
 READABLE_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 EXISTING = click.Path(exists=True, readable=True, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -140,7 +141,7 @@ def quantize_options(function: FunctionT) -> FunctionT:
 force_option = click.option("--force", is_flag=True, help="Replace the output when it exists.")
 threads_option = click.option(
     "--num-threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_THREADS),
     default=1,
     show_default=True,
     metavar="N",

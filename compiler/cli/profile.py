@@ -16,6 +16,7 @@ from octavo.compiler.cli.options import (
     threads_option,
 )
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
+from octavo.compiler.report.records import LatencyRecord
 from octavo.compiler.report.units import count_text, printable, time_text
 
 REPORT = "report.html"  # the page inside an artifact
@@ -82,10 +83,12 @@ def profile_command(
             inputs = session.zeros()
         else:
             inputs = read_tensors(input_file, names)
+        # Whole runs on their own: the clock around each step would be in their time.
+        runs_us = session.measure(inputs, runs=runs, warmup=warmup).tolist()
         profiles = session.profile(inputs, runs=runs, warmup=warmup)
         manifest = session.manifest
     samples_us = [profile.latencies_us for profile in profiles]
-    facts = report_from_manifest(manifest, samples_us=samples_us)
+    facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us)
     if trace is not None:
         document = chrome_trace(facts.name, facts.steps, samples_us)
         write_output_file(trace, json.dumps(document).encode())
@@ -102,13 +105,14 @@ def profile_command(
             "device": device,
             "num_threads": num_threads,
             "runs": runs,
-            "latency_us": facts.total_us,
+            "run": facts.run,
             "steps": [
                 to_json_value(step) | to_json_value(latency)
                 for step, latency in zip(facts.steps, facts.latencies, strict=True)
             ],
         },
         _steps_table(facts, limit=None if console.verbosity > 0 else NUM_SLOWEST),
+        _run_line(facts.run, num_runs=runs, num_threads=num_threads) if facts.run else "",
     )
 
 
@@ -139,5 +143,12 @@ def _steps_table(facts: Any, *, limit: int | None) -> Any:
             f"{latency.share:.1%}",
             f"{cumulative:.1%}",
         )
-    table.add_row("", "whole run", "", "", "", time_text(facts.total_us), "", "")
     return table
+
+
+def _run_line(run: LatencyRecord, *, num_runs: int, num_threads: int) -> str:
+    return (
+        f"whole run: {time_text(run.median_us)}, middle half {time_text(run.low_us)} to"
+        f" {time_text(run.high_us)} ({num_runs} runs, {num_threads} thread"
+        f"{'s' if num_threads > 1 else ''})"
+    )

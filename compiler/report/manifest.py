@@ -21,6 +21,7 @@ def report_from_manifest(
     *,
     errors: Iterable[Any] | None = None,
     samples_us: Sequence[Sequence[float]] = (),
+    runs_us: Sequence[float] | None = None,
 ) -> Report:
     """Gather what there is to show about an artifact.
 
@@ -28,6 +29,7 @@ def report_from_manifest(
         manifest: The content of manifest.json.
         errors: Per-layer errors; those of the manifest when None.
         samples_us: Per step, the time of each run in microseconds; empty when not measured.
+        runs_us: Times of whole runs; the sums over the steps when None.
 
     Returns:
         The report.
@@ -37,7 +39,7 @@ def report_from_manifest(
     """
     try:
         steps = tuple(_step(i, s) for i, s in enumerate(manifest["steps"]))
-        report = _report(manifest, steps, errors, samples_us)
+        report = _report(manifest, steps, errors, samples_us, runs_us)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
@@ -52,12 +54,14 @@ def _report(
     steps: tuple[StepRecord, ...],
     errors: Iterable[Any] | None,
     samples_us: Sequence[Sequence[float]],
+    runs_us: Sequence[float] | None,
 ) -> Report:
     memory = manifest["memory"]
     metadata = manifest.get("metadata", {})
     records = error_records(metadata.get("layer_errors", ()) if errors is None else errors)
     outputs_db = metadata.get("output_sqnr_db", {}).values()
-    runs_us = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0) if samples_us else None
+    if runs_us is None and samples_us:
+        runs_us = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0).tolist()
     return Report(
         name=str(manifest["name"]),
         target=str(manifest["target"]),
@@ -69,7 +73,7 @@ def _report(
         errors=records,
         output_sqnr_db=_output_sqnr_db(records, outputs_db),
         latencies=latency_records(samples_us),
-        total_us=None if runs_us is None else float(np.median(runs_us)),
+        run=None if runs_us is None else latency_records([runs_us])[0],
         num_runs=0 if runs_us is None else len(runs_us),
         files=tuple(sorted((str(k), str(v)) for k, v in manifest.get("files", {}).items())),
         versions=tuple(

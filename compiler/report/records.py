@@ -71,13 +71,13 @@ class ErrorRecord:
 
 @dataclass(frozen=True)
 class LatencyRecord:
-    """Measured time of one step.
+    """Measured time of one step, or of a whole run.
 
     Attributes:
         median_us: Median over the runs, microseconds.
         low_us: 25th percentile.
         high_us: 75th percentile.
-        share: Of the sum of all medians, in [0, 1].
+        share: Of the sum of all steps' medians, in [0, 1]; 1 for a whole run.
     """
 
     median_us: float
@@ -102,7 +102,7 @@ class Report:
         output_sqnr_db: Signal to quantization noise of the worst output, decibels; None when
             nothing was quantized here.
         latencies: One per step, or empty when nothing was measured.
-        total_us: Median latency of a whole run, microseconds; None when not measured.
+        run: Latency of a whole run; None when not measured.
         num_runs: Runs behind the latencies.
         files: Name to SHA-256 of every file of the artifact.
         versions: Tool to version.
@@ -118,7 +118,7 @@ class Report:
     errors: tuple[ErrorRecord, ...] = ()
     output_sqnr_db: float | None = None
     latencies: tuple[LatencyRecord, ...] = ()
-    total_us: float | None = None
+    run: LatencyRecord | None = None
     num_runs: int = 0
     files: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()

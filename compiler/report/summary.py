@@ -76,7 +76,7 @@ def summarize(report: Report) -> Summary:
         worst_layers=tuple(
             sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:NUM_WORST_LAYERS]
         ),
-        latency_us=report.total_us,
+        latency_us=None if report.run is None else report.run.median_us,
     )
 
 

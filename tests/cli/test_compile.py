@@ -122,7 +122,7 @@ def test_profile_measures_every_step_and_writes_both_pages(octavo, compiled, tmp
     manifest = json.loads((compiled / "manifest.json").read_text(encoding="utf-8"))
     assert [s["name"] for s in payload["steps"]] == [s["name"] for s in manifest["steps"]]
     assert sum(s["share"] for s in payload["steps"]) == pytest.approx(1.0)
-    assert payload["latency_us"] > 0
+    assert payload["run"]["median_us"] > 0
     assert "median of 7 runs" in page.read_text(encoding="utf-8")
     assert json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
     assert "whole run" in octavo("profile", compiled, "--runs", 2).out

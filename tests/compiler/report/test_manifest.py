@@ -35,7 +35,9 @@ def test_the_worst_layer_comes_first_and_an_exact_one_last(manifest, layer_error
 def test_latency_of_a_run_is_the_median_of_the_runs_sums(manifest):
     samples_us = [[10.0, 20.0, 90.0], [1.0, 30.0, 1.0]]
     report = report_from_manifest(manifest, samples_us=samples_us)
-    assert report.total_us == 50.0  # of 11, 50 and 91
+    assert report.run.median_us == 50.0  # of 11, 50 and 91
+    measured = report_from_manifest(manifest, samples_us=samples_us, runs_us=[7.0, 9.0])
+    assert measured.run.median_us == 8.0
     assert [latency.median_us for latency in report.latencies] == [20.0, 1.0]
     assert sum(latency.share for latency in report.latencies) == pytest.approx(1.0)
 

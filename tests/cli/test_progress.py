@@ -1,0 +1,43 @@
+import io
+import sys
+
+import pytest
+
+from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.progress import progress_bar
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    return sys.stderr
+
+
+def test_stages_are_shown_on_a_terminal(terminal):
+    with progress_bar(Console()) as progress:
+        progress("calibrate\x1b[2J", 0, 4)
+        progress("calibrate\x1b[2J", 4, 4)
+        progress("build", 0, 0)  # nobody knows how much there is
+    shown = terminal.getvalue()
+    assert r"calibrate\x1b[2J" in shown
+    assert "4/4" in shown
+    assert "build" in shown
+
+
+@pytest.mark.parametrize("console", [Console(verbosity=-1), Console(json=True)])
+def test_quiet_and_json_have_no_bar(terminal, console):
+    with progress_bar(console) as progress:
+        assert progress is None
+    assert terminal.getvalue() == ""
+
+
+def test_a_pipe_has_no_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar(Console()) as progress:
+        assert progress is None
