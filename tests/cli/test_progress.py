@@ -12,14 +12,16 @@ class _Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def _set_terminal(monkeypatch):
+    # pytest sets stderr anew after the fixtures, so this is for the test's own body
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", _Terminal())
-    return sys.stderr
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
 
 
-def test_stages_are_shown_on_a_terminal(terminal):
+def test_stages_are_shown_on_a_terminal(monkeypatch):
+    terminal = _set_terminal(monkeypatch)
     with progress_bar(Console()) as progress:
         progress("calibrate\x1b[2J", 0, 4)
         progress("calibrate\x1b[2J", 4, 4)
@@ -31,7 +33,8 @@ def test_stages_are_shown_on_a_terminal(terminal):
 
 
 @pytest.mark.parametrize("console", [Console(verbosity=-1), Console(json=True)])
-def test_quiet_and_json_have_no_bar(terminal, console):
+def test_quiet_and_json_have_no_bar(monkeypatch, console):
+    terminal = _set_terminal(monkeypatch)
     with progress_bar(console) as progress:
         assert progress is None
     assert terminal.getvalue() == ""
