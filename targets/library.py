@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavo.errors import LoweringError
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.softmax import Softmax
@@ -22,6 +23,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
+    from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
     from octavo.targets.kernels.softmax import SoftmaxTable
@@ -31,6 +33,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
         (Softmax, (SoftmaxTable(),)),
+        (LayerNorm, (LayerNormRows(),)),
     )
 
 
