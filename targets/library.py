@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from octavo.errors import LoweringError
+from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @cache
 def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
+    from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.layer_norm import LayerNormRows
@@ -32,6 +34,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Conv, (Depthwise(), ConvGemm())),
         (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
+        (Binary, (ElementwiseBinary(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
     )

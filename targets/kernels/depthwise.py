@@ -2,8 +2,8 @@
 
 The taps of a kernel column are interleaved per channel once and serve every output pixel of
 the tile that the column belongs to. Nothing is copied for padding: rows outside read another
-row against zero weights, columns outside are left out, and the bias has a variant for each kind
-of border.
+row against zero weights, columns outside are left out, and the bias has a variant for each
+kind of border.
 """
 
 from collections.abc import Mapping

@@ -67,20 +67,24 @@ def quantize(
         steps = x / np.float32(scale)
     steps = np.where(np.isnan(steps), np.float32(0), steps)
     low, high = (np.float32(int(limit) - zero_point) for limit in (limits.min, limits.max))
-    return (np.rint(np.clip(steps, low, high)).astype(np.int32) + zero_point).astype(dtype)
+    rounded: NDArray[np.int32] = np.rint(np.clip(steps, low, high)).astype(np.int32)
+    quantized: NDArray[Any] = (rounded + np.int32(zero_point)).astype(dtype)
+    return quantized
 
 
 def convert(op: Move, x: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
     """Apply f; see ``reference`` for the arrays."""
     if op.convert == TABLE:
         table: NDArray[Any] = arrays["table"].reshape(-1)
-        return np.take(table, x.view(np.uint8))
+        looked_up: NDArray[Any] = table[x.view(np.uint8)]
+        return looked_up
     if op.convert == QUANTIZE:
         zero_point = int(arrays["zero_point"].reshape(-1)[0])
         return quantize(x, arrays["scale"].reshape(-1)[0], zero_point, op.out_dtype)
     if op.convert == DEQUANTIZE:
         centred = x.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
-        return np.multiply(centred.astype(np.float32), np.float32(arrays["scale"].reshape(-1)[0]))
+        scale = np.float32(arrays["scale"].reshape(-1)[0])
+        return np.multiply(centred.astype(np.float32), scale)
     return x
 
 

@@ -1,0 +1,143 @@
+"""Emit the end of kernels whose multiplier is not per channel: elementwise, pools, resize.
+
+The same two rounding contracts as ``octavo.targets.kernels.epilogue``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
+from octavo.targets.kernels.convert import look_up
+from octavo.targets.kernels.spans import UNROLLED_VECTORS, join
+from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT, Requantize
+
+
+def for_blocks(n: int, lanes: int, emit: Callable[[Expr, int], None]) -> None:
+    """Call ``emit(start, count)`` for blocks of at most ``lanes`` elements that cover [0, n).
+
+    The last block overlaps its neighbour; only when there is no other is it shorter.
+    """
+    if n <= lanes:
+        emit(0, n)
+        return
+    whole = n // lanes
+    if whole <= UNROLLED_VECTORS:
+        for block in range(whole):
+            emit(block * lanes, lanes)
+    else:
+        with vector.loop(whole) as block:
+            emit(block * lanes, lanes)
+    if n % lanes:
+        emit(n - lanes, lanes)
+
+
+class Rescale:
+    """Rounds, saturates and stores vectors; make one inside every parallel loop.
+
+    Attributes:
+        op: The epilogue.
+        isa: Instructions.
+        block: Elements that are stored at once.
+    """
+
+    def __init__(self, op: Requantize, isa: Isa, operands: Mapping[str, Any]) -> None:
+        self.op = op
+        self.isa = isa
+        self.operands = operands
+        self.block = isa.lanes * JOINED_VECTORS
+        if op.dtype != "float32":
+            self.zero_point, self.low, self.high = (
+                vector.bind(vector.load(operands["params"], slot))
+                for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
+
+    @property
+    def is_dyadic(self) -> bool:
+        """Whether results come from 64-bit integers."""
+        return self.op.mode == "dyadic" and self.op.dtype != "float32"
+
+    def starts(self, count: int) -> range:
+        """Offsets of the vectors that cover ``count`` elements of a block."""
+        return range(0, count, self.isa.lanes)
+
+    def store_reals(self, reals: Sequence[Expr], offset: Expr, count: int) -> None:
+        """Store float32 vectors, in units of the output's step.
+
+        Args:
+            reals: Vectors of ``isa.lanes`` lanes.
+            offset: Element of the output.
+            count: Elements that exist; the last vector may be partial.
+        """
+        lanes = self.isa.lanes
+        if self.op.dtype == "float32":
+            for at, real in zip(self.starts(count), reals, strict=True):
+                valid = min(lanes, count - at)
+                vector.store(self.operands["y"], offset + at,
+                             vector.take_first(vector.bind(real), valid), valid)
+            return
+        joined = self.isa.quantize_vectors(
+            reals, self.zero_point, self.low, self.high, self.op.dtype)
+        if joined is not None:
+            self._store(joined, offset, count)
+            return
+        low, high = (
+            vector.splat(vector.cast(limit - self.zero_point, "float32", 1), lanes)
+            for limit in (self.low, self.high))
+        moved = vector.splat(self.zero_point, lanes)
+        self._store_integers(
+            [self.isa.round_to_int32(clamp(real, low, high), lanes) + moved for real in reals],
+            offset, count)
+
+    def store_totals(
+        self, totals: Sequence[Expr], shift: Expr, offset: Expr, count: int
+    ) -> None:
+        """Store int64 vectors that a dyadic significand was multiplied into.
+
+        Args:
+            totals: Vectors of ``isa.lanes`` lanes.
+            shift: int64 scalar.
+            offset: Element of the output.
+            count: Elements that exist.
+        """
+        lanes = self.isa.lanes
+        half = vector.splat(T.shift_left(T.int64(1), shift - T.int64(1)), lanes)
+        zero_point, low, high = (
+            vector.splat(vector.cast(scalar, "int64", 1), lanes)
+            for scalar in (self.zero_point, self.low, self.high))
+        values = []
+        for total in totals:
+            rounded = T.shift_right(total + half, vector.splat(shift, lanes))
+            values.append(vector.cast(clamp(rounded + zero_point, low, high), "int32", lanes))
+        self._store_integers(values, offset, count)
+
+    def _store_integers(self, values: Sequence[Expr], offset: Expr, count: int) -> None:
+        """Store int32 vectors that are in range."""
+        joined = self.isa.narrow_vectors(values, self.op.dtype)
+        if joined is None:
+            lanes = self.isa.lanes
+            joined = join([self.isa.narrow(v, self.op.dtype, lanes) for v in values], lanes)
+        self._store(joined, offset, count)
+
+    def _store(self, narrow: Expr, offset: Expr, count: int) -> None:
+        lanes = vector.num_lanes(narrow)
+        if self.op.has_table:
+            narrow = look_up(
+                self.isa, self.operands["table"], vector.bind(narrow), self.op.dtype, lanes)
+        vector.store(self.operands["y"], offset, vector.take_first(narrow, count), count)
+
+
+def scalar(operands: Mapping[str, Any], name: str, offset: Expr = 0) -> Expr:
+    """Load one constant once, integers as int64."""
+    value = vector.load(operands[name], offset)
+    if np.dtype(str(operands[name].dtype)).kind == "i":
+        value = vector.cast(value, "int64", 1)
+    return vector.bind(value)
+
+
+def centred(buffer: Any, offset: Expr, zero_point: Expr, lanes: int) -> Expr:
+    """Load 8-bit elements and subtract the zero point, int32."""
+    wide = vector.cast(vector.load(buffer, offset, lanes), "int32", lanes)
+    return wide - vector.splat(zero_point, lanes)
