@@ -1,16 +1,16 @@
 """Collects buffers, kernel calls and functions into a Program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from octavo.targets.instructions import isa_of
 
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.base import Target
+from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
 
 
@@ -45,7 +45,7 @@ class ProgramBuilder:
 
     def __post_init__(self) -> None:
         self.isa = isa_of(self.target)
-        self._symbols: dict[tuple[str, Any], str] = {}
+        self._symbols: dict[Any, str] = {}
         self._num_buffers = 0
 
     def arena(self, name: str, num_bytes: int, persistent: bool = False) -> Buffer:
@@ -85,11 +85,7 @@ class ProgramBuilder:
         """
         kernel = select(op, self.isa)
         key = (kernel.name, op)
-        symbol = self._symbols.get(key)
-        if symbol is None:
-            symbol = f"octavo_{kernel.name}_{len(self.functions)}"
-            self._symbols[key] = symbol
-            self.functions[symbol] = kernel.build(op, self.isa)
+        symbol = self.function(key, kernel.name, lambda: kernel.build(op, self.isa))
         operands = [Operand(tensor.buffer) for tensor in inputs]
         operands += [
             Operand(self.weights(origin.name, data))
@@ -109,6 +105,15 @@ class ProgramBuilder:
             kernel.variant(op, self.isa),
             getattr(op, "macs", 0),
         )
+
+    def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
+        """Symbol of the function for a key, built when the key is new."""
+        symbol = self._symbols.get(key)
+        if symbol is None:
+            symbol = f"octavo_{stem}_{len(self.functions)}"
+            self._symbols[key] = symbol
+            self.functions[symbol] = build()
+        return symbol
 
     def append(
         self,

@@ -1,5 +1,7 @@
 """A reading of the whole graph: which values have integers behind them, and by what scale."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -94,3 +96,10 @@ class QdqView:
         ):
             return "its output is not quantized"
         return f"no integer kernel for this form of {node.op_type}"
+
+    def island_reason(self, nodes: Sequence[ir.Node]) -> str:
+        """Say why connected nodes are left to TVM: the reason of the first that computes."""
+        for node in nodes:
+            if any(v is not None and v.dtype == ir.DataType.FLOAT for v in node.inputs):
+                return self.float_reason(node)
+        return "integers or booleans that are not quantized numbers"

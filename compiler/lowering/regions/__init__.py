@@ -15,6 +15,7 @@ from octavo.compiler.lowering.regions import (
     conv,
     conv_transpose,
     gather,
+    layer_norm,
     matmul,
     pad,
     pool,
@@ -41,6 +42,7 @@ INTEGER_MATCHERS: tuple[Matcher, ...] = (
     pool.match_reduce,
     concat.match,
     pad.match,
+    layer_norm.match,
     softmax.match,
 )
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-from octavo.targets.ops.binary import Binary
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import Tail, epilogue, integer_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
 from octavo.compiler.lowering.view import QdqView
+from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.requantize import Requantize
 
 INTEGER_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Max": "max", "Min": "min"}
