@@ -111,6 +111,8 @@ def _entries(tensor: onnx.TensorProto, where: str) -> dict[str, str]:
                 f"{where}: external data key {entry.key[:40]!r} is unknown or given twice; "
                 f"allowed: {', '.join(sorted(ALLOWED_KEYS))}"
             )
+        if not isinstance(entry.value, str):  # protobuf's bytes for what is not UTF-8
+            raise ModelError(f"{where}: external data {entry.key} is not text")
         entries[entry.key] = entry.value
     return entries
 

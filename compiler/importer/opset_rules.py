@@ -64,6 +64,9 @@ def _split(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx.NodePr
             _set(node, split=None)
     if version < 18 and not input_name(node, 1):
         _set(node, num_outputs=len(node.output))
+    # shape inference allocates what this number says
+    if attributes_of(node).get("num_outputs", len(node.output)) != len(node.output):
+        raise ModelError(f"{describe(node)}: num_outputs is not {len(node.output)}")
     return [node]
 
 

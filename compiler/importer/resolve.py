@@ -215,7 +215,7 @@ class Resolver:
             )
         except (shape_inference.InferenceError, checker.ValidationError) as error:
             raise ModelError(f"{describe(node)}: {first_line(error)}") from error
-        except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError, MemoryError) as error:
             raise ModelError(f"{describe(node)}: no shape: {first_line(error)}") from error
         return inferred
 

@@ -40,7 +40,7 @@ def opset_versions(imports: Iterable[onnx.OperatorSetIdProto], where: str) -> di
     for entry in imports:
         domain = canonical_domain(entry.domain)
         if versions.setdefault(domain, entry.version) != entry.version:
-            raise ModelError(f"{where} imports domain '{entry.domain}' in two versions")
+            raise ModelError(f"{where} imports domain {entry.domain[:80]!r} in two versions")
     version = versions.setdefault("", MAX_OPSET)
     if not MIN_OPSET <= version <= MAX_OPSET:
         raise ModelError(
@@ -72,6 +72,7 @@ def check_structure(model: onnx.ModelProto, limits: Limits) -> None:
     functions: dict[FunctionKey, onnx.FunctionProto] = {}
     for function in model.functions:
         key = function_key(function)
+        checker.string(function.name)
         if key in functions:
             raise ModelError(f"function '{function.name}' is defined twice")
         functions[key] = function
@@ -90,6 +91,7 @@ class _Checker:
         if depth > self._limits.depth:
             raise ModelError(f"subgraphs are nested deeper than {self._limits.depth}")
         names: set[str] = set()
+        self.string(graph.name)
         for value in graph.input:
             self._define(value.name, names, outer, "an input")
             self._value_info(value)
@@ -118,6 +120,8 @@ class _Checker:
 
     def function(self, function: onnx.FunctionProto) -> None:
         names: set[str] = set()
+        for text in (function.domain, *function.output, *function.attribute):
+            self.string(text)
         for name in function.input:
             self._define(name, names, frozenset(), f"an input of function '{function.name}'")
         self._nodes(function.node, names, frozenset(), 0)
@@ -138,11 +142,12 @@ class _Checker:
             self._num_nodes += 1
             if self._num_nodes > self._limits.nodes:
                 raise ModelError(f"more than {self._limits.nodes} nodes")
-            for text in (node.name, node.op_type, node.domain):
-                self._string(text)
+            for text in (node.name, node.op_type, node.domain, node.overload):
+                self.string(text)
             if not node.op_type:
                 raise ModelError(f"node '{node.name}' names no operator")
             for name in node.input:
+                self.string(name)
                 if name and name not in names and name not in outer:
                     raise ModelError(
                         f"{describe(node)} reads '{name[:80]}', which is not an input, an "
@@ -158,7 +163,8 @@ class _Checker:
     ) -> None:
         seen: set[str] = set()
         for attribute in node.attribute:
-            self._string(attribute.name)
+            self.string(attribute.name)
+            self.string(attribute.ref_attr_name)
             if attribute.name in seen or not attribute.name:
                 raise ModelError(
                     f"{describe(node)} has attribute '{attribute.name}' twice or unnamed"
@@ -177,14 +183,18 @@ class _Checker:
                 self.graph(graph, outer | names, depth + 1)
 
     def _define(self, name: str, names: set[str], outer: frozenset[str], what: str) -> None:
-        self._string(name)
+        self.string(name)
         if not name:
             raise ModelError(f"{what} has no name")
         if name in names or name in outer:
             raise ModelError(f"the name '{name[:80]}' of {what} is used twice")
         names.add(name)
 
-    def _string(self, text: str) -> None:
+    def string(self, text: str) -> None:
+        # names go into messages, listings and generated files: no newline, no escape sequence;
+        # protobuf returns bytes for a string that is not UTF-8
+        if not isinstance(text, str) or not text.isprintable():
+            raise ModelError(f"the name {text[:40]!r} contains control characters")
         if len(text) > self._limits.string_length:
             raise ModelError(
                 f"a name is longer than {self._limits.string_length} characters: "
@@ -198,7 +208,7 @@ class _Checker:
             sizes = [max(dim.dim_value, 0) for dim in dims]
             check_dims(sizes, f"'{value.name}'", self._limits)
             for dim in dims:
-                self._string(dim.dim_param)
+                self.string(dim.dim_param)
 
 
 def _check_calls(functions: dict[FunctionKey, onnx.FunctionProto], max_depth: int) -> None:

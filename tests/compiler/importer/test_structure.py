@@ -193,6 +193,26 @@ def test_long_strings_are_refused(imported, refused):
     refused(proto, "'approximate' is longer than 4096")
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\x00"])
+def test_names_that_would_garble_a_listing_are_refused(refused, name):
+    for field in ("name", "op_type", "domain"):
+        proto = onnx.parser.parse_model(model("y = Relu(x)"))
+        setattr(proto.graph.node[0], field, name)
+        refused(proto, "control characters")
+    proto = onnx.parser.parse_model(model("y = Relu(x)"))
+    proto.graph.node[0].input[0] = name
+    refused(proto, "control characters")
+
+
+def test_names_that_are_not_utf_8_are_refused(tmp_path):
+    proto = onnx.parser.parse_model(model("y = Relu(x)"))
+    proto.graph.node[0].name = "abcdefgh"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString().replace(b"abcdefgh", b"abcd\xff\xfegh"))
+    with pytest.raises(ModelError, match="control characters"):
+        import_model(path)
+
+
 @pytest.mark.parametrize("version", [1, 10, 26, 99, -1])
 def test_opsets_outside_the_range_are_refused(refused, version):
     text = f'<ir_version: 10, opset_import: ["" : 21]> {model("y = Relu(x)").split(">", 1)[1]}'
