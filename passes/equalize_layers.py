@@ -2,8 +2,8 @@
 
 ``W2 f(W1 x + b1)`` -> ``(W2 S) f(S^-1 W1 x + S^-1 b1)`` with diagonal positive S, for every
 f with f(s x) = s f(x): Relu, LeakyRelu, PRelu, pooling. s_i = sqrt(r1_i / r2_i), where r1_i is
-the range of output i of the first weight and r2_i that of input i of the second, makes both ranges
-equal; chains of more than two layers are iterated until they settle.
+the range of output i of the first weight and r2_i that of input i of the second, makes both
+ranges equal; chains of more than two layers are iterated until they settle.
 
 Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
 Correction", 4.1, equations 9 and 11.

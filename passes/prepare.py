@@ -6,12 +6,14 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from octavo.passes.fold_batch_norm import FoldBatchNorm
 from octavo.passes.fold_leading_batch_norm import FoldLeadingBatchNorm
 from octavo.passes.fold_scale_shift import FoldScaleShift
+from octavo.passes.fold_weight_dequantize import FoldWeightDequantize
 from octavo.passes.fuse_activations import FuseActivations
 from octavo.passes.fuse_layer_norm import FuseLayerNorm
 from octavo.passes.normalize_gemm import NormalizeGemm
 from octavo.passes.replace_batch_norm import ReplaceBatchNorm
 
 PREPARATION: tuple[type[ir.passes.InPlacePass], ...] = (
+    FoldWeightDequantize,
     FuseLayerNorm,
     # Before scales are folded: x + 3 belongs to hard-swish, not to the convolution.
     FuseActivations,

@@ -8,6 +8,7 @@ operator is one line of the table.
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
 import onnx_ir as ir
 
 from octavo.passes.constants import constant_array, float_constant
@@ -133,11 +134,15 @@ def is_constant_matrix(value: ir.Value | None) -> bool:
 
 
 def stored_int8_weight(value: ir.Value | None) -> ir.Node | None:
-    """The DequantizeLinear of a constant that computes ``value``, or None."""
+    """The DequantizeLinear that computes ``value`` from a symmetric int8 constant, or None."""
     node = value.producer() if value is not None else None
     if node is None or not is_op(node, "DequantizeLinear"):
         return None
-    return node if constant_array(node.inputs[0]) is not None else None
+    q, scale = constant_array(node.inputs[0]), constant_array(node.inputs[1])
+    zero_point = constant_array(node.inputs[2]) if len(node.inputs) > 2 else None
+    if q is None or q.dtype != np.int8 or scale is None or scale.ndim > 1:
+        return None
+    return node if zero_point is None or not zero_point.any() else None
 
 
 def why_not_quantizable(node: ir.Node) -> str:
