@@ -66,7 +66,8 @@ def test_scalar_constants_belong_to_a_chain_and_vectors_do_not(build):
 
 def test_a_value_read_outside_ends_a_chain(build):
     graph = """g (float[1,2,4,4] x) => (float[1,2,4,4] y, float[1,2,2,2] z) {
-        a = Relu(x) s = Sigmoid(a) y = Mul(a, s) z = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a)
+        a = Relu(x) s = Sigmoid(a) y = Mul(a, s)
+        z = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a)
     }"""
     assert chains_of(build(graph)) == [("x", ["Relu"], "a"), ("a", ["Sigmoid", "Mul"], "y")]
 

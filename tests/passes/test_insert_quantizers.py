@@ -286,11 +286,11 @@ def test_one_scale_for_the_tensor_on_request(build, run, rng):
 
 def test_overrides_are_for_the_layers_that_they_match(build, rng):
     graph = """g (float[1,2,4,4] x) => (float[1,2,4,4] y) {
-        [s.a] p = Conv(x, w) [s.b] q = Conv(p, w) [c] y = Conv(q, w)
+        [s_a] p = Conv(x, w) [s_b] q = Conv(p, w) [c] y = Conv(q, w)
     }"""
     overrides = (
-        LayerOverride(match="s.*", symmetric=True),
-        LayerOverride(match="s.b", symmetric=False),
+        LayerOverride(match="s_*", symmetric=True),
+        LayerOverride(match="s_b", symmetric=False),
     )
     model = build(graph, w=np.ones((2, 2, 1, 1), np.float32))
     quantize(model, QuantizerOptions(overrides=overrides), p=(0.0, 1.0), q=(0.0, 1.0))

@@ -21,7 +21,7 @@ def table(nodes):
     [
         ("y = HardSwish(u)", -3.0, 12.0),
         ("y = HardSigmoid<alpha=0.16666667, beta=0.5>(u)", -3.0, 3.0),
-        ("y = Relu(u)", 0.0, 12.0),
+        ("y = ThresholdedRelu<alpha=2.0>(u)", 0.0, 12.0),
         ("y = Abs(u)", -12.0, 12.0),
     ],
 )
