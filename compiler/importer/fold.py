@@ -23,7 +23,8 @@ FOLDABLE = frozenset(
     Xor
     """.split()  # noqa: SIM905 (a list of names is easier to read without the quotes)
 )
-MAX_INPUT_BYTES = 2**16  # of a node whose output size is not known before it has run
+# how many values these return is known after they have run, and never more than they read
+DATA_DEPENDENT = frozenset({"Compress", "NonZero"})
 
 
 def evaluate(node: onnx.NodeProto, arrays: list[Array | None]) -> list[Array] | None:

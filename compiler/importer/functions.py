@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import onnx
 
-from octavo.compiler.importer.draft import Draft, stem
+from octavo.compiler.importer.draft import Draft, rename_inputs, stem
 from octavo.compiler.importer.structure import describe
 from octavo.errors import ModelError
 
@@ -110,22 +110,35 @@ def _instantiate(
     return copies
 
 
-def _rebind(node: onnx.NodeProto, names: dict[str, str], given: Attributes | None) -> None:
-    """Rename what a node and its subgraphs read, and fill in the function's attributes."""
-    for i, name in enumerate(node.input):
-        node.input[i] = names.get(name, name)
+def _rebind(
+    node: onnx.NodeProto,
+    names: dict[str, str],
+    given: Attributes | None,
+    hidden: frozenset[str] = frozenset(),
+) -> None:
+    """Rename what a node and its subgraphs read, and fill in the function's attributes.
+
+    ``hidden`` are names that a surrounding subgraph defines: there they mean its own values.
+    """
+    visible = {
+        name: names[name] for name in node.input if name in names and name not in hidden
+    }
+    rename_inputs(node, visible)
     if given is not None:
         _bind_attributes(node, given)
     for attribute in node.attribute:
         for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-            inner = {name for n in graph.node for name in n.output}
-            inner.update(value.name for value in graph.input)
-            inner.update(tensor.name for tensor in graph.initializer)
-            outer = {key: value for key, value in names.items() if key not in inner}
+            inner = hidden.union(
+                (name for nested in graph.node for name in nested.output),
+                (value.name for value in graph.input),
+                (tensor.name for tensor in graph.initializer),
+                (sparse.values.name for sparse in graph.sparse_initializer),
+            )
             for nested in graph.node:
-                _rebind(nested, outer, given)
+                _rebind(nested, names, given, inner)
             for value in graph.output:
-                value.name = outer.get(value.name, value.name)
+                if value.name in names and value.name not in inner:
+                    value.name = names[value.name]
 
 
 def _bind_attributes(node: onnx.NodeProto, given: Attributes) -> None:

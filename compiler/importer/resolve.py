@@ -21,7 +21,7 @@ from octavo.compiler.importer.draft import (
     type_proto,
 )
 from octavo.compiler.importer.external import ExternalData
-from octavo.compiler.importer.fold import FOLDABLE, MAX_INPUT_BYTES, evaluate, fold_shape
+from octavo.compiler.importer.fold import DATA_DEPENDENT, FOLDABLE, evaluate, fold_shape
 from octavo.compiler.importer.functions import inline_branch, inline_call
 from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.node_check import (
@@ -229,7 +229,7 @@ class Resolver:
         input_bytes = sum(a.nbytes for a in arrays if a is not None)
         known = [_known_type(types.get(name)) for name in node.output if name]
         if None in known:
-            if input_bytes > MAX_INPUT_BYTES or not arrays:
+            if node.op_type not in DATA_DEPENDENT or input_bytes > SMALL_BYTES:
                 return False
         else:
             for item in known:

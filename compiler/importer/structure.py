@@ -15,6 +15,8 @@ from octavo.errors import ModelError
 MIN_OPSET = 11
 MAX_OPSET = 25
 FunctionKey = tuple[str, str, str]
+# the names of every graph around a subgraph; united, they would be copied for each subgraph
+Scopes = tuple[set[str], ...]
 
 
 def canonical_domain(domain: str) -> str:
@@ -68,7 +70,7 @@ def check_structure(model: onnx.ModelProto, limits: Limits) -> None:
     """
     opset_versions(model.opset_import, "the model")
     checker = _Checker(limits)
-    checker.graph(model.graph, frozenset(), 0)
+    checker.graph(model.graph, (), 0)
     functions: dict[FunctionKey, onnx.FunctionProto] = {}
     for function in model.functions:
         key = function_key(function)
@@ -87,7 +89,7 @@ class _Checker:
         self._num_nodes = 0
         self._num_initializers = 0
 
-    def graph(self, graph: onnx.GraphProto, outer: frozenset[str], depth: int) -> None:
+    def graph(self, graph: onnx.GraphProto, outer: Scopes, depth: int) -> None:
         if depth > self._limits.depth:
             raise ModelError(f"subgraphs are nested deeper than {self._limits.depth}")
         names: set[str] = set()
@@ -109,8 +111,8 @@ class _Checker:
         self._nodes(graph.node, names, outer, depth)
         outputs: set[str] = set()
         for value in graph.output:
-            self._define(value.name, outputs, frozenset(), "an output")
-            if value.name not in names and value.name not in outer:
+            self._define(value.name, outputs, (), "an output")
+            if value.name not in names and not _is_in(outer, value.name):
                 raise ModelError(f"output '{value.name}' is not computed by any node")
             if depth == 0 and not inputs and not stored and not graph.node:
                 raise ModelError("the graph is empty")
@@ -123,8 +125,8 @@ class _Checker:
         for text in (function.domain, *function.output, *function.attribute):
             self.string(text)
         for name in function.input:
-            self._define(name, names, frozenset(), f"an input of function '{function.name}'")
-        self._nodes(function.node, names, frozenset(), 0)
+            self._define(name, names, (), f"an input of function '{function.name}'")
+        self._nodes(function.node, names, (), 0)
         for name in function.output:
             if name not in names:
                 raise ModelError(
@@ -135,7 +137,7 @@ class _Checker:
         self,
         nodes: Iterable[onnx.NodeProto],
         names: set[str],
-        outer: frozenset[str],
+        outer: Scopes,
         depth: int,
     ) -> None:
         for node in nodes:
@@ -148,7 +150,7 @@ class _Checker:
                 raise ModelError(f"node '{node.name}' names no operator")
             for name in node.input:
                 self.string(name)
-                if name and name not in names and name not in outer:
+                if name and name not in names and not _is_in(outer, name):
                     raise ModelError(
                         f"{describe(node)} reads '{name[:80]}', which is not an input, an "
                         "initializer or the output of an earlier node"
@@ -159,7 +161,7 @@ class _Checker:
             self._attributes(node, names, outer, depth)
 
     def _attributes(
-        self, node: onnx.NodeProto, names: set[str], outer: frozenset[str], depth: int
+        self, node: onnx.NodeProto, names: set[str], outer: Scopes, depth: int
     ) -> None:
         seen: set[str] = set()
         for attribute in node.attribute:
@@ -180,13 +182,13 @@ class _Checker:
                 *([attribute.g] if attribute.HasField("g") else ()),
                 *attribute.graphs,
             ):
-                self.graph(graph, outer | names, depth + 1)
+                self.graph(graph, (*outer, names), depth + 1)
 
-    def _define(self, name: str, names: set[str], outer: frozenset[str], what: str) -> None:
+    def _define(self, name: str, names: set[str], outer: Scopes, what: str) -> None:
         self.string(name)
         if not name:
             raise ModelError(f"{what} has no name")
-        if name in names or name in outer:
+        if name in names or _is_in(outer, name):
             raise ModelError(f"the name '{name[:80]}' of {what} is used twice")
         names.add(name)
 
@@ -209,6 +211,10 @@ class _Checker:
             check_dims(sizes, f"'{value.name}'", self._limits)
             for dim in dims:
                 self.string(dim.dim_param)
+
+
+def _is_in(scopes: Scopes, name: str) -> bool:
+    return any(name in scope for scope in scopes)
 
 
 def _check_calls(functions: dict[FunctionKey, onnx.FunctionProto], max_depth: int) -> None:

@@ -3,24 +3,17 @@
 import onnx
 
 from octavo.compiler.importer.draft import Emitter, attributes_of, input_name
+from octavo.compiler.importer.qoperator.layout import channels_first
 from octavo.compiler.importer.qoperator.operands import dequantize, quantize
 
 
 def _expand_pool(op_type: str, node: onnx.NodeProto, emit: Emitter) -> None:
     attributes = attributes_of(node)
-    channels_last = bool(attributes.pop("channels_last", 0))
-    rank = emit.draft.rank(node.input[0])
-    source = node.input[0]
-    # transposed as integers, outside the float region, so that both are free to move
-    if channels_last:
-        source = emit.op("Transpose", [source], perm=[0, rank - 1, *range(1, rank - 1)])
-    data = dequantize(emit, source, node.input[1], input_name(node, 2))
-    result = emit.op(op_type, [data], **attributes)
-    target = emit.draft.fresh(f"{node.output[0]}/nchw") if channels_last else node.output[0]
-    quantize(emit, result, node.input[3], input_name(node, 4), target, node.input[0])
-    if channels_last:
-        perm = [0, *range(2, rank), 1]
-        emit.op("Transpose", [target], node.output[0], perm=perm)
+    with channels_first(emit, node.input[0], node.output[0], attributes) as nchw:
+        data = dequantize(emit, nchw.source, node.input[1], input_name(node, 2))
+        result = emit.op(op_type, [data], **attributes)
+        zero_point = input_name(node, 4)
+        quantize(emit, result, node.input[3], zero_point, nchw.target, node.input[0])
 
 
 def expand_qlinear_average_pool(node: onnx.NodeProto, emit: Emitter) -> None:

@@ -196,6 +196,20 @@ def test_quantized_operators_match_onnx_runtime(imported, run, op_types, case):
     assert (difference == 0).mean() >= MIN_EQUAL
 
 
+def test_conv_with_channels_last(imported, run):
+    """ONNX Runtime makes this form for itself: compare with the standard one."""
+    op_type, operands, attributes = qlinear_conv(True, np.uint8)
+    first = helper.make_node(op_type, operands.names, ["y"], **attributes)
+    last = helper.make_node(
+        op_type, operands.names, ["y"], domain="com.microsoft", channels_last=1, **attributes
+    )
+    model = imported(build(first, operands.inputs, operands.constants))
+    expected = run(model, operands.inputs)[0]
+    turned = {name: array.transpose(0, 2, 3, 1) for name, array in operands.inputs.items()}
+    model = imported(build(last, turned, operands.constants))
+    np.testing.assert_array_equal(run(model, turned)[0].transpose(0, 3, 1, 2), expected)
+
+
 def test_absent_zero_points_are_zero(imported, run):
     """ONNX Runtime declares them optional and refuses their absence: compare with zeros."""
     results = []

@@ -244,6 +244,28 @@ def test_an_if_with_a_known_condition_becomes_its_branch(
         np.testing.assert_array_equal(got, want)
 
 
+def test_branches_and_functions_may_reuse_names_of_later_values(imported, op_types, run):
+    """The branch's own b and y are other values than those defined after it."""
+    original = text(
+        "float[2] x",
+        "float[2] y",
+        "y = local.f(x)",
+        "",
+        """<domain: "local", opset_import: ["" : 18]>
+        f (a) => (b) {
+            c = Constant<value = bool {1}>()
+            k = If(c) <
+                then_branch = t () => (float[2] y) { b = Neg(a) y = Mul(b, b) },
+                else_branch = e () => (float[2] b) { b = Abs(a) }
+            >
+            b = Add(k, a)
+        }""",
+    )
+    model = imported(original)
+    assert op_types(model) == ["Neg", "Mul", "Add"]
+    assert run(model, {"x": np.float32([1, -3])})[0].tolist() == [2, 6]
+
+
 def test_an_if_that_depends_on_data_is_refused(refused):
     refused(
         text("float[2] x, bool c", "float[2] y", """[choice] y = If(c) <
@@ -290,6 +312,13 @@ def test_a_call_with_too_many_inputs_is_refused(refused):
         text("float[2,3] x", "float[2,3] y", "y = local.twice(x, x)", rest=FUNCTIONS),
         "local.twice 'y' passes 2 inputs",
     )
+
+
+def test_constants_of_a_length_that_only_their_values_tell_are_folded(imported, op_types):
+    body = "n = NonZero(k) f = Cast<to=1>(n) s = ReduceSum<keepdims=0>(f) y = Add(x, s)"
+    model = imported(text("float[2] x", "float[2] y", body, "float[4] k = {0, 1, 0, 2}"))
+    assert op_types(model) == ["Add"]
+    assert model.graph.node(0).inputs[1].const_value.numpy() == 4
 
 
 @pytest.mark.parametrize(

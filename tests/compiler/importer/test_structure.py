@@ -1,5 +1,7 @@
 """Graphs that are not well formed, or too large or too deep."""
 
+import time
+
 import onnx
 import pytest
 from onnx import helper
@@ -164,6 +166,24 @@ def nested(depth: int) -> onnx.ModelProto:
 def test_subgraph_nesting_is_capped(imported, refused, op_types):
     assert op_types(imported(nested(4), limits=Limits(depth=4))) == ["Neg"]
     refused(nested(5), "nested deeper than 4", limits=Limits(depth=4))
+
+
+def test_many_subgraphs_take_linear_time(imported):
+    """4,000 Ifs; uniting the names around each of them would be 10**7 set insertions."""
+    nodes = []
+    for i in range(4000):
+        info = helper.make_tensor_value_info(f"z{i}", onnx.TensorProto.FLOAT, [2])
+        graph = helper.make_graph([helper.make_node("Neg", ["x"], [f"z{i}"])], "t", [], [info])
+        nodes.append(
+            helper.make_node("If", ["c"], [f"o{i}"], then_branch=graph, else_branch=graph)
+        )
+    proto = onnx.parser.parse_model(
+        model("y = Neg(x)").replace("=> (float[2] y)", "=> (float[2] y) <bool c = {1}>")
+    )
+    proto.graph.node.extend(nodes)
+    start = time.process_time()
+    imported(proto)
+    assert time.process_time() - start < 5
 
 
 def test_nesting_beyond_what_protobuf_reads_is_refused(tmp_path):
