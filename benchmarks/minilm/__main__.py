@@ -22,7 +22,9 @@ def main(output: Path, samples: Path | None, sequence_length: int) -> None:
     if samples is not None:
         inputs = list(tokenize(load_sentences(), directory, sequence_length))
         np.savez(
-            samples, **{name: np.concatenate([x[name] for x in inputs]) for name in inputs[0]}
+            samples,
+            allow_pickle=False,
+            **{name: np.concatenate([x[name] for x in inputs]) for name in inputs[0]},
         )
 
 

@@ -31,7 +31,11 @@ def main(
     shutil.copyfile(model_path(name, input_size=input_size, seed=seed), output)
     if samples is not None:
         drawn = find_entry(name).samples(num_samples, input_size=input_size, seed=seed)
-        np.savez(samples, **{k: np.concatenate([s[k] for s in drawn]) for k in drawn[0]})
+        np.savez(
+            samples,
+            allow_pickle=False,
+            **{k: np.concatenate([s[k] for s in drawn]) for k in drawn[0]},
+        )
 
 
 if __name__ == "__main__":

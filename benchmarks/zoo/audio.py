@@ -28,7 +28,7 @@ def sample_mfcc(num_samples: int, seed: int = 0) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     features = np.stack([_mfcc(_utterance(rng)) for _ in range(num_samples)])
     centered = features - features.mean(axis=(0, 1))
-    return (centered / features.std(axis=(0, 1))).astype(np.float32)
+    return np.asarray(centered / features.std(axis=(0, 1)), np.float32)
 
 
 def _utterance(rng: np.random.Generator) -> NDArray[np.float64]:

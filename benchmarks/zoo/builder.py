@@ -184,7 +184,7 @@ class GraphBuilder:
         kernels = sign * np.exp(-squares / (2 * radius**2))
         kernels += self.rng.normal(0, BUMP_NOISE, kernels.shape)
         energy = np.sqrt(np.square(kernels).mean(axis=(1, 2), keepdims=True))
-        return (kernels / energy * std).astype(np.float32).reshape(shape)
+        return np.asarray(kernels / energy * std, np.float32).reshape(tuple(shape))
 
     def batch_norm(
         self, x: str, *, gain: float = 1.0, epsilon: float = 1e-5, label: str = "bn"

@@ -55,4 +55,5 @@ def _crop(rng: np.random.Generator, index: int, size: int) -> NDArray[np.float32
     pixels = np.asarray(crop, np.float32) / np.float32(255)
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
-    return np.clip(pixels * np.float32(rng.uniform(*BRIGHTNESS)), 0, 1)
+    brightness = np.float32(rng.uniform(*BRIGHTNESS))
+    return np.asarray(np.clip(pixels * brightness, 0, 1), np.float32)
