@@ -12,6 +12,7 @@ from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
+from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
+    from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
+    from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.softmax import SoftmaxTable
 
     return (
@@ -35,6 +38,9 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (MatMul, (MatMulGemm(),)),
         (Move, (MoveElements(),)),
         (Binary, (ElementwiseBinary(),)),
+        (MaxPool, (MaxPoolWindows(),)),
+        (AveragePool, (AveragePoolWindows(),)),
+        (Reduce, (ReduceAxis(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
     )

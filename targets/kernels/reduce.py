@@ -1,0 +1,167 @@
+"""Reduce the middle axis of (outer, extent, inner), in vectors of ``inner`` or ``extent``."""
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.pool import MAX_TAPS, finish_sums
+from octavo.targets.kernels.rescale import Rescale, scalar
+from octavo.targets.kernels.spans import PARALLEL_ELEMENTS
+from octavo.targets.ops.pool import REDUCTIONS, Reduce
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class ReduceAxis:
+    """Serves every integer reduction."""
+
+    name = "reduce"
+
+    def reject(self, op: Reduce, isa: Isa) -> str:
+        """Say why not."""
+        del isa
+        if op.kind not in REDUCTIONS:
+            return f"kind {op.kind!r}"
+        if op.dtype not in ("uint8", "int8"):
+            return f"{op.dtype} elements; only uint8 and int8"
+        if op.extent > MAX_TAPS:
+            return f"{op.extent} elements may overflow 32 bits; at most {MAX_TAPS}"
+        return ""
+
+    def variant(self, op: Reduce, isa: Isa) -> str:
+        """Name the reduction and the axis of its vectors."""
+        along = "along" if op.inner == 1 else "across"
+        return f"{self.name}.{op.kind}.{isa.name}.{along}"
+
+    def build(self, op: Reduce, isa: Isa) -> Any:
+        """Emit the PrimFunc."""
+        parameters = [
+            ("x", op.outer * op.extent * op.inner, op.dtype),
+            ("zero_point", 1, "int32"),
+            *constant_parameters(op.requantize, 1),
+            ("y", op.outer * op.inner, op.requantize.dtype),
+        ]
+        names = [name for name, _, _ in parameters]
+        return vector.prim_func(
+            parameters,
+            lambda *buffers: _Emitter(op, isa, dict(zip(names, buffers, strict=True))).emit())
+
+    def constants(self, op: Reduce, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
+        """Zero point of the input, and the epilogue's constants."""
+        del isa
+        zero_point = np.asarray(arrays["zero_point"]).reshape(-1).astype(np.int32)
+        return [zero_point, *constant_arrays(op.requantize, 1, arrays).values()]
+
+    def scratch_bytes(self, op: Reduce, isa: Isa) -> int:
+        """Need none."""
+        del op, isa
+        return 0
+
+
+class _Emitter:
+    """Emits one reduction: tasks of one block of outputs each."""
+
+    def __init__(self, op: Reduce, isa: Isa, operands: dict[str, Any]) -> None:
+        self.op = op
+        self.isa = isa
+        self.operands = operands
+        self.is_sum = op.kind in ("mean", "sum")
+
+    def emit(self) -> None:
+        op, lanes = self.op, self.isa.lanes
+        size = lanes * 4
+        total = op.outer if op.inner == 1 else op.inner
+        blocks, count = -(-total // size), min(total, size)
+        is_parallel = op.outer * op.extent * op.inner >= PARALLEL_ELEMENTS
+        rows = 1 if op.inner == 1 else op.outer
+        with vector.loop(rows * blocks, parallel=is_parallel) as task:
+            finish = Rescale(op.requantize, self.isa, self.operands)
+            names = ("significand", "shift") if finish.is_dyadic else ("multiplier",)
+            scales = [scalar(self.operands, name) for name in names]
+            self.zero_point = vector.bind(vector.load(self.operands["zero_point"], 0))
+            # The last block moves back over its neighbour, so that all blocks are whole.
+            start = T.int32(0) + task % blocks * size
+            start = vector.bind(T.min(start, T.int32(total - count)))
+            acc = vector.local(-(-count // lanes) * lanes, "int32")
+            if op.inner == 1:
+                with vector.loop(count) as row:
+                    vector.store(acc, row, self._along((start + row) * op.extent))
+            else:
+                self._across(acc, task // blocks * op.extent * op.inner + start, count)
+            sums = [vector.load(acc, at, lanes) for at in finish.starts(count)]
+            finish_sums(finish, sums, scales, task // blocks * op.inner + start, count)
+
+    def _combine(self, a: Expr, b: Expr) -> Expr:
+        if self.is_sum:
+            return a + b
+        return T.max(a, b) if self.op.kind == "max" else T.min(a, b)
+
+    def _initial(self, num_values: int) -> Expr:
+        """What a fold of ``num_values`` elements starts from, the zero points included."""
+        if self.is_sum:
+            return T.int32(0) - self.zero_point * num_values
+        lowest = self.op.kind == "max"
+        return T.int32(-(2**30) if lowest else 2**30)
+
+    def _final(self, folded: Expr, lanes: int) -> Expr:
+        return folded if self.is_sum else folded - vector.splat(self.zero_point, lanes)
+
+    def _load(self, offset: Expr, lanes: int) -> Expr:
+        return vector.cast(vector.load(self.operands["x"], offset, lanes), "int32", lanes)
+
+    def _across(self, acc: Any, base: Expr, count: int) -> None:
+        """Fold rows of ``inner`` elements, several vectors at once."""
+        op, lanes = self.op, self.isa.lanes
+        starts = range(0, count, lanes)
+        for at in starts:
+            first = vector.splat(self._initial(op.extent), lanes)
+            vector.store(acc, at, first, lanes)
+        with vector.loop(op.extent) as index:
+            for at in starts:
+                found = self._load(base + index * op.inner + at, lanes)
+                folded = self._combine(vector.load(acc, at, lanes), found)
+                vector.store(acc, at, folded, lanes)
+        if not self.is_sum:
+            for at in starts:
+                vector.store(acc, at, self._final(vector.load(acc, at, lanes), lanes), lanes)
+
+    def _along(self, base: Expr) -> Expr:
+        """Fold ``extent`` consecutive elements to one int32."""
+        op, lanes = self.op, self.isa.lanes
+        whole, rest = divmod(op.extent, lanes)
+        parts = []
+        if whole:
+            held = vector.local(lanes, "int32")
+            neutral = T.int32(0) if self.is_sum else self._initial(0)
+            vector.store(held, 0, vector.splat(neutral, lanes), lanes)
+            with vector.loop(whole) as index:
+                folded = self._combine(
+                    vector.load(held, 0, lanes), self._load(base + index * lanes, lanes))
+                vector.store(held, 0, folded, lanes)
+            parts.append(self._fold(held, lanes))
+        at, width = whole * lanes, lanes
+        while rest:
+            width //= 2
+            if rest >= width:
+                held = vector.local(width, "int32")
+                vector.store(held, 0, self._load(base + at, width), width)
+                parts.append(self._fold(held, width))
+                at, rest = at + width, rest - width
+        folded = reduce(self._combine, parts)
+        return folded + self._initial(op.extent) if self.is_sum else self._final(folded, 1)
+
+    def _fold(self, held: Any, lanes: int) -> Expr:
+        """Fold the lanes of a local, halving it."""
+        while lanes > 1:
+            lanes //= 2
+            folded = self._combine(
+                vector.load(held, 0, lanes), vector.load(held, lanes, lanes))
+            vector.store(held, 0, folded, lanes)
+        return vector.load(held, 0)
