@@ -1,14 +1,19 @@
-"""Gather along one axis, from quantized or other tensors; the indices may be computed."""
+"""Gather along one axis, from quantized or other tensors; the indices may be computed.
+
+Constant indices at equal distances are a slice, which costs nothing.
+"""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 from octavo.targets.ops.gather import Gather
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.qdq_graph import constant, int_attribute, operand, shape_of
-from octavo.compiler.lowering.tensor import identity
+from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 
 
@@ -21,9 +26,13 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     def emit(ctx: Context) -> None:
         origin = Region((node,), emit).origin()
         table = ctx.tensor(x)
-        table = ctx.dense(table, identity(table.rank), origin)
         axis = int_attribute(node, "axis", 0) % table.rank
         known = constant(indices)
+        progression = None if known is None else _progression(known, table.shape[axis])
+        if known is not None and progression is not None:
+            ctx.define(node.outputs[0], _sliced(table, axis, progression, known.ndim))
+            return
+        table = ctx.dense(table, identity(table.rank), origin)
         at = ctx.plain(indices, identity(len(shape_of(indices))))
         shape = shape_of(node.outputs[0])
         output = replace(
@@ -47,3 +56,24 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         )
 
     return Region((node,), emit)
+
+
+def _progression(indices: NDArray[Any], size: int) -> tuple[int, int, int] | None:
+    """Start, count and step of indices at equal distances, at most one axis of them."""
+    flat = np.where(indices < 0, indices + size, indices).reshape(-1)
+    if indices.ndim > 1 or flat.size == 0 or flat.min() < 0 or flat.max() >= size:
+        return None
+    steps = np.diff(flat)
+    if steps.size and (steps != steps[0]).any():
+        return None
+    return int(flat[0]), int(flat.size), int(steps[0]) if steps.size else 1
+
+
+def _sliced(table: Tensor, axis: int, run: tuple[int, int, int], rank: int) -> Tensor:
+    """The chosen elements as a view; a scalar index drops the axis."""
+    view = table.sliced(axis, *run)
+    if rank == 1:
+        return view
+    dropped = view.reshaped(view.shape[:axis] + view.shape[axis + 1 :])
+    assert dropped is not None
+    return dropped
