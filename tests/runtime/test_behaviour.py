@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,36 @@ def test_every_check_of_the_c_file_is_in_its_table():
     table = re.findall(r"ENTRY\((\w+)\)[,\n]", SOURCE)
     assert len(CHECKS) > 15
     assert table == CHECKS
+
+
+EMULATED = {
+    "qemu-aarch64": "aarch64-linux-musl",
+    "qemu-arm": "arm-linux-musleabihf",
+    "qemu-riscv64": "riscv64-linux-musl",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("emulator", EMULATED)
+def test_every_check_passes_on_other_architectures(emulator, weights_file, tmp_path):
+    from octavo.compiler.artifact.toolchain import zig
+
+    if shutil.which(emulator) is None:
+        pytest.skip(f"needs {emulator}")
+    runtime = Path(__file__).resolve().parents[2] / "runtime"
+    sources = [*sorted((runtime / "src").glob("*.c")), Path(__file__).with_name("checks.c")]
+    flags = ["-std=c11", "-O2", "-pthread", "-static", f"-I{runtime / 'include'}"]
+    command = ["cc", "-target", EMULATED[emulator], *flags, *map(str, sources)]
+    zig([*command, "-o", "checks"], tmp_path)
+    for check in CHECKS:
+        result = subprocess.run(
+            [emulator, tmp_path / "checks", check, weights_file],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert result.returncode == 0, f"{check}: {result.stderr}"
 
 
 @pytest.mark.parametrize("check", CHECKS)
