@@ -64,6 +64,8 @@ class Summary:
 def summarize(report: Report) -> Summary:
     """Condense a report to one screen."""
     errors = report.errors
+    # Of a few layers only a few can stand out.
+    num_worst = min(NUM_WORST_LAYERS, max(1, len(errors) // 3))
     return Summary(
         name=report.name,
         target=report.target,
@@ -74,7 +76,7 @@ def summarize(report: Report) -> Summary:
         arena_lower_bound_bytes=report.arena_lower_bound_bytes,
         output_sqnr_db=report.output_sqnr_db,
         worst_layers=tuple(
-            sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:NUM_WORST_LAYERS]
+            sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:num_worst]
         ),
         latency_us=None if report.run is None else report.run.median_us,
     )

@@ -1,6 +1,7 @@
 import pytest
 
 from octavo.compiler.report.manifest import report_from_manifest
+from octavo.compiler.report.records import error_entries
 from octavo.compiler.report.summary import summarize
 from octavo.errors import ArtifactError
 
@@ -25,11 +26,28 @@ def test_each_float_step_keeps_its_reason(manifest):
     assert (step.name, step.reason) == ("head/softmax", "no integer kernel for axis 1")
 
 
-def test_the_worst_layer_comes_first_and_an_exact_one_last(manifest, layer_errors):
+def test_the_worst_layer_is_the_one_that_is_worst_alone(manifest, layer_errors):
     summary = summarize(report_from_manifest(manifest, errors=layer_errors))
-    assert [e.layer for e in summary.worst_layers] == ["head/fc", "stem/conv", "head/flatten"]
-    assert summary.worst_layers[-1].sqnr_isolated_db == float("inf")
+    assert [e.layer for e in summary.worst_layers] == ["head/fc"]
     assert summary.output_sqnr_db == 10.5
+
+
+def test_worst_layers_are_ordered_and_an_exact_layer_is_never_one(manifest, layer_errors):
+    summary = summarize(report_from_manifest(manifest, errors=layer_errors * 3))
+    assert [e.layer for e in summary.worst_layers] == ["head/fc"] * 3
+
+
+def test_the_outputs_own_error_counts_when_it_is_known(manifest, layer_errors):
+    manifest["metadata"] = {"output_sqnr_db": {"a": 33.0, "b": 21.0, "c": None}}
+    report = report_from_manifest(manifest, errors=layer_errors)
+    assert report.output_sqnr_db == 21.0
+
+
+def test_errors_survive_the_manifest(manifest, layer_errors):
+    records = report_from_manifest(manifest, errors=layer_errors).errors
+    manifest["metadata"] = {"layer_errors": error_entries(records)}
+    assert report_from_manifest(manifest).errors == records
+    assert records[-1].sqnr_isolated_db == float("inf")
 
 
 def test_latency_of_a_run_is_the_median_of_the_runs_sums(manifest):
