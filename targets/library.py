@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from octavo.errors import LoweringError
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
+from octavo.targets.ops.resize import Resize
 from octavo.targets.ops.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -26,11 +28,13 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
+    from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
     from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
     from octavo.targets.kernels.reduce import ReduceAxis
+    from octavo.targets.kernels.resize import ResizeImage
     from octavo.targets.kernels.softmax import SoftmaxTable
 
     return (
@@ -41,6 +45,8 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (MaxPool, (MaxPoolWindows(),)),
         (AveragePool, (AveragePoolWindows(),)),
         (Reduce, (ReduceAxis(),)),
+        (Gather, (GatherSlices(),)),
+        (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
     )

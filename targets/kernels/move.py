@@ -13,6 +13,8 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.convert import Conversion
 from octavo.targets.kernels.spans import (
+    BITS,
+    MAX_ELEMENTS,
     PARALLEL_ELEMENTS,
     for_spans,
     interleave,
@@ -25,12 +27,9 @@ from octavo.targets.kernels.spans import (
 from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
 
 Arrays = Mapping[str, NDArray[Any]]
-MAX_ELEMENTS = 2**31 - 1  # offsets are int32
 MAX_BLOCK = 16  # a 16x16 block of bytes fills 16 vectors; more would not fit registers
 FEWEST_BLOCK = 4  # below it blocks win nothing
 CHUNK = 16384  # elements of one task of a dense move
-# Bits are moved, whatever they mean.
-BITS = {1: "uint8", 2: "uint16", 4: "int32", 8: "int64"}
 
 
 @dataclass(frozen=True)
