@@ -12,6 +12,7 @@ from octavo.compiler.importer.dynamic_quantization import rewrite_dynamic_quanti
 from octavo.compiler.importer.external import ExternalData
 from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.load import load_proto
+from octavo.compiler.importer.operand_check import check_operands
 from octavo.compiler.importer.resolve import Resolver
 from octavo.compiler.importer.shapes import bind_inputs
 from octavo.compiler.importer.structure import check_structure
@@ -75,8 +76,10 @@ def import_draft(
     normalize_dequantized_weights(draft)
     settle_outputs(draft)
     remove_dead_code(draft)
-    name_nodes(draft)
+    # before nodes are named: messages then say what the user's file says
+    check_operands(draft)
     check_constants(draft)
+    name_nodes(draft)
     return draft
 
 
