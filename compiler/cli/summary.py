@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from octavo.compiler.report.records import StepRecord
 from octavo.compiler.report.summary import Summary
 from octavo.compiler.report.units import (
     count_text,
@@ -12,7 +13,9 @@ from octavo.compiler.report.units import (
     time_text,
 )
 
-NUM_FLOAT_STEPS = 8  # more do not fit one screen; report.html has all of them
+# More do not fit one screen; report.html has all of them.
+NUM_FLOAT_STEPS = 8
+NUM_NAMES = 4  # of the steps that share a reason
 
 
 def summary_lines(summary: Summary, directory: Path) -> list[str]:
@@ -41,14 +44,21 @@ def _placement_lines(summary: Summary) -> Iterator[str]:
             f"{p.placement:<15} {p.num_steps} steps ({p.steps_share:.1%}),"
             f" {count_text(p.macs)} MACs ({p.macs_share:.1%})"
         )
-    for step in summary.float_steps[:NUM_FLOAT_STEPS]:
-        operators = "+".join(step.op_types)
-        yield f"  in float: {printable(step.name)} ({printable(operators)}): " + (
-            printable(step.reason) or "no reason recorded"
-        )
-    rest = len(summary.float_steps) - NUM_FLOAT_STEPS
-    if rest > 0:
-        yield f"  in float: {rest} more, see report.html"
+    if len(summary.float_steps) <= NUM_FLOAT_STEPS:
+        for step in summary.float_steps:
+            operators = "+".join(step.op_types)
+            yield f"  in float: {printable(f'{step.name} ({operators})')}: {_reason(step)}"
+        return
+    by_reason: dict[str, list[str]] = {}
+    for step in summary.float_steps:
+        by_reason.setdefault(_reason(step), []).append(printable(step.name))
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - NUM_NAMES} more" if len(names) > NUM_NAMES else ""
+        yield f"  in float: {', '.join(names[:NUM_NAMES])}{more}: {reason}"
+
+
+def _reason(step: StepRecord) -> str:
+    return printable(step.reason) or "no reason recorded"
 
 
 def _memory_lines(summary: Summary) -> Iterator[str]:

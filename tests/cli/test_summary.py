@@ -1,0 +1,43 @@
+from pathlib import Path
+
+from octavo.compiler.cli.summary import summary_lines
+from octavo.compiler.report.records import ErrorRecord, Report, StepRecord
+from octavo.compiler.report.summary import summarize
+
+
+def make_report(num_float, reason="no integer kernel", **fields):
+    steps = [StepRecord(0, "stem", ("Conv", "Relu"), "int8", "v", 100, "")]
+    steps += [
+        StepRecord(i + 1, f"head{i}", ("Softmax",), "float32", "", 0, reason)
+        for i in range(num_float)
+    ]
+    return Report("tiny", "host", tuple(steps), 2048, 1024, 3 << 20, **fields)
+
+
+def test_each_float_step_is_listed_with_its_reason():
+    lines = summary_lines(summarize(make_report(2)), Path("out"))
+    assert "  in float: head0 (Softmax): no integer kernel" in lines
+    assert "  in float: head1 (Softmax): no integer kernel" in lines
+
+
+def test_many_float_steps_are_listed_by_reason():
+    lines = summary_lines(summarize(make_report(30)), Path("out"))
+    assert "  in float: head0, head1, head2, head3 and 26 more: no integer kernel" in lines
+    assert len(lines) < 20
+
+
+def test_costs_and_losses_are_in_the_summary():
+    errors = (ErrorRecord("stem", "Conv+Relu", 31.25, 30.0),)
+    report = make_report(0, errors=errors, output_sqnr_db=29.94)
+    text = "\n".join(summary_lines(summarize(report), Path("out")))
+    assert "int8            1 steps (100.0%), 100 MACs (100.0%)" in text
+    assert "weights         3.00 MiB" in text
+    assert "arena           2.00 KiB (at least 1.00 KiB are live at once)" in text
+    assert "output error    29.9 dB" in text
+    assert "worst layers    stem 31.2 dB" in text
+    assert text.endswith("artifact        out")
+
+
+def test_names_cannot_steer_the_terminal():
+    text = "\n".join(summary_lines(summarize(make_report(1, reason="\x1b[2J")), Path("out")))
+    assert "\x1b" not in text
