@@ -162,7 +162,11 @@ def quantize_model(
             return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
 
         suggestion = suggest_keep_float(
-            errors, _worst(outputs), remeasure, target_db=target_db
+            errors,
+            _worst(outputs),
+            remeasure,
+            target_db=target_db,
+            readers=_readers(placement.regions),
         )
     return QuantizeResult(
         quantized,
@@ -217,6 +221,8 @@ def _count(samples: Samples, max_samples: int | None) -> int:
         available = len(samples)  # type: ignore[arg-type]
     except TypeError:
         available = sum(1 for _ in islice(samples, limit))
+    if not available:
+        raise DataError("no samples to calibrate with; at least 1 is needed")
     return min(limit, available)
 
 
@@ -325,6 +331,18 @@ def _layer(region: Region, parameters: Parameters | None = None) -> Layer:
         return Layer(name, op_types, tensor)
     params = parameters.of[output]
     return Layer(name, op_types, tensor, params.low, params.high)
+
+
+def _readers(regions: Sequence[Region]) -> dict[str, tuple[str, ...]]:
+    """For each layer, the layers that read its output."""
+    return {
+        region.head.name or "": tuple(
+            reader.head.name or ""
+            for reader in regions
+            if any(value in reader.inputs for value in region.outputs)
+        )
+        for region in regions
+    }
 
 
 def _worst(outputs: Mapping[str, float]) -> float:

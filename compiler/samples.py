@@ -223,7 +223,7 @@ def _read_header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, n
             return npy_format.read_array_header_1_0(stream)
         if version == (2, 0):
             return npy_format.read_array_header_2_0(stream)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{what} is no .npy array: {str(error).splitlines()[0]}") from error
     raise DataError(f"{what}: .npy version {version} is not known; allowed: 1.0, 2.0")
 

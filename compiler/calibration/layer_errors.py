@@ -84,7 +84,7 @@ def measure_layers(
     isolated_run = ReferenceRun(isolated.model, list(isolated.outputs.values()))
     alone = {name: SignalToNoise() for name in tensors}
     together = {name: SignalToNoise() for name in tensors}
-    bounded = [layer for layer in layers if math.isfinite(max(-layer.low, layer.high))]
+    bounded = [layer for layer in layers if layer.low > -math.inf or layer.high < math.inf]
     for done, sample in enumerate(samples, start=1):
         exact = float_run.run(sample)
         rounded = quantized_run.run(sample)

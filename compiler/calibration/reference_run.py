@@ -18,6 +18,8 @@ from octavo.passes.wiring import static_shape
 # Outputs of one run are alive together; a network with more is run once for each group.
 MAX_EXPOSED_BYTES = 384 * 2**20
 
+MIN_SHARED_BYTES = 4096  # smaller weights are copied; ONNX Runtime folds shapes of some
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -42,9 +44,12 @@ class ReferenceRun:
         inputs = set(model.graph.inputs)
         self._given = [value.name or "" for value in tensors if value in inputs]
         computed = [value for value in dict.fromkeys(tensors) if value not in inputs]
-        proto = ir.to_proto(model)
+        proto, self._weights = _without_weights(model)
         self._sessions = [
-            (_session(proto, group, num_threads), [value.name or "" for value in group])
+            (
+                _session(proto, self._weights, group, num_threads),
+                [value.name or "" for value in group],
+            )
             for group in _groups(computed)
         ]
 
@@ -77,7 +82,30 @@ def _groups(values: Sequence[ir.Value]) -> list[list[ir.Value]]:
     return groups
 
 
-def _session(proto: onnx.ModelProto, tensors: Sequence[ir.Value], num_threads: int) -> Any:
+def _without_weights(model: ir.Model) -> tuple[onnx.ModelProto, Arrays]:
+    """The model as a message that only names its larger weights, and those weights.
+
+    Serialized weights would be in memory thrice: in the message, as bytes, in the session.
+    """
+    stripped = model.clone()
+    weights: Arrays = {}
+    for name, value in stripped.graph.initializers.items():
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes < MIN_SHARED_BYTES:
+            continue
+        array = np.ascontiguousarray(tensor.numpy())
+        if array.dtype.kind not in "fiu":
+            continue
+        weights[name] = array
+        value.const_value = ir.ExternalTensor(
+            "weights", 0, array.nbytes, tensor.dtype, shape=ir.Shape(array.shape), name=name
+        )
+    return ir.to_proto(stripped), weights
+
+
+def _session(
+    proto: onnx.ModelProto, weights: Arrays, tensors: Sequence[ir.Value], num_threads: int
+) -> Any:
     # Imported here: the commands that never run a model start faster without it.
     import onnxruntime as ort
 
@@ -89,7 +117,12 @@ def _session(proto: onnx.ModelProto, tensors: Sequence[ir.Value], num_threads: i
     options.log_severity_level = 4
     options.enable_mem_pattern = False  # outputs leave the arena, a pattern saves nothing
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.add_session_config_entry("session.set_denormal_as_zero", "0")
+    if weights:
+        # The session reads the arrays where they are; ReferenceRun keeps them alive.
+        options.add_external_initializers(
+            list(weights),
+            [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()],
+        )
     try:
         return ort.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -1,12 +1,13 @@
 """Find the layers to keep in float when the quantized network lost too much."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from octavo.compiler.calibration.layer_errors import LayerError
 
 NUM_CANDIDATES = 6
-NUM_CHOSEN = 3
+NUM_RETRIED = 3
+MAX_CHOSEN = 4
 MIN_GAIN_DB = 1.0  # below this a layer is not worth its speed
 
 
@@ -31,29 +32,37 @@ def suggest_keep_float(
     measure: Callable[[Sequence[str]], float],
     *,
     target_db: float,
+    readers: Mapping[str, Sequence[str]] | None = None,
 ) -> Suggestion:
-    """Choose layers one after the other, each time the one that recovers the most.
+    """Choose layers one after the other, each time what recovers the most.
 
     The candidates are the layers with the largest error of their own. Its size there does not
-    say how much of it arrives at the output, so each candidate is measured at the output.
+    say how much of it arrives at the output, so each candidate is measured at the output: the
+    layer alone, and with the layers that read it, since they round what they read.
 
     Args:
         errors: Per-layer errors.
         output_sqnr_db: Signal to noise of the worst output as quantized.
         measure: Quantizes with the named layers in float; returns the same number.
         target_db: Stop when the output reaches this; no suggestion when it already does.
+        readers: For each layer, the layers that read its output.
     """
-    chosen: list[str] = []
+    chosen: tuple[str, ...] = ()
     reached = output_sqnr_db
     ranked = sorted(errors, key=lambda error: (error.sqnr_isolated_db, error.layer))
-    candidates = [error.layer for error in ranked[:NUM_CANDIDATES]]
-    while candidates and reached < target_db and len(chosen) < NUM_CHOSEN:
-        gains = [(measure([*chosen, name]), name) for name in candidates]
-        best, name = max(gains, key=lambda gain: gain[0])
-        if best < reached + MIN_GAIN_DB:
+    worst = [error.layer for error in ranked[:NUM_CANDIDATES]]
+    following = readers or {}
+    candidates = [(name,) for name in worst]
+    candidates += [(name, *following[name]) for name in worst if following.get(name)]
+    while candidates and reached < target_db and len(chosen) < MAX_CHOSEN:
+        gains = [(measure([*chosen, *names]), names) for names in candidates]
+        # Of equal gains, the one that keeps fewer layers in float.
+        best, names = max(gains, key=lambda gain: gain[0] - MIN_GAIN_DB * len(gain[1]))
+        if best < reached + MIN_GAIN_DB * len(names):
             break
         reached = best
-        chosen.append(name)
-        # Layers that gained nothing now will hardly be the next best.
-        candidates = [n for value, n in sorted(gains, reverse=True) if n != name][:3]
-    return Suggestion(tuple(chosen), output_sqnr_db, reached)
+        chosen = tuple(dict.fromkeys((*chosen, *names)))
+        # What gained nothing now will hardly be the next best.
+        remaining = sorted((gain for gain in gains if gain[1] != names), reverse=True)
+        candidates = [names for _, names in remaining[:NUM_RETRIED]]
+    return Suggestion(chosen, output_sqnr_db, reached)
