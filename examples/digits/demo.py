@@ -135,7 +135,8 @@ def describe(outcome: Outcome, output: Path) -> list[str]:
         lines.append(f"{name:22}{share:>18.1%}{time_text(t.median_us):>18}{spread:>22}")
     runs = next(iter(outcome.latency.values())).num_runs
     lines += [
-        f"(one thread, called from Python, {runs} rounds in turn)",
+        f"One thread, {runs} rounds in turn. The network is small: much of the time is the call",
+        "from Python, and the kernels below are the rest.",
         "",
         f"INT8 costs {lost:.1f} points of accuracy"
         if lost > 0
