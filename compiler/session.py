@@ -14,34 +14,14 @@ from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.native_library import (
-    DTYPE_NAMES,
     UNSUPPORTED_CPU,
     NativeLibrary,
     OptionsStruct,
-    TensorStruct,
 )
+from octavo.compiler.tensor_info import arena_view, tensor_info
 from octavo.errors import ArtifactError, DataError, TargetError
 
 MAX_THREADS = 256
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A model input or output.
-
-    Attributes:
-        name: The ONNX name.
-        dtype: A numpy dtype name.
-        shape: Extents, row-major.
-        scale: Quantization step of an integer tensor, else None.
-        zero_point: Integer that stands for 0.0, else None.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    scale: float | None
-    zero_point: int | None
 
 
 @dataclass(frozen=True)
@@ -85,14 +65,18 @@ class Session:
         try:
             self._load(directory, num_threads)
             program = self._library.program
-            self.inputs = tuple(_info(program.inputs[i]) for i in range(program.num_inputs))
-            self.outputs = tuple(_info(program.outputs[i]) for i in range(program.num_outputs))
+            self.inputs = tuple(
+                tensor_info(program.inputs[i]) for i in range(program.num_inputs)
+            )
+            self.outputs = tuple(
+                tensor_info(program.outputs[i]) for i in range(program.num_outputs)
+            )
             self._input_views = [
-                _view(self._library.input(self._model, i), info)
+                arena_view(self._library.input(self._model, i), info)
                 for i, info in enumerate(self.inputs)
             ]
             self._output_views = [
-                _view(self._library.output(self._model, i), info)
+                arena_view(self._library.output(self._model, i), info)
                 for i, info in enumerate(self.outputs)
             ]
         except BaseException:
@@ -290,23 +274,3 @@ def _positive(value: int, name: str) -> int:
     if value < 1:
         raise ValueError(f"{name} {value} not allowed (at least 1)")
     return value
-
-
-def _info(tensor: TensorStruct) -> TensorInfo:
-    return TensorInfo(
-        name=tensor.name.decode(),
-        dtype=DTYPE_NAMES[tensor.dtype],
-        shape=tuple(tensor.shape[i] for i in range(tensor.rank)),
-        scale=tensor.scale if tensor.is_quantized else None,
-        zero_point=tensor.zero_point if tensor.is_quantized else None,
-    )
-
-
-def _view(address: int, info: TensorInfo) -> NDArray[Any]:
-    """The tensor's memory inside the arena, as an array."""
-    dtype = np.dtype(info.dtype)
-    count = int(np.prod(info.shape, dtype=np.int64))
-    if count == 0:
-        return np.empty(info.shape, dtype)
-    memory = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)
-    return np.ndarray(info.shape, dtype, memoryview(memory))
