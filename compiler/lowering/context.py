@@ -29,7 +29,7 @@ class Region:
     """Nodes that one kernel, or one view, computes.
 
     Attributes:
-        nodes: In graph order; the last one produces the result.
+        nodes: Steps are emitted when the walk through the graph reaches the last one.
         emit: Appends the steps and defines the results.
     """
 

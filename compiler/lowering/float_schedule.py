@@ -19,12 +19,21 @@ def schedule(function: Any) -> Any:
     import tvm
     from tvm import s_tir
 
+    if not _has_blocks(function):
+        return function
     sch = s_tir.Schedule(tvm.IRModule({"main": function}))
     for block in _blocks(sch):
         _inline(sch, block)
     for block in _blocks(sch):
         _loops(sch, block)
     return sch.mod["main"].with_attrs(dict(function.attrs or {}))
+
+
+def _has_blocks(function: Any) -> bool:
+    """Whether a function has the form that schedules work on; scatters are plain loops."""
+    from tvm import s_tir
+
+    return isinstance(function.body, s_tir.SBlockRealize)
 
 
 def _blocks(sch: Any) -> list[Any]:
@@ -127,6 +136,8 @@ def expose_scratch(function: Any) -> tuple[Any, list[int]]:
     """
     from tvm import s_tir, tirx
 
+    if not _has_blocks(function):
+        return function, []
     realize = function.body
     root = realize.block
     sizes = {buffer: _num_bytes(buffer) for buffer in root.alloc_buffers}

@@ -12,6 +12,7 @@ from octavo.compiler.lowering.qdq_graph import (
     operand,
     quantize_params,
     quantized_constant,
+    string_attribute,
 )
 
 # Operators whose result has the same integers, scale and zero point as their data input:
@@ -51,10 +52,8 @@ class QdqView:
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":
             params = quantize_params(node)
-        elif node.op_type in MOVES_ELEMENTS and (source := operand(node, 0)) is not None:
+        elif _moves_elements(node) and (source := operand(node, 0)) is not None:
             params = self.params(source)
-            if node.op_type == "MaxPool" and len(node.outputs) > 1:
-                params = None
         else:
             params = None
         if params is not None:
@@ -103,3 +102,11 @@ class QdqView:
             if any(v is not None and v.dtype == ir.DataType.FLOAT for v in node.inputs):
                 return self.float_reason(node)
         return "integers or booleans that are not quantized numbers"
+
+
+def _moves_elements(node: ir.Node) -> bool:
+    if node.op_type == "Resize":
+        return string_attribute(node, "mode", "nearest") == "nearest"
+    if node.op_type == "MaxPool" and len(node.outputs) > 1:
+        return False
+    return node.op_type in MOVES_ELEMENTS

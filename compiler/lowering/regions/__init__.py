@@ -21,6 +21,8 @@ from octavo.compiler.lowering.regions import (
     pool,
     product,
     quantize,
+    recurrent,
+    resize,
     softmax,
     table,
     views,
@@ -43,6 +45,9 @@ INTEGER_MATCHERS: tuple[Matcher, ...] = (
     concat.match,
     pad.match,
     layer_norm.match,
+    recurrent.match,
+    resize.match_linear,
+    resize.match_nearest,
     softmax.match,
 )
 

@@ -232,9 +232,23 @@ CASES = {
         {"scales": np.array([1, 1, 2, 2], np.float32)},
         IMAGE,
     ),
+    # Not twice the size: there one result in sixteen is an exact tie, which float arithmetic
+    # resolves by its rounding noise.
     "resize_linear": (
-        [node("Resize", ["x", "", "scales"], mode="linear")],
-        {"scales": np.array([1, 1, 2, 2], np.float32)},
+        [node("Resize", ["x", "", "", "sizes"], mode="linear")],
+        {"sizes": np.array([1, 8, 17, 20])},
+        IMAGE,
+    ),
+    "resize_align_corners": (
+        [
+            node(
+                "Resize",
+                ["x", "", "", "sizes"],
+                mode="linear",
+                coordinate_transformation_mode="align_corners",
+            )
+        ],
+        {"sizes": np.array([1, 8, 5, 14])},
         IMAGE,
     ),
     "softmax": ([node("Softmax", ["x"], axis=-1)], {}, TOKENS),

@@ -1,0 +1,185 @@
+"""Resize of images, nearest or linear, along the spatial axes.
+
+Source: ONNX operator Resize-19, "coordinate_transformation_mode" and "nearest_mode".
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.fusion import epilogue, integer_tail
+from octavo.compiler.lowering.qdq_graph import (
+    constant,
+    int_attribute,
+    operand,
+    shape_of,
+    string_attribute,
+)
+from octavo.compiler.lowering.tensor import channels_last
+from octavo.compiler.lowering.view import QdqView
+from octavo.targets.ops.resize import LINEAR, NEAREST, WEIGHT_BITS, Resize
+
+NO_CHANNEL = -1
+SCALES = 2
+COORDINATES = (
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+)  # fmt: skip
+
+
+def match_nearest(node: ir.Node, view: QdqView) -> Region | None:
+    """Nearest Resize of integers commutes with dequantization; of float it copies too."""
+    x = operand(node, 0)
+    if x is None or not _fits(node, NEAREST) or x.dtype != ir.DataType.FLOAT:
+        return None
+
+    def emit(ctx: Context) -> None:
+        is_integer = view.is_dequantized(x)
+        origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
+        order = channels_last(len(shape_of(x)))
+        source = ctx.tensor(x) if is_integer else ctx.float_tensor(x)
+        source = ctx.dense(source, order, origin)
+        shape = shape_of(node.outputs[0])
+        output = ctx.new(origin.name, source.dtype, shape, order)
+        output = replace(output, scale=source.scale, zero_point=source.zero_point)
+        ctx.define(node.outputs[0], output)
+        op = _record(shape_of(x), shape, NEAREST, source.dtype)
+        arrays = _lines(node, shape_of(x), shape)
+        placement = "int8" if is_integer else "float32"
+        ctx.builder.call(op, [source], arrays, [output], origin, placement)
+
+    return Region((node,), emit)
+
+
+def match_linear(node: ir.Node, view: QdqView) -> Region | None:
+    """DQ -> linear Resize -> Q."""
+    x = operand(node, 0)
+    if x is None or not _fits(node, LINEAR) or not view.is_dequantized(x):
+        return None
+    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
+    params, nodes = tail.params, (node, *tail.nodes)
+    if params is None or tail.biases:
+        return None
+
+    def emit(ctx: Context) -> None:
+        origin = Region(nodes, emit).origin()
+        order = channels_last(len(shape_of(x)))
+        source = ctx.dense(ctx.tensor(x), order, origin)
+        output = ctx.new_quantized(tail.result, params, order)
+        op = _record(shape_of(x), output.shape, LINEAR, source.dtype)
+        arrays = _lines(node, shape_of(x), output.shape)
+        acc_scale = np.array([np.float64(source.scale or 1.0)])
+        if ctx.mode == "dyadic":
+            acc_scale = acc_scale * 2.0 ** (-2 * WEIGHT_BITS)
+            for name in ("row_weight", "col_weight"):
+                arrays[name] = _fixed(arrays[name])
+        record, constants = epilogue(tail, ctx.mode, acc_scale, output, None)
+        arrays |= constants | {"zero_point": np.array([source.zero_point], np.int32)}
+        ctx.builder.call(replace(op, requantize=record), [source], arrays, [output], origin)
+
+    return Region(nodes, emit)
+
+
+def _fits(node: ir.Node, kind: str) -> bool:
+    if node.op_type != "Resize" or string_attribute(node, "mode", NEAREST) != kind:
+        return False
+    source, result = operand(node, 0), node.outputs[0]
+    if source is None or len(shape_of(source)) not in (3, 4):
+        return False
+    mode = string_attribute(node, "coordinate_transformation_mode", COORDINATES[0])
+    return (
+        mode in COORDINATES
+        and shape_of(source)[:2] == shape_of(result)[:2]
+        and not int_attribute(node, "antialias", 0)
+        and not int_attribute(node, "exclude_outside", 0)
+    )
+
+
+def _record(shape: tuple[int, ...], out: tuple[int, ...], kind: str, dtype: str) -> Resize:
+    return Resize(
+        batch=shape[0],
+        in_h=shape[2] if len(shape) == 4 else 1,
+        in_w=shape[-1],
+        channels=shape[1],
+        out_h=out[2] if len(out) == 4 else 1,
+        out_w=out[-1],
+        kind=kind,
+        dtype=dtype,
+    )
+
+
+def _lines(
+    node: ir.Node, shape: tuple[int, ...], out: tuple[int, ...]
+) -> dict[str, NDArray[np.generic]]:
+    """Indices and weights of rows and columns."""
+    scales = constant(operand(node, SCALES))
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, axis in (("row", 2), ("col", len(shape) - 1)):
+        if name == "row" and len(shape) == 3:
+            index, weight = np.zeros((1, 2), np.int32), np.array([[1.0, 0.0]], np.float32)
+        else:
+            ratio = out[axis] / shape[axis]
+            if scales is not None and scales.size:
+                ratio = float(scales[axis - len(shape)])
+            index, weight = _axis(node, shape[axis], out[axis], ratio)
+        arrays[f"{name}_index"], arrays[f"{name}_weight"] = index, weight
+    return arrays
+
+
+def _axis(
+    node: ir.Node, size: int, out: int, ratio: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """(out, 2) neighbours and their weights; nearest has one neighbour of weight 1."""
+    at = coordinates(
+        string_attribute(node, "coordinate_transformation_mode", COORDINATES[0]),
+        size, out, ratio)  # fmt: skip
+    if string_attribute(node, "mode", NEAREST) == NEAREST:
+        chosen = _nearest(string_attribute(node, "nearest_mode", "round_prefer_floor"), at)
+        index = np.clip(chosen, 0, size - 1).astype(np.int32)
+        weight = np.stack([np.ones(out), np.zeros(out)], 1)
+        return np.stack([index, index], 1), weight.astype(np.float32)
+    inside = np.clip(at, 0, size - 1)
+    first = np.floor(inside)
+    part = inside - first
+    index = np.clip(np.stack([first, first + 1], 1), 0, size - 1).astype(np.int32)
+    return index, np.stack([1 - part, part], 1).astype(np.float32)
+
+
+def coordinates(mode: str, size: int, out: int, ratio: float) -> NDArray[np.float32]:
+    """Input coordinate of each output pixel, as ONNX defines the mode, in float32."""
+    index = np.arange(out, dtype=np.float32)
+    scale = np.float32(ratio)
+    half = np.float32(0.5)
+    if mode == "align_corners":
+        steps = np.float32(max(out - 1, 1))
+        return index * np.float32(size - 1) / steps if out > 1 else index * 0
+    if mode == "asymmetric":
+        return index / scale
+    if mode == "pytorch_half_pixel" and out == 1:
+        return index * 0
+    at = (index + half) / scale - half
+    if mode == "half_pixel_symmetric":
+        adjustment = np.float32(out) / (scale * np.float32(size))
+        at = at + np.float32(size) / 2 * (1 - adjustment)
+    return at.astype(np.float32)
+
+
+def _nearest(mode: str, at: NDArray[np.float32]) -> NDArray[np.float32]:
+    half = np.float32(0.5)
+    rounding: dict[str, Callable[[], NDArray[np.float32]]] = {
+        "floor": lambda: np.floor(at),
+        "ceil": lambda: np.ceil(at),
+        "round_prefer_ceil": lambda: np.floor(at + half),
+        "round_prefer_floor": lambda: np.ceil(at - half),
+    }
+    return rounding[mode]()
+
+
+def _fixed(weight: NDArray[np.generic]) -> NDArray[np.int32]:
+    """Two weights that sum to one, as integers that sum to 2**WEIGHT_BITS."""
+    one = 1 << WEIGHT_BITS
+    second = np.rint(weight[:, 1].astype(np.float64) * one).astype(np.int32)
+    return np.stack([one - second, second], 1)
