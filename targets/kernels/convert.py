@@ -32,6 +32,16 @@ def look_up(isa: Isa, table: Any, index: Expr, dtype: str, lanes: int) -> Expr:
     return vector.load(values, 0, lanes)
 
 
+def settled(value: Expr, dtype: str, lanes: int) -> Expr:
+    """Name a vector so that TVM's simplifier does not look through the name.
+
+    It does through a bound expression, in time that grows with the number of paths to it.
+    """
+    held = vector.local(lanes, dtype)
+    vector.store(held, 0, value, lanes)
+    return vector.load(held, 0, lanes)
+
+
 class Conversion:
     """The function f of a move, on vectors.
 
@@ -64,14 +74,8 @@ class Conversion:
         return self.isa.lanes * 4 // np.dtype(self.op.dtype).itemsize
 
     def settle(self, value: Expr, lanes: int) -> Expr:
-        """Convert ``lanes`` lanes once: later uses see only the result.
-
-        A bound expression is looked through by TVM's simplifier, in time that grows with the
-        number of paths to it; a local is not.
-        """
-        held = vector.local(lanes, self.op.out_dtype)
-        vector.store(held, 0, self.apply(value, lanes), lanes)
-        return vector.load(held, 0, lanes)
+        """Convert ``lanes`` lanes once: later uses see only the result."""
+        return settled(self.apply(value, lanes), self.op.out_dtype, lanes)
 
     def apply(self, value: Expr, lanes: int) -> Expr:
         """Convert ``lanes`` lanes."""

@@ -6,9 +6,10 @@ row against zero weights, columns outside are left out, and the bias has a varia
 kind of border.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -25,6 +26,7 @@ from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
+Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
 MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
 FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
 MAX_UNROLLED_GROUPS = 3
@@ -259,39 +261,51 @@ class _Emitter:
         """
         op, isa, width = self.op, self.isa, self.panel_channels
         start = vector.bind(T.int32(0) + start)
-        acc = vector.local(self.tile * width, isa.acc_dtype)
+        totals = {}
         for t in range(self.tile):
             inner = self.columns.num_before
             column_class = 0 if self.column_classes == 1 else self.columns.class_of(
                 inner if border is None else border + t)
             variant = self.row_class * self.column_classes + column_class
             at = (variant * self.panels + self.panel_index) * width
-            for v in range(self.panel):
-                vector.store(acc, t * width + v * isa.lanes, vector.load(
-                    self.bias, at + v * isa.lanes, isa.lanes), isa.lanes)
+            for v in range(0, width, isa.lanes):
+                totals[t * width + v] = vector.bind(vector.load(self.bias, at + v, isa.lanes))
         block = self.row_class * self.panels + self.panel_index
         weights_at = vector.bind(T.int32(0) + block * self.block_elements)
+        add = partial(self._taps, start=start, border=border, weights_at=weights_at)
         if self.is_float and not self.rows.is_inside:
             first, end = self.rows.first(self.row), self.rows.end(self.row)
-            with T.serial(first, end) as group:
-                self._taps(acc, start, border, group, weights_at)
+            totals = self._looped(totals, T.serial(first, end), add)
         elif self.groups <= MAX_UNROLLED_GROUPS:
             for group in range(self.groups):
-                self._taps(acc, start, border, group, weights_at)
+                totals = add(totals, group)
         else:
-            with vector.loop(self.groups) as group:
-                self._taps(acc, start, border, group, weights_at)
+            totals = self._looped(totals, vector.loop(self.groups), add)
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
         for t in range(self.tile):
             column = (start + t) * op.placement.step_w + op.placement.offset_w
             out = vector.bind((line * op.full_w + column) * op.out_c + self.channel)
-            accs = [vector.load(acc, t * width + v * isa.lanes, isa.lanes)
-                    for v in range(self.panel)]
+            accs = [totals[t * width + v] for v in range(0, width, isa.lanes)]
             self.finish.emit_vectors(accs, self.channel, out, min(op.out_c, width))
 
+    def _looped(
+        self, totals: Totals, loop: AbstractContextManager[Expr],
+        add: Callable[[Totals, Expr], Totals],
+    ) -> Totals:
+        """Call ``add`` in a loop that carries the sums in a local."""
+        lanes = self.isa.lanes
+        acc = vector.local(self.tile * self.panel_channels, self.isa.acc_dtype)
+        for slot, total in totals.items():
+            vector.store(acc, slot, total, lanes)
+        with loop as group:
+            carried = {slot: vector.load(acc, slot, lanes) for slot in totals}
+            for slot, total in add(carried, group).items():
+                vector.store(acc, slot, total, lanes)
+        return {slot: vector.load(acc, slot, lanes) for slot in totals}
+
     def _taps(
-        self, acc: Any, start: Expr, border: int | None, group: Expr, weights_at: Expr
-    ) -> None:
+        self, totals: Totals, group: Expr, start: Expr, border: int | None, weights_at: Expr
+    ) -> Totals:
         """Add the taps of ``dot_k`` kernel rows to every pixel of a tile."""
         op, isa, width = self.op, self.isa, self.panel_channels
         top = self.rows.start(self.row)
@@ -307,8 +321,7 @@ class _Emitter:
                 ((self.image * op.in_h + line) * op.in_w + self.columns.start(start)) * op.in_c
                 + self.channel))
         at = weights_at + group * (op.kernel_w * width * isa.dot_k)
-        totals = {slot: vector.load(acc, slot, isa.lanes)
-                  for slot in range(0, self.tile * width, isa.lanes)}
+        totals = dict(totals)
         users: dict[int, list[tuple[int, int]]] = {}
         for t, tap in product(range(self.tile), range(op.kernel_w)):
             users.setdefault(t * op.stride_w + tap * op.dilation_w, []).append((t, tap))
@@ -327,8 +340,7 @@ class _Emitter:
                     weights = isa.load_weights(
                         self.weight, at + (tap * width + v * isa.lanes) * isa.dot_k)
                     totals[slot] = vector.bind(isa.dot(totals[slot], taps, weights))
-        for slot, total in totals.items():
-            vector.store(acc, slot, total, isa.lanes)
+        return totals
 
 
 def stack_taps(isa: Isa, values: list[Expr]) -> Expr:

@@ -11,7 +11,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.convert import Conversion
+from octavo.targets.kernels.convert import Conversion, settled
 from octavo.targets.kernels.spans import (
     BITS,
     MAX_ELEMENTS,
@@ -325,8 +325,9 @@ class _Emitter:
             if conversion.narrows:
                 rows = [conversion.settle(row, n) for row in rows]
             for k, column in enumerate(transpose(rows)):
-                value = column if conversion.narrows else conversion.apply(column, n)
-                vector.store(self.y, dst + (along + k) * first.dst + at, value, n)
+                if not conversion.narrows and self.op.convert != COPY:
+                    column = conversion.apply(settled(column, self.op.dtype, n), n)
+                vector.store(self.y, dst + (along + k) * first.dst + at, column, n)
 
         for_spans(last.extent, n, emit)
 
