@@ -97,7 +97,9 @@ class Runner:
         self.count += 1
         name = f"kernel{self.count}"
         codegen_build(module, target).write_to_file(str(self.folder / f"{name}.o"))
-        zig(["ld.lld", "-shared", "-o", f"{name}.so", f"{name}.o", "pool.o"], self.folder)
+        # Its own pool, not the one of the TVM library that this process has loaded.
+        zig(["ld.lld", "-shared", "-Bsymbolic", "-o", f"{name}.so", f"{name}.o", "pool.o"],
+            self.folder)
         return getattr(ctypes.CDLL(str(self.folder / f"{name}.so")), SYMBOL)
 
     def build(self, kernel: Any, op: Any, isa: Isa) -> Callable[..., int]:
@@ -110,18 +112,40 @@ class Runner:
         self, function: Callable[..., int], kernel: Any, op: Any, isa: Isa,
         inputs: Sequence[NDArray[Any]], arrays: Mapping[str, NDArray[Any]], y: NDArray[Any],
     ) -> tuple[int, NDArray[Any]]:
-        """Call a compiled kernel; nothing but the output and the scratch may change."""
+        """Call a compiled kernel with one output; ``y`` holds what was there before."""
+        status, results = self.call_many(function, kernel, op, isa, inputs, arrays, [y])
+        return status, results[0]
+
+    def call_many(
+        self, function: Callable[..., int], kernel: Any, op: Any, isa: Isa,
+        inputs: Sequence[NDArray[Any]], arrays: Mapping[str, NDArray[Any]],
+        outputs: Sequence[NDArray[Any]],
+    ) -> tuple[int, list[NDArray[Any]]]:
+        """Call a compiled kernel; nothing but the outputs and the scratch may change."""
         constants = kernel.constants(op, isa, arrays)
         read = [Guarded(x) for x in [*inputs, *constants]]
         before = [g.memory.copy() for g in read]
-        out = Guarded(y)
+        written = [Guarded(y) for y in outputs]
+        results = [g.array for g in written]
         scratch = kernel.scratch_bytes(op, isa)
-        written = [out] + ([Guarded(np.zeros(scratch, np.uint8))] if scratch else [])
+        if scratch:  # an arena holds whatever the step before left there
+            written.append(Guarded(np.full(scratch, GUARD, np.uint8)))
         status = function(*[g.pointer for g in read], *[g.pointer for g in written])
         for guarded, memory in zip(read, before, strict=True):
             np.testing.assert_array_equal(guarded.memory, memory)
         assert all(g.is_intact() for g in written), "written outside of the output"
-        return status, out.array.copy()
+        return status, [result.copy() for result in results]
+
+    def outputs(
+        self, kernel: Any, op: Any, isa: Isa, inputs: Sequence[NDArray[Any]],
+        arrays: Mapping[str, NDArray[Any]], outputs: Sequence[NDArray[Any]],
+    ) -> list[NDArray[Any]]:
+        """Compile, call once, return every output."""
+        function = self.build(kernel, op, isa)
+        status, results = self.call_many(
+            function, kernel, op, isa, inputs, arrays, outputs)
+        assert status == 0
+        return results
 
     def __call__(
         self, kernel: Any, op: Any, isa: Isa, inputs: Sequence[NDArray[Any]],
