@@ -11,6 +11,7 @@ from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
+from octavo.targets.ops.lstm import Lstm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
@@ -30,6 +31,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.layer_norm import LayerNormRows
+    from octavo.targets.kernels.lstm import LstmGemm
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
     from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
@@ -49,6 +51,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
+        (Lstm, (LstmGemm(),)),
     )
 
 
