@@ -10,6 +10,7 @@ from octavo.errors import LoweringError
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.gather import Gather
+from octavo.targets.ops.gru import Gru
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.lstm import Lstm
 from octavo.targets.ops.matmul import MatMul
@@ -30,6 +31,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.gather import GatherSlices
+    from octavo.targets.kernels.gru import GruGemm
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.lstm import LstmGemm
     from octavo.targets.kernels.matmul import MatMulGemm
@@ -52,6 +54,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
         (Lstm, (LstmGemm(),)),
+        (Gru, (GruGemm(),)),
     )
 
 
