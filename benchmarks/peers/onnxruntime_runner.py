@@ -30,17 +30,22 @@ class OnnxRuntimeModel:
         output_names: In the order of the model.
     """
 
-    def __init__(self, path: Path, num_threads: int = 1) -> None:
-        """Load a model with every graph optimization on.
+    def __init__(self, path: Path, num_threads: int = 1, *, optimize: bool = True) -> None:
+        """Load a model.
 
         Args:
             path: ONNX file, float or QDQ.
             num_threads: Threads inside an operator, at least 1.
+            optimize: Every graph optimization on, for speed; or none, for the arithmetic that
+                the model writes down (a QDQ model then computes in float between its nodes).
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = (
+            levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+        )
         options.log_severity_level = 3
         self._session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
         self.output_names = tuple(output.name for output in self._session.get_outputs())

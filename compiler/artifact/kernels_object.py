@@ -18,7 +18,7 @@ def kernel_symbol(program: Program, kernel: str) -> str:
 def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
     """Bytes that every address passed for each parameter is a multiple of, 1..64.
 
-    Buffers are aligned to ``TENSOR_ALIGNMENT``; operands that start inside one may not be.
+    Buffers have an alignment of their own; operands that start inside one may have less.
 
     Raises:
         ValueError: A step passes another number of operands than its kernel takes.
@@ -35,7 +35,8 @@ def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
                 f" kernel {step.kernel!r} takes {len(parameters)}"
             )
         for index, operand in enumerate(step.operands):
-            parameters[index] = math.gcd(parameters[index], operand.offset_bytes)
+            own = math.gcd(operand.buffer.alignment, operand.offset_bytes)
+            parameters[index] = math.gcd(parameters[index], own)
     return {name: tuple(values) for name, values in alignments.items()}
 
 

@@ -19,7 +19,7 @@ class WeightBlob:
     """The weight file.
 
     Attributes:
-        offsets: Offset in bytes of every weight buffer, a multiple of ``TENSOR_ALIGNMENT``.
+        offsets: Offset in bytes of every weight buffer, a multiple of its alignment.
         num_bytes: Size of the file.
         parts: What to write, by offset, without repetition.
     """
@@ -40,7 +40,7 @@ class WeightBlob:
 
 
 def pack_weights(program: Program) -> WeightBlob:
-    """Lay out the weight buffers of ``program`` in order of first use.
+    """Lay out the weight buffers of ``program``: large ones in order of first use, then small.
 
     Raises:
         ValueError: A weight buffer has no data, or data of another size.
@@ -49,13 +49,12 @@ def pack_weights(program: Program) -> WeightBlob:
     parts: list[tuple[int, NDArray[np.uint8]]] = []
     stored: dict[bytes, int] = {}
     end = 0
-    for buffer in program.buffers():
-        if buffer.storage is not Storage.WEIGHTS:
-            continue
+    weights = [b for b in program.buffers() if b.storage is Storage.WEIGHTS]
+    for buffer in sorted(weights, key=lambda b: -b.alignment):
         data = _bytes_of(buffer)
         digest = hashlib.sha256(data.data).digest()
         if digest not in stored:
-            offset = -(-end // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
+            offset = -(-end // buffer.alignment) * buffer.alignment
             stored[digest] = offset
             parts.append((offset, data))
             end = offset + data.nbytes

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TENSOR_ALIGNMENT = 64  # bytes; a cache line, and the widest vector of every CPU target
+SMALL_ALIGNMENT = 8  # bytes; constants too small for a vector: limits, zero points, factors
 
 
 class Storage(Enum):
@@ -38,6 +39,12 @@ class Buffer:
     storage: Storage = Storage.ARENA
     data: NDArray[Any] | None = None
     persistent: bool = False
+
+    @property
+    def alignment(self) -> int:
+        """Bytes that its address is a multiple of."""
+        is_small = self.storage is Storage.WEIGHTS and self.num_bytes < TENSOR_ALIGNMENT
+        return SMALL_ALIGNMENT if is_small else TENSOR_ALIGNMENT
 
 
 @dataclass(frozen=True)
