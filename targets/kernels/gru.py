@@ -7,12 +7,8 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
-from octavo.targets.kernels.recurrent import (
-    PackedGates,
-    Parameter,
-    RecurrentEmitter,
-    reject_recurrent,
-)
+from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
+from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.fixed_point import STATE_BITS, TANH_BITS
 from octavo.targets.ops.gru import MAX_STATE, ONE, SIGMOID_ONE_HALF, Gru

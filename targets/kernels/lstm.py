@@ -7,12 +7,8 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
-from octavo.targets.kernels.recurrent import (
-    PackedGates,
-    Parameter,
-    RecurrentEmitter,
-    reject_recurrent,
-)
+from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
+from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.ops.fixed_point import STATE_BITS
 from octavo.targets.ops.lstm import MAX_CELL, MAX_INITIAL_CELL, SIGMOID_ONE_HALF, Lstm
 from octavo.targets.ops.recurrent import Arrays

@@ -19,6 +19,7 @@ from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.matmul_packing import PackedColumns
 from octavo.targets.kernels.register_tile import register_tile
+from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tiling import Tiling, choose_tiling
 from octavo.targets.ops.matmul import NO_LIMITS, MatMul
 
@@ -26,7 +27,6 @@ Arrays = Mapping[str, NDArray[Any]]
 
 MAX_DEPTH = 1 << 14  # every partial sum of the correction stays below 2**31
 SHIFT = 128  # between signed and unsigned bytes
-SCRATCH_ALIGNMENT = 64
 SLACK_BYTES = 64  # the last row is read in whole steps
 
 
@@ -67,7 +67,7 @@ class MatMulGemm:
 
     def scratch_bytes(self, op: MatMul, isa: Isa) -> int:
         """Memory of the packed matrix, the correction terms and the shifted ``a``."""
-        return _Emitter(op, isa).scratch_bytes
+        return _Emitter(op, isa).scratch.num_bytes
 
 
 class _Emitter:
@@ -106,20 +106,17 @@ class _Emitter:
         return self.packing.steps * self.isa.dot_k
 
     @cached_property
-    def scratch_parts(self) -> dict[str, int]:
-        """Bytes of the parts of the scratch memory, in order."""
+    def scratch(self) -> Scratch:
+        """The packed matrix, the correction terms and the shifted ``a``."""
         op, items = self.op, self.op.batch_size
-        parts = {"packed": items * self.packing.batch_elements * (4 if op.is_float else 1)}
+        parts = [("packed", items * self.packing.batch_elements, self.packing.dtype)]
         if not op.is_float:
-            parts["col_terms"] = items * self.padded_cols * 4
-            parts["row_terms"] = items * op.rows * 4
+            parts.append(("col_terms", items * self.padded_cols, "int32"))
+            parts.append(("row_terms", items * op.rows, "int32"))
         if self.shifts_a:
-            parts["shifted"] = items * op.rows * self.shifted_stride + SLACK_BYTES
-        return {k: -(-n // SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT for k, n in parts.items()}
-
-    @property
-    def scratch_bytes(self) -> int:
-        return sum(self.scratch_parts.values())
+            elements = items * op.rows * self.shifted_stride + SLACK_BYTES
+            parts.append(("shifted", elements, self.isa.activation_dtype))
+        return Scratch(tuple(parts))
 
     def build(self) -> Any:
         op = self.op
@@ -132,22 +129,10 @@ class _Emitter:
             parameters.append(("zero_points", 2, "int32"))
             parameters += constant_parameters(op.requantize, op.cols)
         parameters.append(("y", op.y_elements, op.out_dtype))
-        parameters.append(("scratch", self.scratch_bytes, "uint8"))
+        parameters.append(("scratch", self.scratch.num_bytes, "uint8"))
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
-
-    def _views(self, scratch: Any) -> dict[str, Any]:
-        """Typed views of the parts of the scratch memory."""
-        dtypes = {"packed": self.packing.dtype, "col_terms": "int32", "row_terms": "int32",
-                  "shifted": self.isa.activation_dtype}
-        views, at = {}, 0
-        for name, num_bytes in self.scratch_parts.items():
-            size = np.dtype(dtypes[name]).itemsize
-            views[name] = T.decl_buffer(
-                (num_bytes // size,), dtypes[name], data=scratch.data, elem_offset=at // size)
-            at += num_bytes
-        return views
 
     def _batch_offset(self, item: Expr, strides: tuple[int, ...]) -> Expr:
         """Element offset of a batch item, of the flattened batch dimensions."""
@@ -160,7 +145,7 @@ class _Emitter:
         return offset
 
     def _body(self, operands: dict[str, Any]) -> None:
-        operands |= self._views(operands["scratch"])
+        operands |= self.scratch.views(operands["scratch"])
         self._pack(operands)
         if not self.op.is_float:
             self._sum_rows(operands)

@@ -92,6 +92,12 @@ def test_every_pair_of_types(run_kernel: Any, isa: Isa, a_dtype: str, b_dtype: s
         check(run_kernel, make(2, 19, 10, a_dtype=a_dtype, b_dtype=b_dtype), isa, seed)
 
 
+def test_instructions_with_signed_activations(run_kernel: Any) -> None:
+    signed = Isa(name="signed", activation_dtype="int8")
+    for seed, (a, b) in enumerate(itertools.product(("uint8", "int8"), repeat=2)):
+        check(run_kernel, scores(2, 19, 10, a_dtype=a, b_dtype=b), signed, seed)
+
+
 @pytest.mark.parametrize("length", [1, 3, 15, 16, 17, 33, 49, 66])
 def test_sizes_around_the_vector_width(run_kernel: Any, isa: Isa, length: int) -> None:
     check(run_kernel, scores(1, length, 16), isa, length)
