@@ -1,8 +1,6 @@
 """Move elements: contiguous runs as vectors, layout changes as transposed register blocks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.convert import Conversion, settled
+from octavo.targets.kernels.move_plan import Axis, MovePlan
 from octavo.targets.kernels.spans import (
     BITS,
     MAX_ELEMENTS,
@@ -20,41 +19,13 @@ from octavo.targets.kernels.spans import (
     interleave,
     nest,
     offset,
-    power_of_two_below,
     shuffle,
     transpose,
 )
 from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
 
 Arrays = Mapping[str, NDArray[Any]]
-MAX_BLOCK = 16  # a 16x16 block of bytes fills 16 vectors; more would not fit registers
-FEWEST_BLOCK = 4  # below it blocks win nothing
 CHUNK = 16384  # elements of one task of a dense move
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One loop: its extent and how far one iteration goes."""
-
-    extent: int
-    src: int
-    dst: int
-
-
-def merged_axes(op: Move) -> list[Axis]:
-    """The fewest loops that visit every index, in order of the destination."""
-    axes = [Axis(*a) for a in zip(op.shape, op.src_strides, op.dst_strides, strict=True)
-            if a[0] != 1]
-    axes.sort(key=lambda a: (-abs(a.dst), -a.extent))
-    merged: list[Axis] = []
-    for axis in axes:
-        if merged and (merged[-1].src, merged[-1].dst) == (
-            axis.src * axis.extent, axis.dst * axis.extent
-        ):
-            merged[-1] = Axis(merged[-1].extent * axis.extent, axis.src, axis.dst)
-        else:
-            merged.append(axis)
-    return merged or [Axis(1, 1, 1)]
 
 
 class MoveElements:
@@ -73,7 +44,7 @@ class MoveElements:
 
     def variant(self, op: Move, isa: Isa) -> str:
         """Name conversion and loop form."""
-        return f"{self.name}.{op.convert}.{_Emitter(op, isa).form}"
+        return f"{self.name}.{op.convert}.{MovePlan(op, isa).form}"
 
     def build(self, op: Move, isa: Isa) -> Any:
         """Emit the PrimFunc."""
@@ -116,45 +87,7 @@ class _Emitter:
     def __init__(self, op: Move, isa: Isa) -> None:
         self.op = op
         self.isa = isa
-        self.axes = merged_axes(op)
-        self.is_parallel = prod(a.extent for a in self.axes) >= PARALLEL_ELEMENTS
-
-    @property
-    def source_axis(self) -> int | None:
-        """The axis, not the last, whose neighbours are neighbours in x."""
-        found = [i for i, a in enumerate(self.axes[:-1]) if a.src == 1]
-        return found[-1] if found else None
-
-    @property
-    def block(self) -> int:
-        """Rows and columns of a transposed register block."""
-        assert self.source_axis is not None
-        extents = (self.axes[-1].extent, self.axes[self.source_axis].extent)
-        widest = max(np.dtype(self.op.dtype).itemsize, np.dtype(self.op.out_dtype).itemsize)
-        narrowest = min(np.dtype(self.op.dtype).itemsize, np.dtype(self.op.out_dtype).itemsize)
-        # Rows of the narrower type fill at most a register, and not too many registers.
-        register_bytes = 4 * self.isa.lanes
-        limit = min(MAX_BLOCK, max(FEWEST_BLOCK, register_bytes // narrowest))
-        room = self.isa.num_registers * register_bytes
-        while limit * limit * widest > room:
-            limit //= 2
-        return min(limit, power_of_two_below(min(extents)))
-
-    @property
-    def form(self) -> str:
-        """How the innermost loops are written."""
-        last = self.axes[-1]
-        if last.dst == 1 and last.src in (0, 1, -1):
-            return {0: "repeat", 1: "run", -1: "reverse"}[last.src]
-        if last.dst == 1 and self.source_axis is not None:
-            first = self.axes[self.source_axis]
-            if last.extent <= FEWEST_BLOCK and first.dst == last.extent:
-                return "interleave"
-            if first.extent <= FEWEST_BLOCK and last.src == first.extent:
-                return "split"
-            if self.block >= FEWEST_BLOCK:
-                return "transpose"
-        return "scalar"
+        self.plan = MovePlan(op, isa)
 
     def build(self) -> Any:
         op = self.op
@@ -171,32 +104,27 @@ class _Emitter:
         self.x, self.y = operands["x"], operands["y"]
         if self.op.fills:
             self._fill(operands["fill"])
-        axes = self.axes
-        form = self.form
-        if form == "run" and len(axes) == 1 and self.is_parallel:
-            self._dense(operands)
-            return
-        if form in ("run", "repeat", "reverse", "scalar"):
-            outer = axes[:-1]
-        else:
-            outer = [a for i, a in enumerate(axes[:-1]) if i != self.source_axis]
-            first = axes[self.source_axis or 0]
-            if form == "transpose" and not outer:
+        plan, outer = self.plan, self.plan.outer
+        if not outer and plan.is_parallel:
+            # Nothing around the innermost code to share out: split that.
+            if plan.form == "run":
+                self._dense(operands)
+                return
+            if plan.form == "transpose":
                 self._striped_transpose(operands)
                 return
-            if form in ("interleave", "split"):
-                pixels = first if form == "interleave" else axes[-1]
-                if not outer and self.is_parallel and pixels.extent >= 2 * CHUNK:
-                    self._striped_pixels(operands, pixels)
-                    return
-        with nest([a.extent for a in outer], self.is_parallel) as indices:
+            pixels = plan.first if plan.form == "interleave" else plan.axes[-1]
+            if plan.form in ("interleave", "split") and pixels.extent >= 2 * CHUNK:
+                self._striped_pixels(operands, pixels)
+                return
+        with nest([a.extent for a in outer], self.plan.is_parallel) as indices:
             conversion = Conversion(self.op, self.isa, operands)
             src = vector.bind(offset(self.op.src_offset, indices, [a.src for a in outer]))
             dst = vector.bind(offset(self.op.dst_offset, indices, [a.dst for a in outer]))
-            self._inner(conversion, form, src, dst)
+            self._inner(conversion, src, dst)
 
-    def _inner(self, conversion: Conversion, form: str, src: Expr, dst: Expr) -> None:
-        last = self.axes[-1]
+    def _inner(self, conversion: Conversion, src: Expr, dst: Expr) -> None:
+        last, form = self.plan.axes[-1], self.plan.form
         if form == "run":
             self._run(conversion, src, dst, last.extent)
         elif form == "repeat":
@@ -204,11 +132,11 @@ class _Emitter:
         elif form == "reverse":
             self._reverse(conversion, src, dst, last.extent)
         elif form == "interleave":
-            self._interleave(conversion, src, dst, self.axes[self.source_axis or 0].extent)
+            self._interleave(conversion, src, dst, self.plan.first.extent)
         elif form == "split":
             self._split(conversion, src, dst, last.extent)
         elif form == "transpose":
-            stripes = _num_blocks(self.axes[self.source_axis or 0].extent, self.block)
+            stripes = _num_blocks(self.plan.first.extent, self.plan.block)
             with vector.loop(stripes) as stripe:
                 self._transpose_stripe(conversion, src, dst, stripe)
         else:
@@ -226,7 +154,7 @@ class _Emitter:
             vector.fill(self.y, start, value, size)
 
     def _dense(self, operands: dict[str, Any]) -> None:
-        elements = self.axes[0].extent
+        elements = self.plan.axes[0].extent
         with vector.loop(-(-elements // CHUNK), parallel=True) as task:
             start = vector.bind(_moved_back(task, CHUNK, elements))
             conversion = Conversion(self.op, self.isa, operands)
@@ -234,8 +162,8 @@ class _Emitter:
                 conversion, start + self.op.src_offset, start + self.op.dst_offset, CHUNK)
 
     def _striped_transpose(self, operands: dict[str, Any]) -> None:
-        stripes = _num_blocks(self.axes[self.source_axis or 0].extent, self.block)
-        with vector.loop(stripes, parallel=self.is_parallel) as stripe:
+        stripes = _num_blocks(self.plan.first.extent, self.plan.block)
+        with vector.loop(stripes, parallel=True) as stripe:
             conversion = Conversion(self.op, self.isa, operands)
             self._transpose_stripe(
                 conversion, self.op.src_offset, self.op.dst_offset, stripe)
@@ -274,7 +202,7 @@ class _Emitter:
 
     def _interleave(self, conversion: Conversion, src: Expr, dst: Expr, extent: int) -> None:
         """Planes to pixels of at most ``FEWEST_BLOCK`` channels."""
-        channels, plane = self.axes[-1].extent, self.axes[-1].src
+        channels, plane = self.plan.axes[-1].extent, self.plan.axes[-1].src
 
         def emit(at: Expr, lanes: int) -> None:
             values = [vector.bind(vector.load(self.x, src + k * plane + at, lanes))
@@ -291,7 +219,7 @@ class _Emitter:
 
     def _split(self, conversion: Conversion, src: Expr, dst: Expr, extent: int) -> None:
         """Pixels of at most ``FEWEST_BLOCK`` channels to planes."""
-        first = self.axes[self.source_axis or 0]
+        first = self.plan.first
         channels = first.extent
 
         def emit(at: Expr, lanes: int) -> None:
@@ -316,7 +244,7 @@ class _Emitter:
         self, conversion: Conversion, src: Expr, dst: Expr, stripe: Expr
     ) -> None:
         """One stripe of blocks: ``block`` elements along the source, all of the last axis."""
-        last, first, n = self.axes[-1], self.axes[self.source_axis or 0], self.block
+        last, first, n = self.plan.axes[-1], self.plan.first, self.plan.block
         along = vector.bind(_moved_back(stripe, n, first.extent))
 
         def emit(at: Expr, lanes: int) -> None:
@@ -325,9 +253,10 @@ class _Emitter:
             if conversion.narrows:
                 rows = [conversion.settle(row, n) for row in rows]
             for k, column in enumerate(transpose(rows)):
+                value = column
                 if not conversion.narrows and self.op.convert != COPY:
-                    column = conversion.apply(settled(column, self.op.dtype, n), n)
-                vector.store(self.y, dst + (along + k) * first.dst + at, column, n)
+                    value = conversion.apply(settled(column, self.op.dtype, n), n)
+                vector.store(self.y, dst + (along + k) * first.dst + at, value, n)
 
         for_spans(last.extent, n, emit)
 

@@ -1,0 +1,170 @@
+"""Decide how a depthwise convolution is tiled, and pack its constants accordingly."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, float_isa
+from octavo.targets.kernels.epilogue import constant_arrays
+from octavo.targets.kernels.window import Window
+from octavo.targets.ops.conv import Conv
+
+Arrays = Mapping[str, NDArray[Any]]
+MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
+FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
+
+
+def upright(op: Conv) -> Conv:
+    """Turn a convolution along one row into the same one along one column."""
+    if not (op.in_h == op.kernel_h == op.full_h == 1):
+        return op
+    place = op.placement
+    return replace(
+        op, in_h=op.in_w, in_w=1, kernel_h=op.kernel_w, kernel_w=1, stride_h=op.stride_w,
+        stride_w=op.stride_h, dilation_h=op.dilation_w, dilation_w=op.dilation_h,
+        pad_top=op.pad_left, pad_left=op.pad_top, pad_bottom=op.pad_right,
+        pad_right=op.pad_bottom,
+        placement=replace(
+            place, height=place.width, width=place.height, step_h=place.step_w,
+            step_w=place.step_h, offset_h=place.offset_w, offset_w=place.offset_h))
+
+
+class DepthwiseLayout:
+    """Tiles, classes of borders, and packed constants of one depthwise convolution.
+
+    Attributes:
+        op: The convolution; one along a row is turned into one along a column.
+        isa: Instructions of its arithmetic.
+        rows, columns: The sliding window along each axis.
+        groups: Groups of ``dot_k`` kernel rows.
+        row_classes, column_classes: Kinds of borders, each with constants of its own.
+    """
+
+    def __init__(self, op: Conv, isa: Isa) -> None:
+        self.op = op = upright(op)
+        self.is_float = op.dtype == "float32"
+        self.isa = float_isa(isa) if self.is_float else isa
+        self.rows = Window(
+            op.in_h, op.out_h, op.kernel_h, op.stride_h, op.dilation_h, op.pad_top)
+        self.columns = Window(
+            op.in_w, op.out_w, op.kernel_w, op.stride_w, op.dilation_w, op.pad_left)
+        self.groups = -(-op.kernel_h // self.isa.dot_k)
+        # Float rows outside are skipped: zero weights do not cancel an infinity.
+        self.row_classes = 1 if self.is_float else self.rows.num_classes
+        self.column_classes = 1 if self.is_float else self.columns.num_classes
+
+    @cached_property
+    def panel(self) -> int:
+        """Vectors of channels that are computed together."""
+        vectors = -(-self.op.out_c // self.isa.lanes)
+        return min(
+            range(1, min(JOINED_VECTORS, vectors) + 1),
+            key=lambda p: (-(-vectors // p) * (p + 0.5), -p))
+
+    @property
+    def panels(self) -> int:
+        """Panels that cover the channels; the last may overlap its neighbour."""
+        return -(-self.op.out_c // self.panel_channels)
+
+    @property
+    def panel_channels(self) -> int:
+        """Channels of a panel."""
+        return self.panel * self.isa.lanes
+
+    @cached_property
+    def tile(self) -> int:
+        """Output columns of a tile."""
+        room = (self.isa.num_registers - FREE_REGISTERS - self.panel) // self.panel
+        most = max(1, min(MAX_COLUMNS, room, self.op.out_w))
+        return -(-self.op.out_w // -(-self.op.out_w // most))
+
+    @cached_property
+    def tile_starts(self) -> list[int]:
+        """First output column of every tile; the last moves back to be whole."""
+        out = self.op.out_w
+        return [min(at, out - self.tile) for at in range(0, out, self.tile)]
+
+    def is_inner(self, start: int) -> bool:
+        """Whether all columns of the tile are inside of the input."""
+        behind = self.op.out_w - self.columns.num_behind
+        return start >= self.columns.num_before and start + self.tile <= behind
+
+    @property
+    def num_border_tiles(self) -> int:
+        """Tiles with columns outside of the input."""
+        return sum(not self.is_inner(start) for start in self.tile_starts)
+
+    @property
+    def block_elements(self) -> int:
+        """Weights of one panel in one row class."""
+        return self.groups * self.op.kernel_w * self.panel_channels * self.isa.dot_k
+
+    @property
+    def weight_elements(self) -> int:
+        """Packed weights."""
+        return self.row_classes * self.panels * self.block_elements
+
+    def panel_start(self, panel: Expr) -> Expr:
+        """First channel of a panel; the last moves back over its neighbour."""
+        if self.panels == 1:
+            return 0
+        last = self.op.out_c - self.panel_channels
+        if isinstance(panel, int):
+            return min(panel * self.panel_channels, last)
+        return T.min(panel * self.panel_channels, T.int32(last))
+
+    def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Weights, biases and the epilogue's constants, as the kernel's operands."""
+        op = self.op
+        weight = arrays["weight"].reshape(op.out_c, op.kernel_h, op.kernel_w)
+        bias = arrays["bias"].reshape(-1)
+        packed = [self._pack_weight(weight)]
+        if self.is_float:
+            return [*packed, self._by_panel(bias).reshape(-1), arrays["limits"]]
+        zero_point = int(arrays["zero_point"].reshape(-1)[0])
+        classes = (self.row_classes, self.column_classes)
+        biases = np.zeros((*classes, self.panels, self.panel_channels), np.int32)
+        for row, column in product(range(self.row_classes), range(self.column_classes)):
+            top, bottom = self.rows.valid(self.rows.position_of_class(row))
+            left, right = self.columns.valid(self.columns.position_of_class(column))
+            taps = weight[:, top:bottom, left:right].astype(np.int64)
+            folded = bias.astype(np.int64) - zero_point * taps.sum(axis=(1, 2))
+            biases[row, column] = self._by_panel(folded.astype(np.int32))
+        packed.append(biases.reshape(-1))
+        packed.extend(constant_arrays(op.requantize, op.out_c, arrays).values())
+        return packed
+
+    @property
+    def bias_elements(self) -> int:
+        """Packed biases."""
+        return self.row_classes * self.column_classes * self.panels * self.panel_channels
+
+    def _by_panel(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Channels (C, ...) to (panels, panel_channels, ...); zeros behind the last."""
+        size = max(self.op.out_c, self.panel_channels)
+        full = np.zeros((size, *values.shape[1:]), values.dtype)
+        full[: self.op.out_c] = values
+        starts = [self.panel_start(p) for p in range(self.panels)]
+        return np.stack([full[s : s + self.panel_channels] for s in starts])
+
+    def _pack_weight(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Reorder to [row class][panel][group][column][vector][lane][tap]; outside is 0."""
+        op, isa = self.op, self.isa
+        tall = np.zeros(
+            (self.row_classes, op.out_c, self.groups * isa.dot_k, op.kernel_w), weight.dtype)
+        for index in range(self.row_classes):
+            top, bottom = (0, op.kernel_h) if self.is_float else self.rows.valid(
+                self.rows.position_of_class(index))
+            tall[index, :, top:bottom] = weight[:, top:bottom]
+        blocks = []
+        for variant in tall:
+            panels = self._by_panel(variant).reshape(
+                self.panels, self.panel, isa.lanes, self.groups, isa.dot_k, op.kernel_w)
+            blocks.append(panels.transpose(0, 3, 5, 1, 2, 4).reshape(-1))
+        return np.concatenate(blocks)
