@@ -234,6 +234,7 @@ def _options(
         granularity=recipe.granularity,
         symmetric_activations=recipe.symmetric_activations,
         float_output=recipe.float_output,
+        float_normalization=recipe.float_normalization,
         quantize_activations=recipe.quantize_activations,
         overrides=overrides,
     )

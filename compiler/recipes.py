@@ -26,6 +26,8 @@ class Recipe:
         granularity: Scales of weights.
         symmetric_activations: Force zero points to the middle.
         float_output: Do not round the model's outputs to 8 bits.
+        float_normalization: Compute LayerNormalization and the sum in front of it in float32;
+            False keeps everything between the model's ends in integers.
         min_imbalance: Equalize layers whose channels differ by this factor; None: never.
         correct_bias: Take mean errors out of biases.
     """
@@ -37,6 +39,7 @@ class Recipe:
     granularity: Granularity = Granularity.PER_CHANNEL
     symmetric_activations: bool = False
     float_output: bool = False
+    float_normalization: bool = True
     min_imbalance: float | None = 16.0
     correct_bias: bool = False
 

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from octavo.passes.constants import float_constant
 from octavo.passes.fused_regions import Region
-from octavo.passes.narrow_ranges import Range, narrow_ranges
+from octavo.passes.narrow_ranges import Range, feeds_softmax_only, narrow_ranges
 from octavo.passes.placement import Placement
 from octavo.passes.quant_math import MIN_SCALE, QuantParams, choose_qparams
 from octavo.passes.quantizable_operators import OutputScale
@@ -87,7 +87,8 @@ def choose_parameters(
             params = QuantParams(1.0 / 256.0, zero_point, options.activation_dtype)
         chosen.update((value, params) for value in members)
     owner = {value: groups.root(value) for value in chosen}
-    return Parameters(chosen, owner, frozenset(narrower), tuple(notes))
+    narrowed = {value for value in placement.tensors if feeds_softmax_only(value)}
+    return Parameters(chosen, owner, frozenset(narrowed | set(narrower)), tuple(notes))
 
 
 def representable(low: float, high: float) -> str:

@@ -3,11 +3,15 @@
 ``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and
 so are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other
 operator of the table alone.
+
+With float normalization, a LayerNormalization ends the region in front of it: the sum that it
+reads has outliers in few channels, and 8 bits for all of them would lose the others. It and
+the residual sums on its way are computed in float32 between integer products.
 """
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -38,6 +42,8 @@ class Region:
         bias_add: The Add whose constant operand is the int32 bias of a MatMul, or None.
         absorbed: A Relu or Clip that the saturation of the output computes: not in the result.
         moves_data: Only rearranges integers.
+        made_in_float: The last node computes in float32, so float readers see its output
+            before rounding.
     """
 
     head: ir.Node
@@ -48,17 +54,21 @@ class Region:
     bias_add: ir.Node | None = None
     absorbed: ir.Node | None = None
     moves_data: bool = False
+    made_in_float: bool = False
 
 
-def find_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:
+def find_regions(
+    graph: ir.Graph, excluded: Collection[ir.Node], *, float_normalization: bool = True
+) -> list[Region]:
     """Every region of a graph, in the graph order of their last nodes.
 
     Args:
         graph: Topologically sorted, static shapes, prepared by ``prepare``.
         excluded: Nodes kept in float; a layer kept in float takes what would have been fused
             behind it along.
+        float_normalization: Compute LayerNormalization and the sum in front of it in float32.
     """
-    regions = _linear_regions(graph, excluded)
+    regions = _linear_regions(graph, excluded, float_normalization=float_normalization)
     taken = {node for region in regions for node in region.nodes}
     regions = [region for region in regions if region.head not in excluded]
     for chain in find_chains(graph, taken | set(excluded)):
@@ -72,7 +82,8 @@ def find_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]
             regions.append(_single(node))
     order = {node: index for index, node in enumerate(graph)}
     regions.sort(key=lambda region: order[region.nodes[-1]])
-    return _absorb_clipping(regions)
+    merged = _merge_followers(regions, float_normalization=float_normalization)
+    return _float_residuals(merged)
 
 
 def is_zero_clip(node: ir.Node) -> bool:
@@ -86,7 +97,9 @@ def is_zero_clip(node: ir.Node) -> bool:
     return low == 0.0 and high > 0.0 and not math.isnan(high)
 
 
-def _linear_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:
+def _linear_regions(
+    graph: ir.Graph, excluded: Collection[ir.Node], *, float_normalization: bool
+) -> list[Region]:
     heads = [
         node
         for node in graph
@@ -99,7 +112,8 @@ def _linear_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Regi
     # From the end: of two layers that meet in an Add, the later one runs the Add, because the
     # other operand is ready by then.
     for head in reversed(heads):
-        region = _grow(head, taken, excluded if head not in excluded else (), order)
+        stops = excluded if head not in excluded else ()
+        region = _grow(head, taken, stops, order, float_normalization=float_normalization)
         taken.update(region.nodes)
         regions.append(region)
     return regions[::-1]
@@ -110,6 +124,8 @@ def _grow(
     taken: Collection[ir.Node],
     excluded: Collection[ir.Node],
     order: dict[ir.Node, int],
+    *,
+    float_normalization: bool,
 ) -> Region:
     nodes, inputs, bias_add = [head], activation_inputs(head), None
 
@@ -130,11 +146,24 @@ def _grow(
             nodes.append(node)
             inputs.append(other)
             node = following()
-    if node is not None and is_zero_clip(node):
+    made_in_float = node is not None and float_normalization and _is_normalization(node)
+    if node is not None and (is_zero_clip(node) or made_in_float):
         nodes.append(node)
     unique = tuple(dict.fromkeys(inputs))
     outputs = (nodes[-1].outputs[0],)
-    return Region(head, tuple(nodes), unique, outputs, OutputScale.OWN, bias_add)
+    return Region(
+        head,
+        tuple(nodes),
+        unique,
+        outputs,
+        OutputScale.OWN,
+        bias_add,
+        made_in_float=made_in_float,
+    )
+
+
+def _is_normalization(node: ir.Node) -> bool:
+    return is_op(node, "LayerNormalization") and not why_not_quantizable(node)
 
 
 def _is_bias_add(node: ir.Node, product: ir.Value) -> bool:
@@ -169,8 +198,8 @@ def _single(node: ir.Node) -> Region:
     return Region(node, (node,), inputs, outputs, rule.output, moves_data=rule.moves_data)
 
 
-def _absorb_clipping(regions: list[Region]) -> list[Region]:
-    """Merge ``Add|Sub|Mul`` with the Relu or Clip(0, c) that alone reads it.
+def _merge_followers(regions: list[Region], *, float_normalization: bool) -> list[Region]:
+    """Merge ``Add|Sub|Mul`` with what alone reads it: Relu or Clip(0, c), or a normalization.
 
     Rounding to 8 bits saturates: when the smallest representable value is 0 and the largest is
     the clipped tensor's maximum, it already is that clipping.
@@ -183,11 +212,34 @@ def _absorb_clipping(regions: list[Region]) -> list[Region]:
             continue
         reader = only_consumer(region.outputs[0])
         follower = by_first.get(reader) if reader is not None else None
-        if follower is None or reader is None or not is_zero_clip(reader):
+        if follower is None or reader is None:
             continue
-        nodes = (*region.nodes, reader)
+        normalizes = float_normalization and _is_normalization(reader)
+        if not is_zero_clip(reader) and not normalizes:
+            continue
         dropped.add(region)
         merged[follower] = Region(
-            region.head, nodes, region.inputs, follower.outputs, OutputScale.OWN, None, reader
+            region.head,
+            (*region.nodes, reader),
+            region.inputs,
+            follower.outputs,
+            OutputScale.OWN,
+            absorbed=None if normalizes else reader,
+            made_in_float=normalizes,
         )
     return [merged.get(region, region) for region in regions if region not in dropped]
+
+
+def _float_residuals(regions: list[Region]) -> list[Region]:
+    """Let sums that are computed in float32 read float tensors as they are."""
+    floats = {value for region in regions if region.made_in_float for value in region.outputs}
+    result = []
+    for region in regions:
+        if region.made_in_float and rule_of(region.head) is not None:
+            linear = is_op(region.head, "Conv", "ConvTranspose", "Gemm", "MatMul")
+            products = activation_inputs(region.head) if linear else []
+            inputs = tuple(v for v in region.inputs if v not in floats or v in products)
+            result.append(replace(region, inputs=inputs))
+        else:
+            result.append(region)
+    return result

@@ -82,14 +82,14 @@ def _write(
     writer = WeightWriter(graph, names)
     for region in placement.regions:
         _write_constants(writer, region, parameters, options)
+    making = placement.region_making()
     readers = {
         (use.node, use.idx)
         for region in placement.regions
         for value in region.inputs
         for use in value.uses()
-        if use.node in region.nodes
+        if use.node in region.nodes and not _is_float_sum(region, use.node, making.get(value))
     }
-    making = placement.region_making()
     shared = _SharedScales(graph, names, parameters)
     for value in (*placement.constants, *placement.tensors):
         _write_pair(graph, names, shared, value, readers, making.get(value), options)
@@ -97,6 +97,12 @@ def _write(
         if region.absorbed is not None:
             # The quantizer behind it saturates at 0 and at the same upper end.
             bypass(graph, region.absorbed, region.nodes[0].outputs[0])
+
+
+def _is_float_sum(region: Region, node: ir.Node, source: Region | None) -> bool:
+    """Whether a node adds in float32 what was made in float32, so that nothing is rounded."""
+    added = is_op(node, "Add") and region.made_in_float
+    return added and source is not None and source.made_in_float
 
 
 def _write_constants(
@@ -124,8 +130,9 @@ def _write_pair(
 ) -> None:
     # What an integer kernel makes exists in integers only, so float readers get it
     # dequantized; what is made in float they read as it is.
-    uses = [use for use in value.uses() if region or (use.node, use.idx) in readers]
-    is_output = value.is_graph_output() and region is not None
+    is_integer = region is not None and not region.made_in_float
+    uses = [use for use in value.uses() if is_integer or (use.node, use.idx) in readers]
+    is_output = value.is_graph_output() and is_integer
     if is_output and options.float_output and not uses:
         return
     base = value.name or "tensor"

@@ -51,6 +51,12 @@ def narrow_ranges(
     return narrowed
 
 
+def feeds_softmax_only(value: ir.Value) -> bool:
+    """Whether every reader is a Softmax; the calibrated range is cut to its reach."""
+    readers = [use.node for use in value.uses()]
+    return bool(readers) and all(is_op(node, "Softmax") for node in readers)
+
+
 def _narrow(narrowed: dict[ir.Value, Range], value: ir.Value, old: Range, new: Range) -> None:
     low, high = min(new[0], 0.0), max(new[1], 0.0)
     if low > old[0] or high < old[1]:

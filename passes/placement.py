@@ -52,7 +52,7 @@ def plan_placement(
     """
     reasons = {node: "kept in float by request" for node in graph if options.keeps_float(node)}
     while True:
-        regions = find_regions(graph, reasons)
+        regions = find_regions(graph, reasons, float_normalization=options.float_normalization)
         touched = [
             (node, why)
             for value, why in (not_quantizable or {}).items()
@@ -95,7 +95,9 @@ def _active(regions: list[Region]) -> list[Region]:
 
 
 def _tensors(graph: ir.Graph, active: list[Region]) -> list[ir.Value]:
-    wanted = {v for r in active for v in (*r.inputs, *r.outputs) if not _is_constant(v)}
+    # What is made in float is rounded only for readers in integers.
+    made = {v for r in active if not r.made_in_float for v in r.outputs}
+    wanted = made | {v for r in active for v in r.inputs if not _is_constant(v)}
     computed = (value for node in graph for value in node.outputs)
     return [value for value in (*graph.inputs, *computed) if value in wanted]
 

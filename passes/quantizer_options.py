@@ -45,6 +45,7 @@ class QuantizerOptions:
         symmetric_activations: Force every zero point to the middle.
         float_output: Leave the model's outputs as the last layer makes them, without rounding
             them to 8 bits.
+        float_normalization: Compute LayerNormalization and the sum in front of it in float32.
         quantize_activations: False for weights only.
         overrides: Later ones win.
     """
@@ -53,6 +54,7 @@ class QuantizerOptions:
     granularity: Granularity = Granularity.PER_CHANNEL
     symmetric_activations: bool = False
     float_output: bool = False
+    float_normalization: bool = True
     quantize_activations: bool = True
     overrides: tuple[LayerOverride, ...] = ()
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.errors import DataError, RecipeError
-from octavo.passes.narrow_ranges import Range
+from octavo.passes.narrow_ranges import Range, feeds_softmax_only
 from octavo.passes.observers.base import Observer
 from octavo.passes.observers.choose import make_observer
 from octavo.passes.observers.softmax_input import SoftmaxInputObserver
 from octavo.passes.placement import Placement
 from octavo.passes.quantizer_options import QuantizerOptions
-from octavo.passes.wiring import int_attribute, is_op
+from octavo.passes.wiring import int_attribute
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,10 +85,9 @@ def _observers(
 
 
 def _softmax_axis(value: ir.Value) -> int | None:
-    readers = [use.node for use in value.uses()]
-    if not readers or not all(is_op(node, "Softmax") for node in readers):
+    if not feeds_softmax_only(value):
         return None
-    return int_attribute(readers[0], "axis", -1)
+    return int_attribute(next(iter(value.uses())).node, "axis", -1)
 
 
 def _check_inputs(model: ir.Model, ranges: Mapping[str, Range], num_samples: int) -> None:

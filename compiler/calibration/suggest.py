@@ -52,7 +52,7 @@ def suggest_keep_float(
     ranked = sorted(errors, key=lambda error: (error.sqnr_isolated_db, error.layer))
     worst = [error.layer for error in ranked[:NUM_CANDIDATES]]
     following = readers or {}
-    candidates = [(name,) for name in worst]
+    candidates: list[tuple[str, ...]] = [(name,) for name in worst]
     candidates += [(name, *following[name]) for name in worst if following.get(name)]
     while candidates and reached < target_db and len(chosen) < MAX_CHOSEN:
         gains = [(measure([*chosen, *names]), names) for names in candidates]

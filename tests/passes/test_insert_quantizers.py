@@ -404,3 +404,59 @@ def test_prepared_squeeze_and_excite_network_runs_in_integers(build, run, rng):
     assert plan_placement(model.graph, DEFAULT).float_nodes == {}
     quantize(model, a=(-9.0, 9.0), y=(-9.0, 9.0))
     run(model, x=rng.normal(size=(1, 4, 8, 8)).astype(np.float32))
+
+
+POST_NORM = """g (float[1,6,8] x) => (float[1,6,8] y) {
+    [first] n = LayerNormalization<axis=-1>(x, g)
+    [mm1] a = MatMul(n, w) [bias1] b = Add(a, c) [res1] r = Add(b, n)
+    [norm1] m = LayerNormalization<axis=-1>(r, g)
+    [mm2] d = MatMul(m, w) [res2] s = Add(m, d)
+    [norm2] y = LayerNormalization<axis=-1>(s, g)
+}"""
+
+
+def post_norm(build, rng):
+    return build(
+        POST_NORM,
+        g=rng.normal(size=8).astype(np.float32),
+        c=rng.normal(size=8).astype(np.float32),
+        w=rng.normal(size=(8, 8)).astype(np.float32),
+    )
+
+
+def test_normalization_and_its_residual_sums_stay_in_float(build, run, rng):
+    model = post_norm(build, rng)
+    assert regions(model) == [
+        ["first"],
+        ["mm1", "bias1", "res1", "norm1"],
+        ["mm2", "res2", "norm2"],
+    ]
+    quantize(model, n=(-3.0, 3.0), m=(-3.0, 3.0))
+    inputs = {
+        node.name: [value.name for value in node.inputs]
+        for node in model.graph
+        if node.op_type in ("MatMul", "Add")
+    }
+    # The product reads integers; the residual sum reads what the normalization made.
+    assert inputs["mm2"][0] == "m_dequantized"
+    assert inputs["res2"] == ["m", "d"]
+    # What an integer kernel makes exists in integers only.
+    assert inputs["res1"] == ["b", "n_dequantized"]
+    # The output is a float32 sum already; rounding it would only lose.
+    assert model.graph.outputs[0].producer().op_type == "LayerNormalization"
+    run(model, x=rng.normal(size=(1, 6, 8)).astype(np.float32))
+
+
+def test_everything_is_rounded_without_float_normalization(build, run, rng):
+    options = QuantizerOptions(float_normalization=False)
+    model = post_norm(build, rng)
+    assert regions(model, options) == [
+        ["first"],
+        ["mm1", "bias1", "res1"],
+        ["norm1"],
+        ["mm2", "res2"],
+        ["norm2"],
+    ]
+    quantize(model, options, n=(-3.0, 3.0), m=(-3.0, 3.0))
+    assert [node.op_type for node in model.graph].count("QuantizeLinear") == 6
+    run(model, x=rng.normal(size=(1, 6, 8)).astype(np.float32))
