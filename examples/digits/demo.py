@@ -135,7 +135,7 @@ def describe(outcome: Outcome, output: Path) -> list[str]:
         lines.append(f"{name:22}{share:>18.1%}{time_text(t.median_us):>18}{spread:>22}")
     runs = next(iter(outcome.latency.values())).num_runs
     lines += [
-        f"One thread, {runs} rounds in turn. The network is small: much of the time is the call",
+        f"One thread, {runs} rounds in turn. The network is small: much of it is the call",
         "from Python, and the kernels below are the rest.",
         "",
         f"INT8 costs {lost:.1f} points of accuracy"
