@@ -19,6 +19,7 @@ from octavo.targets.isa import Isa, float_isa
 from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
+from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.tiling import Tiling, choose_tiling
 from octavo.targets.ops.conv import Conv
 
@@ -230,12 +231,12 @@ class _Emitter:
         first_vector = group * packing.vectors + panel * self.tiling.panel
         pixels = [vector.bind(self.padded.pixel_offset(row + r) + group * op.group_in)
                   for r in range(rows)]
-        acc = vector.local(rows * vectors * lanes, isa.acc_dtype)
+        tile = register_tile(isa, rows, vectors)
         for v in range(vectors):
             bias = vector.bind(
                 vector.load(operands["bias"], (first_vector + v) * lanes, lanes))
             for r in range(rows):
-                vector.store(acc, (r * vectors + v) * lanes, bias, lanes)
+                tile.start(r, v, bias)
         taps_h, taps_w = packing.taps
         step_elements = vectors * lanes * isa.dot_k
         weights_at = first_vector * packing.vector_elements
@@ -243,21 +244,12 @@ class _Emitter:
                 vector.loop(packing.steps) as step:
             tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
             at = weights_at + ((kh * taps_w + kw) * packing.steps + step) * step_elements
-            weights = [
-                vector.bind(isa.load_weights(operands["weight"], at + v * lanes * isa.dot_k))
-                for v in range(vectors)]
-            for r in range(rows):
-                activations = vector.bind(isa.load_activations(source, pixels[r] + tap))
-                for v in range(vectors):
-                    slot = (r * vectors + v) * lanes
-                    total = isa.dot(vector.load(acc, slot, lanes), activations, weights[v])
-                    vector.store(acc, slot, total, lanes)
+            tile.step(source, [pixel + tap for pixel in pixels], operands["weight"], at)
         channels = vectors * lanes
         if is_last:
             channels = op.group_out - (packing.vectors - vectors) * lanes
         in_group = panel * self.tiling.panel * lanes
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
-            accs = [vector.load(acc, (r * vectors + v) * lanes, lanes) for v in range(vectors)]
             finish.emit_vectors(
-                accs, group * op.group_out + in_group, out + in_group, channels)
+                tile.row(r), group * op.group_out + in_group, out + in_group, channels)
