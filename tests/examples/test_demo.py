@@ -9,7 +9,9 @@ from examples.digits.demo import describe, run_demo
 @pytest.mark.slow
 def test_int8_keeps_accuracy_and_a_quarter_of_the_weights(tmp_path):
     outcome = run_demo(tmp_path, budget_s=0.5)
-    assert outcome.accuracy["Octavo float"] == outcome.accuracy["ONNX Runtime float"]
+    # Sums are added in another order, so one near tie of the 450 images may fall otherwise.
+    gap = outcome.accuracy["Octavo float"] - outcome.accuracy["ONNX Runtime float"]
+    assert abs(gap) < 1.5 / 450
     assert outcome.accuracy["Octavo INT8"] >= outcome.accuracy["Octavo float"] - 0.01
     assert outcome.weights_bytes["int8"] <= 0.27 * outcome.weights_bytes["float"]
     assert all(latency.median_us > 0 for latency in outcome.latency.values())
