@@ -20,6 +20,19 @@ from octavo.errors import LoweringError
 from octavo.targets.base import Target
 
 IR_VERSION = 10  # of ONNX; carries every element type that the importer lets through
+# TVM computes with these, but not with ONNX's rounding, saturation and packing.
+NARROW_TYPES = frozenset(
+    {
+        ir.DataType.FLOAT8E4M3FN,
+        ir.DataType.FLOAT8E4M3FNUZ,
+        ir.DataType.FLOAT8E5M2,
+        ir.DataType.FLOAT8E5M2FNUZ,
+        ir.DataType.FLOAT8E8M0,
+        ir.DataType.FLOAT4E2M1,
+        ir.DataType.INT4,
+        ir.DataType.UINT4,
+    }
+)
 __all__ = ["FloatIsland", "FloatStep", "Operand", "lower_float_nodes"]
 
 
@@ -152,6 +165,8 @@ def fragment_model(
 
 def _value_info(value: ir.Value, name: str) -> onnx.ValueInfoProto:
     shape, dtype = value.shape, value.dtype
+    if dtype in NARROW_TYPES:
+        raise LoweringError(f"value {value.name!r}: {dtype.name} has no float implementation")
     if dtype is None or shape is None or not all(isinstance(d, int) for d in shape):
         raise LoweringError(f"value {value.name!r} has no static shape")
     return onnx.helper.make_tensor_value_info(

@@ -19,6 +19,7 @@ def schedule(function: Any) -> Any:
     import tvm
     from tvm import s_tir
 
+    function = _without_offsets(function)
     if not _has_blocks(function):
         return function
     sch = s_tir.Schedule(tvm.IRModule({"main": function}))
@@ -33,7 +34,20 @@ def _has_blocks(function: Any) -> bool:
     """Whether a function has the form that schedules work on; scatters are plain loops."""
     from tvm import s_tir
 
-    return isinstance(function.body, s_tir.SBlockRealize)
+    body = function.body
+    return isinstance(body, s_tir.SBlockRealize) and body.block.name_hint == ROOT
+
+
+def _without_offsets(function: Any) -> Any:
+    """Bind the offset variables that scatters give their parameters: operands start at 0."""
+    from tvm import tirx
+
+    plain = {
+        buffer: tirx.decl_buffer(buffer.ty.shape, buffer.ty.dtype, buffer.name)
+        for buffer in function.params
+        if isinstance(buffer.elem_offset, tirx.Var)
+    }
+    return function.specialize(plain) if plain else function
 
 
 def _blocks(sch: Any) -> list[Any]:
@@ -141,9 +155,13 @@ def expose_scratch(function: Any) -> tuple[Any, list[int]]:
     realize = function.body
     root = realize.block
     sizes = {buffer: _num_bytes(buffer) for buffer in root.alloc_buffers}
-    large: list[Any] = []
+    # Code generation refuses an empty local, which the unused half of a Split may be.
+    large = [buffer for buffer in sizes if not sizes[buffer]]
     for buffer in sorted(sizes, key=lambda b: -sizes[b]):
-        if sum(sizes.values()) - sum(sizes[b] for b in large) > MAX_STACK_BYTES:
+        if (
+            sizes[buffer]
+            and sum(sizes.values()) - sum(sizes[b] for b in large) > MAX_STACK_BYTES
+        ):
             large.append(buffer)
     if not large:
         return function, []

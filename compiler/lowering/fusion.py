@@ -4,7 +4,7 @@ Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import Tensor
+from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.requantize import MAX_RESIDUAL_BITS, Requantize, dyadic
 
 INFINITY = float("inf")
@@ -47,59 +48,58 @@ class Tail:
     high: float = INFINITY
 
 
-def integer_tail(
-    output: ir.Value, channel_axis: int, is_dequantized: Callable[[ir.Value], bool]
-) -> Tail:
+def integer_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
     """Follow an operator's output to the QuantizeLinear behind it.
 
     Args:
         output: What the operator computes.
         channel_axis: Axis of its output channels.
-        is_dequantized: Tells which values have integers behind them.
+        view: The graph.
 
     Returns:
         The whole tail, or an empty one when there is no QuantizeLinear to end it: a float
         result in between must not change.
     """
-    tail = _follow(output, channel_axis, is_dequantized)
+    return _quantized(output, _follow(output, channel_axis, view.is_dequantized, view), view)
+
+
+def quantized_tail(output: ir.Value, view: QdqView) -> Tail:
+    """Follow an output through limits only; ``params`` is None when it is not quantized."""
+    return _quantized(output, _follow(output, None, view.is_dequantized, view), view)
+
+
+def float_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
+    """Follow an operator's output through everything that a float kernel fuses."""
+    return _follow(output, channel_axis, view.is_float_tensor, view)
+
+
+def _quantized(output: ir.Value, tail: Tail, view: QdqView) -> Tail:
     last = only_consumer(tail.result)
-    if last is None or last.op_type != "QuantizeLinear":
+    if last is None or last.op_type != "QuantizeLinear" or last in view.claimed:
         return Tail((), output)
     params = quantize_params(last)
     if params is None:
         return Tail((), output)
-    return Tail(
-        (*tail.nodes, last),
-        last.outputs[0],
-        params,
-        tail.biases,
-        tail.residual,
-        tail.low,
-        tail.high,
-    )
-
-
-def float_tail(
-    output: ir.Value, channel_axis: int, is_float_tensor: Callable[[ir.Value], bool]
-) -> Tail:
-    """Follow an operator's output through everything that a float kernel fuses."""
-    return _follow(output, channel_axis, is_float_tensor)
+    return replace(tail, nodes=(*tail.nodes, last), result=last.outputs[0], params=params)
 
 
 def _follow(
-    output: ir.Value, channel_axis: int, may_be_residual: Callable[[ir.Value], bool]
+    output: ir.Value,
+    channel_axis: int | None,
+    may_be_residual: Callable[[ir.Value], bool],
+    view: QdqView,
 ) -> Tail:
     nodes: list[ir.Node] = []
     biases: list[NDArray[np.float32]] = []
     residual: ir.Value | None = None
     current = output
-    while (node := only_consumer(current)) is not None:
+    while (node := only_consumer(current)) is not None and node not in view.claimed:
         limits = limits_of(node)
         if limits is not None:
             nodes.append(node)
             current = node.outputs[0]
             return Tail(tuple(nodes), current, None, tuple(biases), residual, *limits)
-        if node.op_type != "Add" or residual is not None:
+        if node.op_type != "Add" or residual is not None or channel_axis is None:
             break
         other = node.inputs[1] if node.inputs[0] is current else node.inputs[0]
         if other is None or other is current:

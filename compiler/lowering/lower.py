@@ -7,10 +7,10 @@ node. What no region takes goes through TVM Relax in float (float_island.py), an
 from collections.abc import Callable
 
 import onnx_ir as ir
-from octavo.compiler.lowering.islands import IslandQueue
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import dtype_of, quantize_params, shape_of
 from octavo.compiler.lowering.regions import FLOAT_MATCHERS, INTEGER_MATCHERS
@@ -50,7 +50,7 @@ def lower(
         for value in graph.inputs
         if value.name not in graph.initializers
     ]
-    last_of, members = _match_regions(graph, view)
+    last_of = _match_regions(graph, view)
     islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
     nodes = list(graph)
@@ -60,29 +60,26 @@ def lower(
         region = last_of.get(node)
         if region is not None:
             region.emit(ctx)
-        elif node not in members:
+        elif node not in view.claimed:
             islands.add(node)
     outputs = [_output_port(ctx, value) for value in graph.outputs]
     return builder.program(name, inputs, outputs)
 
 
-def _match_regions(
-    graph: ir.Graph, view: QdqView
-) -> tuple[dict[ir.Node, Region], set[ir.Node]]:
-    """Regions by their last node, and every node that is in one."""
+def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
+    """Regions by their last node; their nodes become claimed."""
     last_of: dict[ir.Node, Region] = {}
-    members: set[ir.Node] = set()
     for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
         for node in graph:
-            if node in members:
+            if node in view.claimed:
                 continue
-            for match in matchers:
-                region = match(node, view)
-                if region is not None and not members.intersection(region.nodes):
-                    last_of[region.nodes[-1]] = region
-                    members.update(region.nodes)
-                    break
-    return last_of, members
+            found = (match(node, view) for match in matchers)
+            free = (r for r in found if r is not None and view.claimed.isdisjoint(r.nodes))
+            region = next(free, None)
+            if region is not None:
+                last_of[region.nodes[-1]] = region
+                view.claimed.update(region.nodes)
+    return last_of
 
 
 def _input_port(ctx: Context, value: ir.Value) -> Port:

@@ -41,10 +41,12 @@ class QdqView:
 
     Attributes:
         graph: The graph.
+        claimed: Nodes that a region has taken; no other one may.
     """
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
+        self.claimed: set[ir.Node] = set()
         self._params: dict[ir.Value, QuantParams] = {}
         for node in graph:
             self._read(node)

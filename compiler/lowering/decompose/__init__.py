@@ -16,6 +16,7 @@ from octavo.compiler.lowering.decompose.arithmetic import (
     reduce_bool,
     swish,
 )
+from octavo.compiler.lowering.decompose.empty import fold_empty
 from octavo.compiler.lowering.decompose.fragment import Fragment
 from octavo.compiler.lowering.decompose.geometry import center_crop_pad, col2im, pad, resize
 from octavo.compiler.lowering.decompose.normalization import (
@@ -79,6 +80,7 @@ def decompose(model: onnx.ModelProto) -> onnx.ModelProto:
         model = onnx.inliner.inline_selected_functions(
             model, [("", name) for name in FUNCTIONS], inline_schema_functions=True
         )
+    fold_empty(model)
     if not any(node.op_type in REWRITES for node in model.graph.node):
         return model
     fragment = Fragment(model)

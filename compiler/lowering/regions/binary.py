@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import Tail, epilogue, integer_tail
+from octavo.compiler.lowering.fusion import Tail, epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
 from octavo.compiler.lowering.view import QdqView
@@ -18,7 +18,6 @@ from octavo.targets.ops.requantize import Requantize
 
 INTEGER_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Max": "max", "Min": "min"}
 FLOAT_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
-NO_CHANNEL = -1
 
 
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
@@ -29,8 +28,8 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     for value in node.inputs:
         if value is None or not (view.is_dequantized(value) or view.scalar_params(value)):
             return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
-    if tail.params is None or tail.biases:
+    tail = quantized_tail(node.outputs[0], view)
+    if tail.params is None:
         return None
     nodes = (node, *tail.nodes)
 

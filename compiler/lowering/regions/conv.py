@@ -108,7 +108,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     bias = view.constant_float(operand(node, 2))
     if bias is None and operand(node, 2) is not None:
         return None
-    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
+    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:
@@ -160,7 +160,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
     bias = view.constant_float(operand(node, 2))
     if weight is None or (operand(node, 2) is not None and bias is None):
         return None
-    tail = float_tail(node.outputs[0], CHANNEL_AXIS, view.is_float_tensor)
+    tail = float_tail(node.outputs[0], CHANNEL_AXIS, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:

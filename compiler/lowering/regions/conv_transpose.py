@@ -81,7 +81,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     bias = view.constant_float(operand(node, 2))
     if weights is None or (operand(node, 2) is not None and bias is None):
         return None
-    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view.is_dequantized)
+    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view)
     nodes = (node, *tail.nodes)
     channels = shape_of(node.outputs[0])[1]
     scale = np.resize(weights.scale, channels)  # (C_out / groups,) repeats for every group
@@ -126,7 +126,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
     bias = view.constant_float(operand(node, 2))
     if weight is None or (operand(node, 2) is not None and bias is None):
         return None
-    tail: Tail = float_tail(node.outputs[0], CHANNEL_AXIS, view.is_float_tensor)
+    tail: Tail = float_tail(node.outputs[0], CHANNEL_AXIS, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import integer_tail
+from octavo.compiler.lowering.fusion import quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
     float_attribute,
     int_attribute,
@@ -15,7 +15,6 @@ from octavo.compiler.lowering.tensor import identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.layer_norm import MAX_EXTENT, LayerNorm, layer_norm_arrays
 
-NO_CHANNEL = -1
 DEFAULT_EPSILON = 1e-5  # ONNX LayerNormalization
 
 
@@ -25,7 +24,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     if node.op_type != "LayerNormalization" or x is None or not view.is_dequantized(x):
         return None
     gamma, beta = view.constant_float(operand(node, 1)), view.constant_float(operand(node, 2))
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
+    tail = quantized_tail(node.outputs[0], view)
     params, shape = tail.params, shape_of(x)
     axis = int_attribute(node, "axis", -1) % len(shape)
     extent = int(np.prod(shape[axis:], dtype=np.int64))

@@ -4,14 +4,12 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import epilogue, integer_tail
+from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import ints_attribute, only_consumer, shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.requantize import Requantize
-
-NO_CHANNEL = -1
 
 
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
@@ -25,8 +23,8 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
         )
     ):
         return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
-    if tail.params is None or tail.biases:
+    tail = quantized_tail(node.outputs[0], view)
+    if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)
 

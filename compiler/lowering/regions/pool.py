@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import epilogue, integer_tail
+from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
     constant,
     int_attribute,
@@ -20,8 +19,8 @@ from octavo.compiler.lowering.qdq_graph import (
 from octavo.compiler.lowering.regions.conv import Geometry, geometry
 from octavo.compiler.lowering.tensor import channels_last, identity
 from octavo.compiler.lowering.view import QdqView
+from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 
-NO_CHANNEL = -1
 REDUCTIONS = {
     "GlobalAveragePool": "mean",
     "ReduceMean": "mean",
@@ -99,8 +98,8 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         or (not view.is_dequantized(x))
     ):
         return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
-    if tail.params is None or tail.biases:
+    tail = quantized_tail(node.outputs[0], view)
+    if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)
 
@@ -162,8 +161,8 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     axes = _reduced_axes(node, len(shape_of(x)))
     if not axes or axes != tuple(range(axes[0], axes[-1] + 1)):
         return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
-    if tail.params is None or tail.biases:
+    tail = quantized_tail(node.outputs[0], view)
+    if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)
 

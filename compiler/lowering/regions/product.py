@@ -89,7 +89,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     if not usable:
         return None
     rank = len(shape_of(node.outputs[0]))
-    tail = integer_tail(node.outputs[0], rank - 1, view.is_dequantized)
+    tail = integer_tail(node.outputs[0], rank - 1, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:
@@ -130,7 +130,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
     if not usable:
         return None
     rank = len(shape_of(node.outputs[0]))
-    tail = float_tail(node.outputs[0], rank - 1, view.is_float_tensor)
+    tail = float_tail(node.outputs[0], rank - 1, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import epilogue, integer_tail
+from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
     constant,
     int_attribute,
@@ -23,7 +23,6 @@ from octavo.compiler.lowering.tensor import channels_last
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.resize import LINEAR, NEAREST, WEIGHT_BITS, Resize
 
-NO_CHANNEL = -1
 SCALES = 2
 COORDINATES = (
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
@@ -59,9 +58,9 @@ def match_linear(node: ir.Node, view: QdqView) -> Region | None:
     x = operand(node, 0)
     if x is None or not _fits(node, LINEAR) or not view.is_dequantized(x):
         return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
+    tail = quantized_tail(node.outputs[0], view)
     params, nodes = tail.params, (node, *tail.nodes)
-    if params is None or tail.biases:
+    if params is None:
         return None
 
     def emit(ctx: Context) -> None:

@@ -4,13 +4,12 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import integer_tail
+from octavo.compiler.lowering.fusion import quantized_tail
 from octavo.compiler.lowering.qdq_graph import int_attribute, operand, shape_of
 from octavo.compiler.lowering.tensor import identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.softmax import MAX_EXTENT, Softmax, softmax_arrays
 
-NO_CHANNEL = -1
 MAX_OUTPUT_SCALE = 2.0  # of the kernel's fixed-point reciprocal
 
 
@@ -19,7 +18,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     x = operand(node, 0)
     if node.op_type != "Softmax" or x is None or not view.is_dequantized(x):
         return None
-    tail = integer_tail(node.outputs[0], NO_CHANNEL, lambda value: False)
+    tail = quantized_tail(node.outputs[0], view)
     params, shape = tail.params, shape_of(x)
     axis = int_attribute(node, "axis", -1) % len(shape)
     if params is None or len(tail.nodes) != 1 or shape[axis] > MAX_EXTENT:
