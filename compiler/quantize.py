@@ -158,6 +158,7 @@ def quantize_model(
         def remeasure(names: Sequence[str]) -> float:
             extra = keep_float_overrides(names)
             kept = replace(options, overrides=(*options.overrides, *extra))
+            _calibrate_missing(prepared, ranges, replace(job, options=kept))
             changed = _insert(corrected, ranges, kept)
             return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
 
@@ -279,6 +280,22 @@ def _correct_biases(prepared: ir.Model, ranges: Mapping[str, Range], job: _Job) 
     CorrectBias(errors)(corrected)
     RemoveUnusedNodesPass()(corrected)
     return corrected
+
+
+def _calibrate_missing(model: ir.Model, ranges: dict[str, Range], job: _Job) -> None:
+    """Add the ranges of tensors that only another choice of layers quantizes."""
+    plan = plan_placement(model.graph, job.options)
+    missing = tuple(value for value in plan.tensors if value.name not in ranges)
+    if missing:
+        found = calibrate(
+            model,
+            replace(plan, tensors=missing),
+            job.samples,
+            calibrator=job.chosen.calibrator,
+            options=job.options,
+            num_samples=job.num_samples,
+        )
+        ranges.update(found)
 
 
 def _insert(

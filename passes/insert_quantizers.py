@@ -55,24 +55,32 @@ class InsertQuantizers(ir.passes.InPlacePass):
 def place_with_ranges(
     graph: ir.Graph, options: QuantizerOptions, ranges: Mapping[str, Range]
 ) -> Placement:
-    """Plan where quantizers go, leaving out tensors whose range 8 bits cannot represent."""
-    placement = plan_placement(graph, options)
-    unfit = {
-        value: f"tensor {value.name!r}: {why}"
-        for value, (low, high) in _all_ranges(placement, ranges).items()
-        if (why := representable(low, high))
-    }
-    return plan_placement(graph, options, unfit) if unfit else placement
+    """Plan where quantizers go, leaving out tensors without a range that 8 bits can hold."""
+    unfit: dict[ir.Value, str] = {}
+    while True:
+        placement = plan_placement(graph, options, unfit)
+        found = _unfit(placement, ranges)
+        # Leaving a layer out can expose a tensor inside it, which was never observed.
+        if not found.keys() - unfit.keys():
+            return placement
+        unfit.update(found)
 
 
-def _all_ranges(placement: Placement, ranges: Mapping[str, Range]) -> dict[ir.Value, Range]:
-    named = {v: v.name or "" for v in placement.tensors}
-    listed = {v: ranges[name] for v, name in named.items() if name in ranges}
+def _unfit(placement: Placement, ranges: Mapping[str, Range]) -> dict[ir.Value, str]:
+    """Why each tensor that cannot be quantized cannot."""
+    reasons = {}
+    for value in placement.tensors:
+        name = value.name or ""
+        why = representable(*ranges[name]) if name in ranges else "it was not calibrated"
+        if why:
+            reasons[value] = f"tensor {name!r}: {why}"
     for value in placement.constants:
         array = float_constant(value)
-        if array is not None and array.size:
-            listed[value] = (float(array.min()), float(array.max()))
-    return listed
+        if array is None or not array.size:
+            reasons[value] = f"constant {value.name!r}: it is empty"
+        elif why := representable(float(array.min()), float(array.max())):
+            reasons[value] = f"constant {value.name!r}: {why}"
+    return reasons
 
 
 def _write(

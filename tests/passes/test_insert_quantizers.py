@@ -460,3 +460,13 @@ def test_everything_is_rounded_without_float_normalization(build, run, rng):
     quantize(model, options, n=(-3.0, 3.0), m=(-3.0, 3.0))
     assert [node.op_type for node in model.graph].count("QuantizeLinear") == 6
     run(model, x=rng.normal(size=(1, 6, 8)).astype(np.float32))
+
+
+def test_a_tensor_that_was_not_calibrated_stays_float(build, run, rng):
+    graph = """g (float[1,2,4,4] x) => (float[1,2,4,4] y) {
+        [a] p = Conv(x, w) [r] q = Relu(p) [b] y = Conv(q, w)
+    }"""
+    model = build(graph, w=rng.normal(size=(2, 2, 1, 1)).astype(np.float32))
+    assert InsertQuantizers({"x": UNIT, "q": (0.0, 2.0)}, DEFAULT)(model).modified
+    assert [node.op_type for node in model.graph].count("QuantizeLinear") == 2
+    run(model, x=np.zeros((1, 2, 4, 4), np.float32))
