@@ -26,6 +26,7 @@ from octavo.targets.ops.conv import Conv
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
 MAX_UNROLLED_GROUPS = 3
+PARALLEL_MACS = 128 * 1024  # about a microsecond: fewer are not worth waking other threads
 MAX_BORDER_TILES = 8  # each is code of its own
 MAX_CONSTANT_BYTES = 4 << 20  # kernels of 31x31 have hundreds of borders
 
@@ -107,7 +108,8 @@ class _Emitter:
         else:
             self.finish = Epilogue(op.requantize, self.isa, operands)
         inner = [start for start in self.layout.tile_starts if self.layout.is_inner(start)]
-        with vector.loop(op.batch * op.out_h, parallel=True) as task:
+        is_parallel = op.macs >= PARALLEL_MACS
+        with vector.loop(op.batch * op.out_h, parallel=is_parallel) as task:
             self.image = task // op.out_h if op.batch > 1 else 0
             self.row = vector.bind(T.int32(0) + task % op.out_h)
             self.row_class = 0 if self.layout.row_classes == 1 else vector.bind(
