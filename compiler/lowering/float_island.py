@@ -1,8 +1,8 @@
 """Lower ONNX nodes that have no kernel of their own, through TVM Relax, to plain calls.
 
-An island is a connected set of such nodes: float operators, comparisons, shape arithmetic. What
-comes out has the same form as everything else in a program: functions over pointers, one after
-the other, with every byte of memory known.
+An island is a connected set of such nodes: float operators, comparisons, shape arithmetic.
+What comes out has the same form as everything else in a program: functions over pointers, one
+after the other, with every byte of memory known.
 """
 
 from collections.abc import Mapping, Sequence

@@ -88,7 +88,7 @@ def _loops(sch: Any, block: Any) -> None:
 
 
 def _reduction(sch: Any, block: Any, loops: list[Any], work: int) -> None:
-    """Spatial loops outside and parallel; the last one innermost where memory runs along it."""
+    """Spatial loops outside, parallel; the last one innermost where memory runs along it."""
     kinds = [int(v.iter_type) for v in sch.get(block).iter_vars]
     if len(kinds) != len(loops) or kinds != sorted(kinds):
         return
