@@ -43,7 +43,7 @@ from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, mat
 from octavo.passes.wiring import is_op
 
 DEFAULT_MAX_SAMPLES = 1000
-MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs three runs
+MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs six runs
 CORRECTION_SAMPLES = 16
 SUGGEST_BELOW_DB = 20.0  # a network above this rarely loses answers
 
@@ -335,7 +335,6 @@ def _measure(
         quantized,
         layers,
         job.take(MEASURED_SAMPLES),
-        num_samples=job.taken(MEASURED_SAMPLES),
         progress=job.progress,
     )
     return errors, measure_outputs(prepared, quantized, job.take(MEASURED_SAMPLES))

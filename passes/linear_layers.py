@@ -70,8 +70,8 @@ def scale_outputs(
     groups = grouped.shape[0]
     shape = [1] * grouped.ndim
     shape[0], shape[o_axis] = groups, grouped.shape[o_axis]
-    scaled = grouped * np.asarray(factor, np.float64).reshape(shape)
-    return scaled.reshape(weight.shape).astype(np.float32)
+    scaled = grouped * np.asarray(factor, np.float32).reshape(shape)
+    return scaled.reshape(weight.shape)
 
 
 def scale_inputs(
@@ -81,8 +81,8 @@ def scale_inputs(
     grouped, _, i_axis = _grouped(node, weight)
     shape = [1] * grouped.ndim
     shape[0], shape[i_axis] = grouped.shape[0], grouped.shape[i_axis]
-    scaled = grouped * np.asarray(factor, np.float64).reshape(shape)
-    return scaled.reshape(weight.shape).astype(np.float32)
+    scaled = grouped * np.asarray(factor, np.float32).reshape(shape)
+    return scaled.reshape(weight.shape)
 
 
 def output_ranges(node: ir.Node, weight: FloatArray) -> NDArray[np.float64]:
@@ -112,17 +112,19 @@ def _ranges(node: ir.Node, weight: FloatArray, *, keep_outputs: bool) -> NDArray
     grouped, o_axis, i_axis = _grouped(node, weight)
     kept = o_axis if keep_outputs else i_axis
     axes = tuple(a for a in range(grouped.ndim) if a not in (0, kept))
-    ranges: NDArray[np.float64] = np.abs(grouped).max(axis=axes).reshape(-1)
+    # Without a temporary of the weight's size.
+    extremes = np.maximum(grouped.max(axis=axes), -grouped.min(axis=axes))
+    ranges: NDArray[np.float64] = extremes.reshape(-1).astype(np.float64)
     return ranges
 
 
-def _grouped(node: ir.Node, weight: FloatArray) -> tuple[NDArray[np.float64], int, int]:
+def _grouped(node: ir.Node, weight: FloatArray) -> tuple[FloatArray, int, int]:
     # With the group as its own first dimension every layout has one output and one input axis.
     if is_op(node, "Gemm", "MatMul"):
         o_axis = output_axis(node)
-        return weight.astype(np.float64)[None], o_axis + 1, 2 - o_axis
+        return weight[None], o_axis + 1, 2 - o_axis
     groups = int_attribute(node, "group", 1)
     split = (groups, weight.shape[0] // groups, *weight.shape[1:])
     # Conv is (G * O/G, I/G, taps); ConvTranspose is (G * I/G, O/G, taps).
     axes = (1, 2) if is_op(node, "Conv") else (2, 1)
-    return weight.astype(np.float64).reshape(split), *axes
+    return weight.reshape(split), *axes

@@ -130,10 +130,15 @@ def quantize(
     steps = np.asarray(x, np.float32) / along_axis(
         np.asarray(scale, np.float32), axis, np.ndim(x)
     )
-    # int32 limits are not float32 numbers, so the sum and the clipping are done in double.
-    shifted = np.rint(steps).astype(np.float64) + zero_point
-    clipped = np.clip(shifted, qmin + narrow_range, qmax)
-    quantized: NDArray[np.integer] = clipped.astype(np.dtype(dtype))
+    if dtype == "int32":  # its limits are no float32 numbers
+        steps = steps.astype(np.float64)
+    # In place, as weights of hundreds of megabytes come through here. Sums that float32 cannot
+    # hold lie far outside of 8 bits.
+    steps = np.asarray(steps)
+    np.rint(steps, out=steps)
+    np.add(steps, steps.dtype.type(zero_point), out=steps)
+    np.clip(steps, qmin + narrow_range, qmax, out=steps)
+    quantized: NDArray[np.integer] = steps.astype(np.dtype(dtype))
     return quantized
 
 
@@ -214,8 +219,8 @@ def widen_for_accumulator(
     Returns:
         Same shape as ``scale``, each at least what it was.
     """
-    steps = np.abs(quantize(weight, scale, axis=axis, narrow_range=True).astype(np.int64))
-    taps = steps.sum(axis=tuple(reduce_axes), keepdims=True)
+    steps = np.abs(quantize(weight, scale, axis=axis, narrow_range=True))  # at most 127
+    taps = steps.sum(axis=tuple(reduce_axes), keepdims=True, dtype=np.int64)
     keep = () if axis is None else (axis % weight.ndim,)
     others = tuple(i for i in range(weight.ndim) if i not in keep)
     bound = MAX_ACTIVATION_DISTANCE * taps.max(axis=others).astype(np.float64)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.calibration.isolate_layers import dequantized_values, isolate_layers
-from octavo.compiler.calibration.reference_run import ReferenceRun
+from octavo.compiler.calibration.reference_run import Arrays, ReferenceRun
 from octavo.compiler.calibration.signal_to_noise import SignalToNoise
 
 Progress = Callable[[str, int, int], None]
@@ -60,43 +60,47 @@ def measure_layers(
     layers: Sequence[Layer],
     samples: Samples,
     *,
-    num_samples: int,
     progress: Progress | None = None,
 ) -> tuple[LayerError, ...]:
     """Compare every layer of a quantized model with the float model.
 
-    Each sample runs three times: float, quantized, and through the isolated layers.
+    Each sample runs four times: float and quantized, float and through the isolated layers.
 
     Args:
         float_model: Prepared float model.
         quantized: The same after quantization.
         layers: What to compare, in order.
-        samples: One mapping from input name to array for each inference.
-        num_samples: How many there are, for ``progress``.
-        progress: Called with "measure layers", samples done, samples in all.
+        samples: One mapping from input name to array for each inference; held in memory.
+        progress: Called with "measure layers", steps done, steps in all.
     """
     tensors = [layer.tensor for layer in layers]
     isolated = isolate_layers(quantized, tensors)
     needed = dict.fromkeys((*tensors, *isolated.feeds.values()))
     float_run = ReferenceRun(float_model, _values(float_model.graph, needed))
-    seen = _seen(quantized.graph, tensors)
-    quantized_run = ReferenceRun(quantized, list(seen.values()))
-    isolated_run = ReferenceRun(isolated.model, list(isolated.outputs.values()))
     alone = {name: SignalToNoise() for name in tensors}
     together = {name: SignalToNoise() for name in tensors}
-    bounded = [layer for layer in layers if layer.low > -math.inf or layer.high < math.inf]
-    for done, sample in enumerate(samples, start=1):
-        exact = float_run.run(sample)
-        rounded = quantized_run.run(sample)
-        parts = isolated_run.run({new: exact[old] for new, old in isolated.feeds.items()})
-        for layer in bounded:
-            exact[layer.tensor] = exact[layer.tensor].clip(layer.low, layer.high)
+    kept = list(samples)
+    steps = 2 * len(kept)
+    # One quantized session after the other: each holds the dequantized weights.
+    seen = _seen(quantized.graph, tensors)
+    run = ReferenceRun(quantized, list(seen.values()))
+    for done, sample in enumerate(kept, start=1):
+        exact = _clipped(float_run.run(sample), layers)
+        rounded = run.run(sample)
         for name, value in seen.items():
             together[name].add(exact[name], rounded[value.name or ""])
-        for name, value in isolated.outputs.items():
-            alone[name].add(exact[name], parts[value.name or ""])
         if progress is not None:
-            progress("measure layers", done, num_samples)
+            progress("measure layers", done, steps)
+    del run
+    run = ReferenceRun(isolated.model, list(isolated.outputs.values()))
+    for done, sample in enumerate(kept, start=len(kept) + 1):
+        exact = float_run.run(sample)
+        rounded = run.run({new: exact[old] for new, old in isolated.feeds.items()})
+        exact = _clipped(exact, layers)
+        for name, value in isolated.outputs.items():
+            alone[name].add(exact[name], rounded[value.name or ""])
+        if progress is not None:
+            progress("measure layers", done, steps)
     return tuple(
         LayerError(
             layer.name,
@@ -123,6 +127,15 @@ def measure_outputs(
         for name, ratio in ratios.items():
             ratio.add(exact[name], rounded[name])
     return {name: ratio.decibels() for name, ratio in ratios.items()}
+
+
+def _clipped(exact: Arrays, layers: Sequence[Layer]) -> Arrays:
+    """The tensors, cut to what their readers tell apart."""
+    cut = dict(exact)
+    for layer in layers:
+        if layer.low > -math.inf or layer.high < math.inf:
+            cut[layer.tensor] = exact[layer.tensor].clip(layer.low, layer.high)
+    return cut
 
 
 def _values(graph: ir.Graph, names: Iterable[str]) -> list[ir.Value]:

@@ -142,13 +142,13 @@ def test_isolated_layer_sees_float_inputs(model, samples):
 
 def test_errors_name_the_layer_that_is_broken(model, samples):
     ranges = ranges_of(model, samples)
-    good = measure_layers(model, quantized(model, ranges), LAYERS, samples, num_samples=6)
+    good = measure_layers(model, quantized(model, ranges), LAYERS, samples)
     assert [error.layer for error in good] == ["a", "b", "act"]
     assert all(error.sqnr_isolated_db > 30 for error in good)
     # The first layer has no layer in front of it.
     assert good[0].sqnr_isolated_db == good[0].sqnr_cumulative_db
     broken = {**ranges, "r": (-400.0, 400.0)}
-    bad = measure_layers(model, quantized(model, broken), LAYERS, samples, num_samples=6)
+    bad = measure_layers(model, quantized(model, broken), LAYERS, samples)
     worst = min(bad, key=lambda error: error.sqnr_isolated_db)
     assert worst.layer == "b"
     assert bad[0] == good[0]
