@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from octavo.compiler.artifact.manifest import add_artifact_file, read_manifest
+import numpy as np
+
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.importer import import_model
 from octavo.errors import DataError, LoweringError
@@ -55,7 +56,6 @@ def compile_model(
     allow_external_data: bool = False,
     max_samples: int | None = None,
     seed: int = 0,
-    num_threads: int = 1,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compile an ONNX model for a target, quantizing it first when it is float.
@@ -77,17 +77,12 @@ def compile_model(
         allow_external_data: Read weight files beside the model.
         max_samples: Calibrate with at most so many samples.
         seed: Recorded in the manifest.
-        num_threads: Threads that the measurements of the report use.
         progress: Called with a stage, steps done and steps in all.
 
     Raises:
         ModelError, DataError, RecipeError, TargetError, ArtifactError, LoweringError: The
             user's input does not allow it; nothing is written.
     """
-    from octavo.compiler.lowering.lower import lower
-    from octavo.passes.prepare import prepare
-
-    del num_threads
     machine = get_target(target)
     destination = Path(os.path.abspath(output))
     check_destination(destination, force=force)
@@ -95,14 +90,10 @@ def compile_model(
     report("import", 0, 1)
     model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
     report("import", 1, 1)
-    errors: tuple[Any, ...] = ()
-    notes: tuple[str, ...] = ()
     if float_only or is_quantized(model):
-        prepare(model)
-        if samples is not None:
-            notes = ("the model is quantized already: the samples were not used",)
+        done = _leave(model, samples)
     else:
-        model, errors, notes = _quantize(
+        done = _quantize(
             model,
             machine,
             samples,
@@ -114,26 +105,41 @@ def compile_model(
             max_samples=max_samples,
             seed=seed,
         )
+    # TVM takes seconds to load: not before everything that the user gave is known to be good.
+    from octavo.compiler.lowering.lower import lower
+
     mode = "dyadic" if integer_only else requantize
     program = lower(
-        model,
+        done.model,
         machine,
         mode=mode,
         name=model_identifier(model_path),
+        reasons=done.reasons,
         progress=lambda done, total: report("lower", done, total),
     )
     if integer_only:
         check_integer_only(program.steps)
     program.metadata |= {
         "requantize": mode or machine.requantize,
-        "layer_errors": _error_entries(errors),
-        "notes": list(notes),
+        "layer_errors": _error_entries(done.errors),
+        "output_sqnr_db": {
+            name: float(value) if np.isfinite(value) else None
+            for name, value in done.output_sqnr_db.items()
+        },
+        "notes": list(done.notes),
     }
     report("build", 0, 1)
-    write_artifact(program, machine, model, destination, force=force, seed=seed)
-    _add_report(destination)
+    manifest = write_artifact(
+        program,
+        machine,
+        done.model,
+        destination,
+        force=force,
+        seed=seed,
+        extra_files=_report_page,
+    )
     report("build", 1, 1)
-    return CompileResult(destination, read_manifest(destination), errors, notes)
+    return CompileResult(destination, manifest, done.errors, done.notes)
 
 
 def is_quantized(model: Any) -> bool:
@@ -161,9 +167,30 @@ def check_integer_only(steps: Sequence[Any]) -> None:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class _Quantized:
+    """A model that is ready to be lowered, and what is known of it."""
+
+    model: Any
+    errors: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    output_sqnr_db: Mapping[str, float] = field(default_factory=dict)
+
+
+def _leave(model: Any, samples: Any) -> _Quantized:
+    """Take the model's own quantization, or its lack of one."""
+    from octavo.passes.prepare import prepare
+
+    prepare(model)
+    unused = samples is not None
+    note = "the model is quantized already: the samples were not used"
+    return _Quantized(model, notes=(note,) if unused else ())
+
+
 def _quantize(
     model: Any, machine: Target, samples: Any, progress: Progress, **options: Any
-) -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+) -> _Quantized:
     from octavo.compiler.quantize import quantize_model
     from octavo.compiler.samples import open_samples
 
@@ -179,7 +206,9 @@ def _quantize(
         progress=progress,
         **options,
     )
-    return result.model, result.errors, result.notes
+    return _Quantized(
+        result.model, result.errors, result.notes, result.float_nodes, result.output_sqnr_db
+    )
 
 
 def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -188,12 +217,11 @@ def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:
     return list(error_entries(error_records(errors)))
 
 
-def _add_report(directory: Path) -> None:
+def _report_page(manifest: Mapping[str, Any]) -> dict[str, bytes]:
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.page import render_page
 
-    page = render_page(report_from_manifest(read_manifest(directory)))
-    add_artifact_file(directory, "report.html", page.encode())
+    return {"report.html": render_page(report_from_manifest(manifest)).encode()}
 
 
 def _silent(stage: str, done: int, total: int) -> None:

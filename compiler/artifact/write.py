@@ -8,7 +8,7 @@ the path: two builds of the same program are byte-identical.
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ _COMPILE_FLAGS = (
 _LINK_FLAGS = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,-z,noexecstack")
 
 
+ExtraFiles = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
+
+
 def write_artifact(
     program: Program,
     target: Target,
@@ -53,7 +56,7 @@ def write_artifact(
     *,
     force: bool = False,
     seed: int = 0,
-    extra_files: Mapping[str, bytes] | None = None,
+    extra_files: ExtraFiles | None = None,
 ) -> dict[str, Any]:
     """Compile ``program`` into an artifact folder.
 
@@ -64,7 +67,7 @@ def write_artifact(
         directory: Folder to create.
         force: Replace an artifact that is already there.
         seed: Recorded in the manifest.
-        extra_files: Further files, by name.
+        extra_files: Makes further files, by name, from the manifest without them.
 
     Returns:
         The manifest.
@@ -83,7 +86,7 @@ def write_artifact(
     except OSError as error:
         raise ArtifactError(f"cannot write {destination}: {error.strerror}") from error
     try:
-        manifest = _write(program, target, model, folder, seed, extra_files or {})
+        manifest = _write(program, target, model, folder, seed, extra_files)
         folder.chmod(0o755)  # mkdtemp's is private
         _move(folder, destination, force=force)
     except BaseException:
@@ -128,7 +131,7 @@ def _write(
     model: Any,
     folder: Path,
     seed: int,
-    extra_files: Mapping[str, bytes],
+    extra_files: ExtraFiles | None,
 ) -> dict[str, Any]:
     plan = plan_memory(program)
     blob = pack_weights(program)
@@ -145,8 +148,6 @@ def _write(
     )
     build_kernels(program, target.tvm_target(), folder, "kernels.o")
     _link(target.zig_target, folder)
-    for name, data in extra_files.items():
-        (folder / name).write_bytes(data)
     manifest = {
         "format": FORMAT,
         "target": target.name,
@@ -154,10 +155,18 @@ def _write(
         "seed": seed,
         "versions": _versions(),
         **program_record(program, plan, blob),
-        "files": checksums(folder, (path.name for path in folder.iterdir())),
+        "files": _checksums(folder),
     }
+    if extra_files is not None:
+        for name, data in extra_files(manifest).items():
+            (folder / name).write_bytes(data)
+        manifest |= {"files": _checksums(folder)}
     write_manifest(folder, manifest)
     return manifest
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return checksums(folder, (path.name for path in folder.iterdir()))
 
 
 def _link(zig_target: str, folder: Path) -> None:

@@ -4,7 +4,7 @@ Regions are matched on the ONNX graph, where LSTM, Gelu and LayerNormalization a
 node. What no region takes goes through TVM Relax in float (float_island.py), and is listed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
@@ -27,6 +27,7 @@ def lower(
     *,
     mode: str | None = None,
     name: str = "model",
+    reasons: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Program:
     """Lower an imported model.
@@ -36,13 +37,14 @@ def lower(
         target: What to make kernels for.
         mode: "float32" or "dyadic"; None for the target's own.
         name: C identifier of the program.
+        reasons: Why a node is in float, by name, where the quantizer knows.
         progress: Called with nodes done and nodes in all.
 
     Raises:
         LoweringError: A node has neither a kernel nor a float implementation.
     """
     graph = model.graph
-    view = QdqView(graph)
+    view = QdqView(graph, reasons or {})
     builder = ProgramBuilder(target)
     ctx = Context(builder, mode or target.requantize)
     inputs = [

@@ -1,6 +1,6 @@
 """A reading of the whole graph: which values have integers behind them, and by what scale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -42,10 +42,12 @@ class QdqView:
     Attributes:
         graph: The graph.
         claimed: Nodes that a region has taken; no other one may.
+        reasons: Why a node is in float, by name, where the quantizer knows.
     """
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, graph: ir.Graph, reasons: Mapping[str, str]) -> None:
         self.graph = graph
+        self.reasons = reasons
         self.claimed: set[ir.Node] = set()
         self._params: dict[ir.Value, QuantParams] = {}
         for node in graph:
@@ -89,7 +91,10 @@ class QdqView:
         return array if array is not None and array.dtype == np.float32 else None
 
     def float_reason(self, node: ir.Node) -> str:
-        """Say why a node that has an integer kernel is computed in float."""
+        """Say why a node is computed in float."""
+        known = self.reasons.get(node.name or "")
+        if known:
+            return known
         if not any(v is not None and self.is_dequantized(v) for v in node.inputs):
             return "its input is not quantized"
         if any(out.dtype == ir.DataType.FLOAT for out in node.outputs) and not any(

@@ -1,4 +1,4 @@
-"""TopK and CumSum without a sort and without a loop."""
+"""TopK, CumSum and OneHot without a sort and without a loop."""
 
 import numpy as np
 import onnx
@@ -88,4 +88,25 @@ def cum_sum(node: onnx.NodeProto, f: Fragment) -> bool:
         total = f.op("Add", total, moved(total, places))
         places *= 2
     f.result(total, result_name(node, 0))
+    return True
+
+
+def one_hot(node: onnx.NodeProto, f: Fragment) -> bool:
+    """OneHot -> comparison of the indices with 0, 1, ..., depth - 1."""
+    axis = int(attributes_of(node).get("axis", -1))
+    indices, depth = operand(node, 0), f.value(operand(node, 1))
+    if depth is None:
+        return False
+    count = int(depth.reshape(-1)[0])
+    rank = len(f.shape(indices)) + 1
+    axis %= rank
+    wide = f.op("Cast", indices, to=TensorProto.INT64)
+    zero, size = (f.constant([v], TensorProto.INT64) for v in (0, count))
+    counted = f.op("Where", f.op("Less", wide, zero), f.op("Add", wide, size), wide)
+    tall = f.op("Unsqueeze", counted, f.constant([axis], TensorProto.INT64))
+    steps = np.arange(count).reshape([count if a == axis else 1 for a in range(rank)])
+    hit = f.op("Equal", tall, f.constant(steps, TensorProto.INT64))
+    off, on = f.op(
+        "Split", operand(node, 2), f.constant([1, 1], TensorProto.INT64), num_outputs=2, axis=0)
+    f.result(f.op("Where", hit, on, off), result_name(node, 0))
     return True

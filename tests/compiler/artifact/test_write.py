@@ -161,7 +161,11 @@ def test_a_folder_that_cannot_be_made_is_one_line(make_add_program, host_target,
 
 
 def test_further_files_are_listed(make_add_program, host_target, tmp_path):
-    extra = {"report.html": b"<html>"}
+
+    def extra(manifest):
+        assert "libmodel.so" in manifest["files"]
+        return {"report.html": b"<html>"}
+
     write_artifact(make_add_program(), host_target, None, tmp_path / "a", extra_files=extra)
     add_artifact_file(tmp_path / "a", "trace.json", b"{}")
     add_artifact_file(tmp_path / "a", "report.html", b"<html>2")
