@@ -83,7 +83,7 @@ def find_regions(
     order = {node: index for index, node in enumerate(graph)}
     regions.sort(key=lambda region: order[region.nodes[-1]])
     merged = _merge_followers(regions, float_normalization=float_normalization)
-    return _float_residuals(merged)
+    return _float_residuals(merged) if float_normalization else merged
 
 
 def is_zero_clip(node: ir.Node) -> bool:
@@ -232,14 +232,52 @@ def _merge_followers(regions: list[Region], *, float_normalization: bool) -> lis
 
 def _float_residuals(regions: list[Region]) -> list[Region]:
     """Let sums that are computed in float32 read float tensors as they are."""
+    streams = _float_streams(regions)
     floats = {value for region in regions if region.made_in_float for value in region.outputs}
+    floats |= streams
     result = []
     for region in regions:
-        if region.made_in_float and rule_of(region.head) is not None:
+        made = region.made_in_float or region.outputs[0] in streams
+        if is_op(region.head, "LayerNormalization") and region.inputs[0] in streams:
+            result.append(replace(region, inputs=(), made_in_float=True))
+        elif made:
             linear = is_op(region.head, "Conv", "ConvTranspose", "Gemm", "MatMul")
             products = activation_inputs(region.head) if linear else []
             inputs = tuple(v for v in region.inputs if v not in floats or v in products)
-            result.append(replace(region, inputs=inputs))
+            result.append(replace(region, inputs=inputs, made_in_float=True))
         else:
             result.append(region)
     return result
+
+
+def _float_streams(regions: list[Region]) -> set[ir.Value]:
+    """Sums that only normalizations and float sums read: a transformer's residual stream.
+
+    ``x -> LayerNormalization -> ... -> Add(x, .) -> LayerNormalization -> ...``
+    """
+    region_of = {node: region for region in regions for node in region.nodes}
+    streams = {
+        region.outputs[0]
+        for region in regions
+        if is_op(region.nodes[-1], "Add") and is_op(region.head, "Add", "Gemm", "MatMul")
+    }
+
+    def is_float_reader(node: ir.Node) -> bool:
+        region = region_of.get(node)
+        if region is None:
+            return False
+        is_sum = is_op(node, "Add")
+        is_float = region.made_in_float or region.outputs[0] in streams
+        return (is_sum and is_float) or _is_normalization(node)
+
+    # Whatever has another reader drops out, which can drop what it was added to.
+    while True:
+        dropped = {
+            value
+            for value in streams
+            if value.is_graph_output()
+            or not all(is_float_reader(use.node) for use in value.uses())
+        }
+        if not dropped:
+            return streams
+        streams -= dropped

@@ -470,3 +470,43 @@ def test_a_tensor_that_was_not_calibrated_stays_float(build, run, rng):
     assert InsertQuantizers({"x": UNIT, "q": (0.0, 2.0)}, DEFAULT)(model).modified
     assert [node.op_type for node in model.graph].count("QuantizeLinear") == 2
     run(model, x=np.zeros((1, 2, 4, 4), np.float32))
+
+
+PRE_NORM = """g (float[1,6,8] x, float[1,6,8] p) => (float[1,6,8] y) {
+    [embed] s = Add(x, p)
+    [norm1] n = LayerNormalization<axis=-1>(s, g) [mm1] a = MatMul(n, w) [res1] t = Add(s, a)
+    [norm2] m = LayerNormalization<axis=-1>(t, g) [mm2] b = MatMul(m, w) [res2] u = Add(t, b)
+    [norm3] y = LayerNormalization<axis=-1>(u, g)
+}"""
+
+
+def test_residual_stream_between_normalizations_stays_in_float(build, run, rng):
+    model = build(
+        PRE_NORM,
+        g=rng.normal(size=8).astype(np.float32),
+        w=rng.normal(size=(8, 8)).astype(np.float32),
+    )
+    assert regions(model) == [
+        ["embed"],
+        ["norm1"],
+        ["mm1", "res1"],
+        ["norm2"],
+        ["mm2", "res2", "norm3"],
+    ]
+    quantize(model, n=(-3.0, 3.0), m=(-3.0, 3.0))
+    rounded = [n.inputs[0].name for n in model.graph if n.op_type == "QuantizeLinear"]
+    assert sorted(rounded) == ["m", "n", "p", "x"]
+    feeds = {name: rng.normal(size=(1, 6, 8)).astype(np.float32) for name in ("x", "p")}
+    run(model, **feeds)
+
+
+def test_a_stream_that_a_product_reads_is_rounded(build, rng):
+    graph = PRE_NORM.replace("mm2] b = MatMul(m, w)", "mm2] b = MatMul(t, w)")
+    model = build(
+        graph,
+        g=rng.normal(size=8).astype(np.float32),
+        w=rng.normal(size=(8, 8)).astype(np.float32),
+    )
+    quantize(model)
+    rounded = [n.inputs[0].name for n in model.graph if n.op_type == "QuantizeLinear"]
+    assert "t" in rounded
