@@ -6,12 +6,18 @@ loops.
 """
 
 import math
+import sys
 from typing import Any
 
 MAX_STACK_BYTES = 16 * 1024  # larger intermediates become scratch operands
 MIN_PARALLEL_WORK = 64 * 1024  # iterations below which waking other threads costs more
 MAX_REUSE = 2  # times that an inlined value may be computed again
 ROOT = "root"
+LARGEST_FINITE = {
+    "float16": 65504.0,
+    "float32": (2 - 2.0**-23) * 2.0**127,
+    "float64": sys.float_info.max,
+}
 
 
 def schedule(function: Any) -> Any:
@@ -19,7 +25,7 @@ def schedule(function: Any) -> Any:
     import tvm
     from tvm import s_tir
 
-    function = _without_offsets(function)
+    function = _with_infinite_identities(_without_offsets(function))
     if not _has_blocks(function):
         return function
     sch = s_tir.Schedule(tvm.IRModule({"main": function}))
@@ -48,6 +54,34 @@ def _without_offsets(function: Any) -> Any:
         if isinstance(buffer.elem_offset, tirx.Var)
     }
     return function.specialize(plain) if plain else function
+
+
+def _with_infinite_identities(function: Any) -> Any:
+    """Start maxima at -inf and minima at inf: TVM starts them at the largest finite number.
+
+    The maximum of a row of -inf, which a masked softmax has, would come out finite.
+    """
+    import tvm_ffi
+    from tvm import s_tir, tirx
+
+    def infinite(value: Any) -> Any:
+        limit = LARGEST_FINITE.get(str(value.ty))
+        if limit is None or abs(value.value) != limit:
+            return value
+        return tirx.const(math.copysign(math.inf, value.value), str(value.ty))
+
+    def restart(block: Any) -> Any:
+        if block.init is None:
+            return block
+        init = tvm_ffi.structural_map(block.init, (tirx.FloatImm, infinite))
+        return s_tir.SBlock(
+            block.iter_vars, block.reads, block.writes, block.name_hint, block.body, init,
+            block.alloc_buffers, block.match_buffers, block.annotations,
+        )  # fmt: skip
+
+    return function.with_body(
+        tvm_ffi.structural_map(function.body, (s_tir.SBlock, restart))
+    )
 
 
 def _blocks(sch: Any) -> list[Any]:

@@ -107,8 +107,8 @@ def report(results: dict[str, str]) -> str:
         f" {sum(skipped.values())} more are out of scope:"
         f" {', '.join(f'{reason} ({n})' for reason, n in sorted(skipped.items()))}.",
         "",
-        "Inputs that decide a shape (axes of a reduction, sizes of a resize, k of TopK) are bound",
-        "as constants, as a compiler for static shapes needs them.",
+        "Inputs that decide a shape (axes of a reduction, sizes of a resize, k of TopK) are",
+        "bound as constants, as a compiler for static shapes needs them.",
         "",
         "| test | reason |",
         "|---|---|",

@@ -19,11 +19,12 @@ from octavo.compiler.lowering.decompose.arithmetic import (
 from octavo.compiler.lowering.decompose.empty import fold_empty
 from octavo.compiler.lowering.decompose.fragment import Fragment
 from octavo.compiler.lowering.decompose.geometry import center_crop_pad, col2im, pad, resize
+from octavo.compiler.lowering.decompose.half import HALF, widen
 from octavo.compiler.lowering.decompose.normalization import (
     layer_normalization,
     lp_normalization,
 )
-from octavo.compiler.lowering.decompose.ordering import cum_sum, top_k
+from octavo.compiler.lowering.decompose.ordering import cum_sum, one_hot, top_k
 from octavo.compiler.lowering.decompose.recurrent import recurrent
 from octavo.compiler.lowering.decompose.signal import dft, stft
 
@@ -41,13 +42,18 @@ REWRITES: dict[str, Rewrite] = {
     "LSTM": recurrent,
     "LayerNormalization": layer_normalization,
     "LpNormalization": lp_normalization,
+    "MatMul": widen,
+    "OneHot": one_hot,
     "Pad": pad,
     "Pow": power,
     "RNN": recurrent,
     "ReduceMax": reduce_bool,
     "ReduceMin": reduce_bool,
+    "ReduceMean": widen,
+    "ReduceSum": widen,
     "Resize": resize,
     "STFT": stft,
+    "Softmax": widen,
     "Swish": swish,
     "TopK": top_k,
 }
@@ -64,6 +70,10 @@ FUNCTIONS = (
 )
 
 
+# The same, inlined only where their sums would be added up in 16 bits.
+SUMMING_FUNCTIONS = ("Attention",)
+
+
 def decompose(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrite what TVM cannot import.
 
@@ -76,9 +86,12 @@ def decompose(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         LoweringError: A rewrite exists, but not for this case.
     """
-    if any(node.op_type in FUNCTIONS for node in model.graph.node):
+    names: tuple[str, ...] = FUNCTIONS
+    if any(value.type.tensor_type.elem_type in HALF for value in model.graph.input):
+        names = (*FUNCTIONS, *SUMMING_FUNCTIONS)
+    if any(node.op_type in names for node in model.graph.node):
         model = onnx.inliner.inline_selected_functions(
-            model, [("", name) for name in FUNCTIONS], inline_schema_functions=True
+            model, [("", name) for name in names], inline_schema_functions=True
         )
     fold_empty(model)
     if not any(node.op_type in REWRITES for node in model.graph.node):

@@ -106,7 +106,7 @@ def one_hot(node: onnx.NodeProto, f: Fragment) -> bool:
     tall = f.op("Unsqueeze", counted, f.constant([axis], TensorProto.INT64))
     steps = np.arange(count).reshape([count if a == axis else 1 for a in range(rank)])
     hit = f.op("Equal", tall, f.constant(steps, TensorProto.INT64))
-    off, on = f.op(
-        "Split", operand(node, 2), f.constant([1, 1], TensorProto.INT64), num_outputs=2, axis=0)
+    each = f.constant([1, 1], TensorProto.INT64)
+    off, on = f.op("Split", operand(node, 2), each, num_outputs=2, axis=0)
     f.result(f.op("Where", hit, on, off), result_name(node, 0))
     return True

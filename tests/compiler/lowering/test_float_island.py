@@ -1,4 +1,4 @@
-"""Float operators through TVM Relax: right values, no allocation, one function for equal work."""
+"""Float operators through TVM Relax: right values, no allocation, shared functions."""
 
 import numpy as np
 import onnx
@@ -53,7 +53,8 @@ def compare(runner, model, feeds, tolerance):
     results = runner.run(lower(ir.from_proto(model), get_target("host")), feeds)
     for name in names:
         assert results[name].dtype == expected[name].dtype
-        np.testing.assert_allclose(results[name], expected[name], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            results[name], expected[name], rtol=tolerance, atol=tolerance)
     return results
 
 
@@ -187,3 +188,24 @@ def test_an_empty_tensor_has_known_results(runner):
         {"t": TensorProto.FLOAT}, {"axes": np.array([1])})  # fmt: skip
     feeds = {"x": np.zeros((2, 0), np.float32), "z": np.array([1, 2], np.float32)}
     compare(runner, model, feeds, 0)
+
+
+def test_the_maximum_of_nothing_but_minus_infinity_is_minus_infinity(runner):
+    model = build(
+        [node("ReduceMax", ["x", "axes"], ["y"]), node("ReduceMin", ["z", "axes"], ["t"])],
+        {"x": (TensorProto.FLOAT, (2, 3)), "z": (TensorProto.FLOAT, (2, 3))},
+        {"y": TensorProto.FLOAT, "t": TensorProto.FLOAT}, {"axes": np.array([1])})  # fmt: skip
+    x = np.array([[-np.inf] * 3, [1, -np.inf, 2]], np.float32)
+    compare(runner, model, {"x": x, "z": -x}, 0)
+
+
+def test_sums_of_half_precision_are_rounded_once(runner):
+    n = 4096  # 16-bit partial sums of ones would stop growing at 2048
+    model = build(
+        [node("MatMul", ["x", "w"], ["y"])],
+        {"x": (TensorProto.FLOAT16, (2, n))}, {"y": TensorProto.FLOAT16},
+        {"w": np.ones((n, 3), np.float16)})  # fmt: skip
+    y = runner.run(
+        lower(ir.from_proto(model), get_target("host")), {"x": np.ones((2, n), np.float16)}
+    )["y"]
+    np.testing.assert_array_equal(y, np.float16(n))
