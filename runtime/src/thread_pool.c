@@ -40,6 +40,8 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 enum { kSpins = 50, kYields = 20 };
 /* Kernels keep at most 64 KiB of locals; musl's default stack is only twice that. */
 enum { kStackBytes = 512 * 1024 };
+/* A loop is cut into more tasks than there are threads: one that comes late takes fewer. */
+enum { kTasksPerThread = 2, kMaxTasks = 0xffff };
 
 /* A counter that threads wait on: first by spinning, then asleep. */
 typedef struct event {
@@ -50,21 +52,24 @@ typedef struct event {
 typedef struct worker {
   octavo_pool *pool;
   pthread_t thread;
-  uint32_t id; /* task that it runs; 0 is the launching thread's */
+  uint32_t id; /* CPU that it is pinned to; 0 is the launching thread's */
 } worker;
 
+/* Threads take tasks one by one, so that a loop never waits for a thread that the system has not
+ * scheduled: the others do its part. */
 struct octavo_pool {
-  event started;   /* one count per launch, and one to stop */
-  event finished;  /* one count per launch, by the last worker */
-  event released;  /* one count per barrier, by the last task to arrive */
-  _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_running;
-  _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_arrived;
+  event started;  /* one count per launch, and one to stop */
+  event finished; /* one count per launch, by whoever ends its last task */
+  /* Launch number (32 bits), its tasks (16), next task to take (16). The number keeps a thread
+   * that dozed through a launch from taking a task of the next one by mistake. */
+  _Alignas(OCTAVO_ALIGNMENT) atomic_ullong ticket;
+  _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_done;
   atomic_int failure;
-  /* Written by the launching thread before `started` counts. */
+  atomic_bool stopping;
+  /* Written by the launching thread before the ticket opens, read by holders of a task. */
   octavo_parallel_task task;
   void *data;
   octavo_parallel_group group;
-  bool stopping;
   bool pin_threads;
   uint32_t num_threads;
   worker workers[]; /* (num_threads - 1,) */
@@ -99,23 +104,42 @@ static void signal_all(event *e) {
 }
 
 static void run_task(octavo_pool *pool, int task_id) {
+  unsigned num_tasks = (unsigned)pool->group.num_task; /* of this launch, until the last is done */
   if (pool->task(task_id, &pool->group, pool->data) != 0) atomic_store(&pool->failure, -1);
+  if (atomic_fetch_add(&pool->num_done, 1) + 1 == num_tasks) signal_all(&pool->finished);
+}
+
+static bool take_task(octavo_pool *pool, int *task_id) {
+  unsigned long long ticket = atomic_load(&pool->ticket);
+  for (;;) {
+    unsigned next = ticket & 0xffffu, num_tasks = (ticket >> 16) & 0xffffu;
+    if (next >= num_tasks) return false;
+    if (atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1)) {
+      *task_id = (int)next;
+      return true;
+    }
+  }
+}
+
+static void run_tasks(octavo_pool *pool) {
+  int task_id;
+  while (take_task(pool, &task_id)) run_task(pool, task_id);
 }
 
 static void *work(void *argument) {
   worker *self = argument;
   octavo_pool *pool = self->pool;
   if (pool->pin_threads) octavo_platform_pin_thread(self->id);
-  for (unsigned seen = 0;; seen++) {
+  for (unsigned seen = 0;;) {
     wait_past(&pool->started, seen);
-    if (pool->stopping) return NULL;
-    if (self->id < (uint32_t)pool->group.num_task) run_task(pool, (int)self->id);
-    if (atomic_fetch_sub(&pool->num_running, 1) == 1) signal_all(&pool->finished);
+    seen = atomic_load(&pool->started.count);
+    if (atomic_load(&pool->stopping)) return NULL;
+    run_tasks(pool);
   }
 }
 
 static void stop(octavo_pool *pool, uint32_t num_workers) {
-  pool->stopping = true;
+  atomic_store(&pool->stopping, true);
   signal_all(&pool->started);
   for (uint32_t i = 0; i < num_workers; i++) pthread_join(pool->workers[i].thread, NULL);
   octavo_platform_free(pool);
@@ -165,35 +189,32 @@ int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task
     octavo_parallel_group alone = {NULL, 1};
     return task(0, &alone, data);
   }
-  int num_threads = (int)pool->num_threads;
+  uint32_t most = pool->num_threads * kTasksPerThread;
+  if (most > kMaxTasks) most = kMaxTasks;
   pool->task = task;
   pool->data = data;
   pool->group.sync_handle = pool;
-  /* Generated code splits its range by num_task, so fewer tasks than asked for are fine. */
-  pool->group.num_task = num_task <= 0 || num_task > num_threads ? num_threads : num_task;
+  /* Generated code splits its range by num_task, so another number than asked for is fine. */
+  pool->group.num_task = num_task <= 0 || (uint32_t)num_task > most ? (int32_t)most : num_task;
   atomic_store(&pool->failure, 0);
-  atomic_store(&pool->num_running, pool->num_threads - 1);
+  atomic_store(&pool->num_done, 0);
   unsigned seen = atomic_load(&pool->finished.count);
+  unsigned long long launch = (atomic_load(&pool->ticket) >> 32) + 1;
+  unsigned long long num_tasks = (unsigned long long)pool->group.num_task;
+  atomic_store(&pool->ticket, launch << 32 | num_tasks << 16);
   signal_all(&pool->started);
   t_pool = NULL; /* a loop inside a task runs in that task's thread */
-  run_task(pool, 0);
+  run_tasks(pool);
   t_pool = pool;
   wait_past(&pool->finished, seen);
   return atomic_load(&pool->failure);
 }
 
+/* Tasks may run one after the other in one thread, so they cannot wait for each other; Octavo's
+ * kernels never do. */
 int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
   (void)task_id;
-  octavo_pool *pool = group->sync_handle;
-  if (pool == NULL || group->num_task == 1) return 0;
-  unsigned seen = atomic_load(&pool->released.count);
-  if (atomic_fetch_add(&pool->num_arrived, 1) + 1 == (unsigned)group->num_task) {
-    atomic_store(&pool->num_arrived, 0);
-    signal_all(&pool->released);
-  } else {
-    wait_past(&pool->released, seen);
-  }
-  return 0;
+  return group->num_task == 1 ? 0 : -1;
 }
 
 #endif
