@@ -58,6 +58,7 @@ def feeds_softmax_only(value: ir.Value) -> bool:
 
 
 def _narrow(narrowed: dict[ir.Value, Range], value: ir.Value, old: Range, new: Range) -> None:
+    old = (min(old[0], 0.0), max(old[1], 0.0))  # as the range that is represented
     low, high = min(new[0], 0.0), max(new[1], 0.0)
     if low > old[0] or high < old[1]:
         narrowed[value] = (max(low, old[0]), min(high, old[1]))

@@ -62,3 +62,14 @@ def test_attention_mask_keeps_what_softmax_can_tell_apart(build):
     # Any score plus the mask saturates, and a score without it is resolved to half a unit.
     assert low <= -24.0 - 8.0
     assert low / 255 > -1.0
+
+
+def test_a_range_that_does_not_hold_zero_keeps_its_order(build):
+    model = build(table("y = HardSwish(u)"), w=np.ones((4, 4), np.float32))
+    limits = {"x": (-1.0, 1.0), "u": (-0.25, -0.25), "y": (-0.12, 0.0)}
+    low, high = narrowed(model, limits).get("u", (-0.25, 0.0))
+    assert low <= high
+    # A constant above zero, read by a function that is flat near it.
+    limits = {"x": (-1.0, 1.0), "u": (0.25, 0.25), "y": (0.0, 0.14)}
+    low, high = narrowed(model, limits).get("u", (0.0, 0.25))
+    assert low <= 0.0 <= high
