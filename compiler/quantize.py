@@ -11,6 +11,11 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from octavo.compiler.calibration.balance import (
+    MULTIPLICATION_REASON,
+    Balanced,
+    balance_channels,
+)
 from octavo.compiler.calibration.calibrate import Progress, calibrate
 from octavo.compiler.calibration.clipping import never_clipping
 from octavo.compiler.calibration.layer_errors import (
@@ -131,6 +136,12 @@ def quantize_model(
     prepared = prepare(model.clone())
     _check_overrides(listed, model.graph, prepared.graph)
     notes = _equalize(prepared, job)
+    balanced = Balanced()
+    if job.chosen.balance_channels:
+        balanced = balance_channels(prepared, options, job.take(CORRECTION_SAMPLES))
+        multiplications = keep_float_overrides(balanced.multiplications)
+        options = replace(options, overrides=(*options.overrides, *multiplications))
+        job = replace(job, options=options)
     if not job.chosen.quantize_activations:
         return _quantize_weights(prepared, job, notes, measure=measure)
     plan = plan_placement(prepared.graph, options)
@@ -156,14 +167,15 @@ def quantize_model(
         errors, outputs = _measure(prepared, quantized, layers, job)
 
         def remeasure(names: Sequence[str]) -> float:
-            extra = keep_float_overrides(names)
+            extra = keep_float_overrides(balanced.with_parts(names))
             kept = replace(options, overrides=(*options.overrides, *extra))
             _calibrate_missing(prepared, ranges, replace(job, options=kept))
             changed = _insert(corrected, ranges, kept)
             return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
 
+        parts = balanced.origins or {}
         suggestion = suggest_keep_float(
-            errors,
+            [error for error in errors if error.layer not in parts],
             _worst(outputs),
             remeasure,
             target_db=target_db,
@@ -175,7 +187,10 @@ def quantize_model(
         errors,
         suggestion,
         outputs,
-        placement.float_nodes,
+        {
+            **placement.float_nodes,
+            **dict.fromkeys(balanced.multiplications, MULTIPLICATION_REASON),
+        },
         notes,
         job.num_samples,
     )

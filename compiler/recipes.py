@@ -28,6 +28,8 @@ class Recipe:
         float_output: Do not round the model's outputs to 8 bits.
         float_normalization: Compute LayerNormalization and the sum in front of it in float32;
             False keeps everything between the model's ends in integers.
+        balance_channels: Move outlier channels of normalized tensors into weights, and give
+            those between two products a scale of their own, where calibration shows a gain.
         min_imbalance: Equalize layers whose channels differ by this factor; None: never.
         correct_bias: Take mean errors out of biases.
     """
@@ -40,6 +42,7 @@ class Recipe:
     symmetric_activations: bool = False
     float_output: bool = False
     float_normalization: bool = True
+    balance_channels: bool = True
     min_imbalance: float | None = 16.0
     correct_bias: bool = False
 
@@ -59,6 +62,7 @@ RECIPES: tuple[Recipe, ...] = (
         name="weight_only_wi8",
         description="int8 weights, arithmetic in float32",
         quantize_activations=False,
+        balance_channels=False,
         min_imbalance=None,
     ),
 )

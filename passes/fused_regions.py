@@ -259,7 +259,8 @@ def _float_streams(regions: list[Region]) -> set[ir.Value]:
     streams = {
         region.outputs[0]
         for region in regions
-        if is_op(region.nodes[-1], "Add") and is_op(region.head, "Add", "Gemm", "MatMul")
+        if is_op(region.nodes[-1], "Add", "Gemm", "MatMul")
+        and is_op(region.head, "Add", "Gemm", "MatMul")
     }
 
     def is_float_reader(node: ir.Node) -> bool:
