@@ -143,8 +143,16 @@ def compile_model(
 
 
 def is_quantized(model: Any) -> bool:
-    """Whether a model already says how its activations are quantized."""
-    return any(node.op_type == "QuantizeLinear" for node in model.graph)
+    """Whether a model already says how its activations are quantized, or has none to quantize.
+
+    DequantizeLinear of a constant is a stored weight, which says nothing of activations.
+    """
+    values = [output for node in model.graph for output in node.outputs]
+    return any(
+        node.op_type == "QuantizeLinear"
+        or (node.op_type == "DequantizeLinear" and node.inputs[0].const_value is None)
+        for node in model.graph
+    ) or not any(value.dtype.is_floating_point() for value in (*model.graph.inputs, *values))
 
 
 def model_identifier(path: PathLike) -> str:

@@ -2,16 +2,28 @@
 
 ``DequantizeLinear(q, scale, zero_point)`` of constants -> a float constant. An int8 weight
 with zero point 0 and a scale for the tensor or for each output channel stays: rounding it
-again at another scale would add error.
+again at another scale would add error. In a model that is quantized already, an 8-bit constant
+with one scale stays as well: it is an operand of integer kernels.
 """
+
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from octavo.passes.constants import NameSource, add_constant, constant_array
-from octavo.passes.quant_math import dequantize
 from octavo.passes.quantizable_operators import stored_int8_weight, weight_inputs
 from octavo.passes.wiring import int_attribute, is_op
+
+FLOAT8 = frozenset(
+    {
+        ir.DataType.FLOAT8E4M3FN,
+        ir.DataType.FLOAT8E4M3FNUZ,
+        ir.DataType.FLOAT8E5M2,
+        ir.DataType.FLOAT8E5M2FNUZ,
+    }
+)
 
 
 class FoldWeightDequantize(ir.passes.InPlacePass):
@@ -20,34 +32,54 @@ class FoldWeightDequantize(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         graph, names = model.graph, NameSource(model.graph)
         stored = [node for node in graph if is_op(node, "DequantizeLinear")]
-        folded = [node for node in stored if _fold(graph, names, node)]
+        is_quantized = any(is_op(node, "QuantizeLinear") for node in graph)
+        folded = [
+            node
+            for node in stored
+            if not (is_quantized and _is_integer_operand(node)) and _fold(graph, names, node)
+        ]
         return ir.passes.PassResult(model, modified=bool(folded))
 
 
+def _is_integer_operand(node: ir.Node) -> bool:
+    q, scale = constant_array(node.inputs[0]), constant_array(node.inputs[1])
+    eight_bits = q is not None and q.dtype in (np.int8, np.uint8)
+    return eight_bits and scale is not None and scale.size == 1
+
+
 def _fold(graph: ir.Graph, names: NameSource, node: ir.Node) -> bool:
-    arrays = [constant_array(value) for value in node.inputs]
+    arrays = [constant_array(value) for value in node.inputs if value is not None]
     if any(array is None for array in arrays) or node.outputs[0].is_graph_output():
         return False
-    if _is_ready_weight(node) or int_attribute(node, "block_size", 0):
+    q, scale, *rest = (array for array in arrays if array is not None)
+    if _is_ready_weight(node) or scale.dtype != np.float32:
         return False
-    q, scale = arrays[0], arrays[1]
-    if q is None or scale is None or scale.dtype != np.float32 or q.dtype.kind not in "iu":
+    factor = _along_axis(scale, q.shape, node)
+    if q.dtype.kind in "iu":
+        centred = q.astype(np.int64)
+        if rest:
+            centred -= _along_axis(rest[0].astype(np.int64), q.shape, node)
+        value = centred.astype(np.float32) * factor
+    elif node.inputs[0] is not None and node.inputs[0].dtype in FLOAT8:
+        value = q.astype(np.float32) * factor  # its zero point is 0, says ONNX
+    else:
         return False
-    zero_point = (
-        arrays[2] if len(arrays) > 2 and arrays[2] is not None else np.zeros((), q.dtype)
-    )
-    axis = int_attribute(node, "axis", 1) % max(q.ndim, 1) if scale.size > 1 else None
-    shape = [1] * q.ndim
-    if axis is not None:
-        shape[axis] = -1
-    shifted = q.astype(np.int64) - zero_point.astype(np.int64).reshape(shape if q.ndim else ())
-    value = dequantize(
-        shifted, scale.reshape(-1) if axis is not None else scale.reshape(()), axis=axis
-    )
     constant = add_constant(graph, names, f"{node.outputs[0].name}_float", value)
     node.outputs[0].replace_all_uses_with(constant)
     graph.remove(node, safe=True)
     return True
+
+
+def _along_axis(values: NDArray[Any], shape: tuple[int, ...], node: ir.Node) -> NDArray[Any]:
+    """Scales or zero points as they broadcast: one for all, for each channel or each block."""
+    if values.size == 1:
+        return values.reshape(())
+    axis = int_attribute(node, "axis", 1) % len(shape)
+    block_size = int_attribute(node, "block_size", 0)
+    if block_size:
+        repeated = np.repeat(values, block_size, axis)
+        return repeated[tuple(slice(0, size) for size in shape)]
+    return values.reshape([-1 if a == axis else 1 for a in range(len(shape))])
 
 
 def _is_ready_weight(node: ir.Node) -> bool:

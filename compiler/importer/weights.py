@@ -1,5 +1,9 @@
 """Check the numbers in a model, and bring dequantized weights into one form."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import onnx
 
@@ -16,7 +20,8 @@ _INFINITY_CONSUMERS = frozenset(
     Where
     """.split()  # noqa: SIM905 (a list of names is easier to read without the quotes)
 )
-UINT8_MIDDLE = 128
+INT8 = np.iinfo(np.int8)
+_MOVES = frozenset({"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 def check_constants(draft: Draft) -> None:
@@ -61,13 +66,16 @@ _FLOAT_TYPES = frozenset(
     {_T.FLOAT, _T.DOUBLE, _T.FLOAT16, _T.BFLOAT16, _T.FLOAT8E4M3FN, _T.FLOAT8E4M3FNUZ,
      _T.FLOAT8E5M2, _T.FLOAT8E5M2FNUZ}
 )  # fmt: skip
+_FOUR_BITS = frozenset({_T.INT4, _T.UINT4})
 
 
 def normalize_dequantized_weights(draft: Draft) -> None:
     """Rewrite DequantizeLinear of constants so that kernels find plain int8 weights.
 
-    ``DequantizeLinear(uint8 w, scale, 128)`` -> ``DequantizeLinear(int8 w - 128, scale, 0)``;
-    ``Transpose(DequantizeLinear(w))`` -> ``DequantizeLinear(Transpose(w))``. Both are exact.
+    ``DequantizeLinear(q, scale, z)`` -> ``DequantizeLinear(int8 q - z, scale, 0)`` where all
+    of ``q - z`` fit in int8, 4-bit integers included;
+    ``Transpose(DequantizeLinear(q))`` -> ``DequantizeLinear(Transpose(q))``, and the same for
+    Reshape, Squeeze, Unsqueeze and Flatten that keep the axis of the scales. All are exact.
     """
     producers = draft.producers()
     nodes = []
@@ -75,41 +83,94 @@ def normalize_dequantized_weights(draft: Draft) -> None:
         if node.op_type == "DequantizeLinear":
             _make_signed(node, draft)
         source = producers.get(input_name(node, 0))
-        if node.op_type == "Transpose" and source is not None:
-            nodes.extend(_transposed_weight(node, source, draft) or [node])
+        if node.op_type in _MOVES and source is not None:
+            moved = _moved_weight(node, source, draft)
+            if moved is not None:
+                producers[node.output[0]] = moved[-1]
+            nodes.extend(moved or [node])
         else:
             nodes.append(node)
     draft.nodes = nodes
 
 
 def _make_signed(node: onnx.NodeProto, draft: Draft) -> None:
-    weight, zero_point = (draft.constant(input_name(node, i)) for i in (0, 2))
-    if weight is None or zero_point is None or weight.dtype != np.uint8 or weight.ndim == 0:
+    q, zero_point = (draft.constant(input_name(node, i)) for i in (0, 2))
+    scale = draft.constant(input_name(node, 1))
+    if q is None or scale is None or q.ndim == 0 or q.size == 0:
         return
-    if not zero_point.size or (zero_point != UINT8_MIDDLE).any():
+    if input_name(node, 2) and zero_point is None:
+        return
+    is_narrow = draft.dtype(node.input[0]) in _FOUR_BITS
+    if not is_narrow and (
+        q.dtype not in (np.int8, np.uint8) or zero_point is None or not zero_point.any()
+    ):
+        return
+    centred = q.astype(np.int16)
+    if zero_point is not None:
+        shift = _along_axis(zero_point.astype(np.int16), q.shape, attributes_of(node))
+        if shift is None:
+            return
+        centred = centred - shift
+    if centred.min() < INT8.min or centred.max() > INT8.max:
         return
     emit = Emitter(draft, stem(node))
-    # flipping the top bit subtracts 128 in two's complement
-    node.input[0] = emit.constant("int8", (weight ^ np.uint8(UINT8_MIDDLE)).view(np.int8))
-    node.input[2] = emit.constant("zero_point", np.zeros(zero_point.shape, np.int8))
+    zeros = np.zeros(scale.shape, np.int8)
+    inputs = [emit.constant("int8", centred.astype(np.int8)), node.input[1]]
+    del node.input[:]
+    node.input.extend([*inputs, emit.constant("zero_point", zeros)])
 
 
-def _transposed_weight(
+def _along_axis(
+    values: Array, shape: tuple[int, ...], attributes: Mapping[str, Any]
+) -> Array | None:
+    """Zero points, one for all, for each channel or for each block, as they broadcast."""
+    if values.size == 1:
+        return values.reshape(())
+    axis = int(attributes.get("axis", 1)) % len(shape)
+    block_size = int(attributes.get("block_size", 0))
+    if block_size:
+        repeated = np.repeat(values, block_size, axis)
+        return repeated[tuple(slice(0, size) for size in shape)]
+    if values.ndim != 1 or values.size != shape[axis]:
+        return None
+    return values.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+
+
+def _moved_weight(
     node: onnx.NodeProto, source: onnx.NodeProto, draft: Draft
 ) -> list[onnx.NodeProto] | None:
+    """The DequantizeLinear of the moved integers, or None where the scales do not follow."""
     if source.op_type != "DequantizeLinear":
         return None
-    weight = draft.constant(source.input[0])
+    q, scale = draft.constant(source.input[0]), draft.constant(source.input[1])
     attributes = attributes_of(source)
-    if weight is None or attributes.get("block_size"):
+    if q is None or scale is None or q.ndim == 0 or attributes.get("block_size"):
         return None
-    default = list(range(weight.ndim))[::-1]
-    perm = [int(axis) for axis in attributes_of(node).get("perm", default)]
-    axis = attributes.get("axis")
+    axis: int | None = None
+    if scale.size > 1:
+        axis = int(attributes.get("axis", 1)) % q.ndim
+    shape = draft.types[node.output[0]].shape
+    if node.op_type == "Transpose":
+        default = list(range(q.ndim))[::-1]
+        perm = [int(a) for a in attributes_of(node).get("perm", default)]
+        moved = np.ascontiguousarray(q.transpose(perm))
+        # the scales stay with their axis, which has moved
+        axis = perm.index(axis) if axis is not None else None
+    else:
+        moved = q.reshape(shape)
+        axis = _axis_after_reshape(q.shape, shape, axis) if axis is not None else None
+        if scale.size > 1 and axis is None:
+            return None
     emit = Emitter(draft, stem(node))
-    transposed = np.ascontiguousarray(weight.transpose(perm))
-    inputs = [emit.constant("transposed", transposed), *source.input[1:]]
-    # the scales stay with their axis, which has moved
-    moved = perm.index(int(axis)) if axis is not None else None
-    emit.op("DequantizeLinear", inputs, node.output[0], axis=moved)
+    inputs = [emit.constant("moved", moved), *source.input[1:]]
+    emit.op("DequantizeLinear", inputs, node.output[0], axis=axis)
     return emit.nodes
+
+
+def _axis_after_reshape(old: tuple[int, ...], new: tuple[int, ...], axis: int) -> int | None:
+    """The axis of a new shape that runs over the same elements as ``axis`` of the old one."""
+    before = math.prod(old[:axis])
+    for candidate, size in enumerate(new):
+        if size == old[axis] and math.prod(new[:candidate]) == before:
+            return candidate
+    return None

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
-from octavo.compiler.lowering.program import Buffer
+from octavo.compiler.lowering.program import Buffer, Storage
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     constant,
@@ -17,7 +17,13 @@ from octavo.compiler.lowering.qdq_graph import (
     quantized_constant,
     shape_of,
 )
-from octavo.compiler.lowering.tensor import Order, Tensor, dense_strides, identity
+from octavo.compiler.lowering.tensor import (
+    Order,
+    Tensor,
+    dense_strides,
+    identity,
+    real_value,
+)
 from octavo.errors import LoweringError
 from octavo.targets.ops.move import Move
 
@@ -171,7 +177,9 @@ class Context:
             order: Wanted order of axes; None for whatever order it has.
         """
         tensor = self.tensor(value)
-        if tensor.is_quantized:
+        if tensor.is_quantized and tensor.buffer.storage is Storage.WEIGHTS:
+            tensor = self._real_constant(value, tensor)
+        elif tensor.is_quantized:
             origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
             known = self._floats.get(value)
             if known is None:
@@ -183,6 +191,18 @@ class Context:
             tensor = known
         copied = Origin(f"{value.name}.layout", ("Transpose",), ("",))
         return self.dense(tensor, order or tensor.order, copied)
+
+    def _real_constant(self, value: ir.Value, tensor: Tensor) -> Tensor:
+        known = self._floats.get(value)
+        if known is None:
+            assert tensor.buffer.data is not None
+            assert tensor.scale is not None
+            stored = tensor.buffer.data.reshape(-1)
+            real = real_value(stored, tensor.scale, tensor.zero_point)
+            buffer = self.builder.weights(value.name or "constant", real)
+            known = replace(tensor, buffer=buffer, dtype="float32", scale=None, zero_point=0)
+            self._floats[value] = known
+        return known
 
     def plain(self, value: ir.Value, order: Order) -> Tensor:
         """A value as the model declares it, element type included."""

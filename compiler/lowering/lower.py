@@ -11,8 +11,9 @@ import onnx_ir as ir
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.islands import IslandQueue
+from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
-from octavo.compiler.lowering.qdq_graph import dtype_of, quantize_params, shape_of
+from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
 from octavo.compiler.lowering.regions import FLOAT_MATCHERS, INTEGER_MATCHERS
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
@@ -89,35 +90,19 @@ def _input_port(ctx: Context, value: ir.Value) -> Port:
     tensor = ctx.new(value.name or "input", dtype, shape, identity(len(shape)))
     ctx.define(value, tensor)
     ctx.ports.append(tensor.buffer)
-    params = next(
-        (
-            quantize_params(use.node)
-            for use in value.uses()
-            if use.node.op_type == "DequantizeLinear" and use.idx == 0
-        ),
-        None,
-    )
-    return Port(
-        value.name or "input",
-        dtype,
-        shape,
-        tensor.buffer,
-        params.scale if params else None,
-        params.zero_point if params else None,
-    )
+    return _port(value, "input", tensor, read_params(value))
 
 
 def _output_port(ctx: Context, value: ir.Value) -> Port:
-    shape, dtype = shape_of(value), dtype_of(value)
-    tensor = _own_copy(ctx, value, ctx.plain(value, identity(len(shape))))
-    producer = value.producer()
-    params = None
-    if producer is not None and producer.op_type == "QuantizeLinear":
-        params = quantize_params(producer)
+    tensor = _own_copy(ctx, value, ctx.plain(value, identity(len(shape_of(value)))))
+    return _port(value, "output", tensor, written_params(value) or read_params(value))
+
+
+def _port(value: ir.Value, default: str, tensor: Tensor, params: QuantParams | None) -> Port:
     return Port(
-        value.name or "output",
-        dtype,
-        shape,
+        value.name or default,
+        dtype_of(value),
+        shape_of(value),
         tensor.buffer,
         params.scale if params else None,
         params.zero_point if params else None,

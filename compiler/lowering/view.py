@@ -36,6 +36,9 @@ MOVES_ELEMENTS = frozenset(
 )
 
 
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+
 class QdqView:
     """Facts about the values of one graph, known before anything is emitted.
 
@@ -56,7 +59,7 @@ class QdqView:
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":
             params = quantize_params(node)
-        elif _moves_elements(node) and (source := operand(node, 0)) is not None:
+        elif moves_elements(node) and (source := operand(node, 0)) is not None:
             params = self.params(source)
         else:
             params = None
@@ -101,6 +104,8 @@ class QdqView:
             use.node.op_type == "QuantizeLinear" for out in node.outputs for use in out.uses()
         ):
             return "its output is not quantized"
+        if node.op_type in WEIGHTED and self.constant_float(operand(node, 1)) is not None:
+            return "its weights are not symmetric int8 with one scale for each output channel"
         return f"no integer kernel for this form of {node.op_type}"
 
     def island_reason(self, nodes: Sequence[ir.Node]) -> str:
@@ -111,7 +116,8 @@ class QdqView:
         return "integers or booleans that are not quantized numbers"
 
 
-def _moves_elements(node: ir.Node) -> bool:
+def moves_elements(node: ir.Node) -> bool:
+    """Whether a result has the integers, scale and zero point of the first operand."""
     if node.op_type == "Resize":
         return string_attribute(node, "mode", "nearest") == "nearest"
     if node.op_type == "MaxPool" and len(node.outputs) > 1:
