@@ -86,6 +86,7 @@ def lower_float_nodes(
     Raises:
         LoweringError: A node has no float implementation; the message names it.
     """
+    _check_types(nodes)
     produced = {output for node in nodes for output in node.outputs}
     inputs = list(
         dict.fromkeys(
@@ -105,6 +106,17 @@ def lower_float_nodes(
     for value, operand in zip(outputs, line.results, strict=True):
         island.results[value.name or ""] = _renamed(operand, outside)
     return island
+
+
+def _check_types(nodes: Sequence[ir.Node]) -> None:
+    """Refuse values that TVM would take and compute otherwise than ONNX says."""
+    for node in nodes:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value.dtype in NARROW_TYPES:
+                raise LoweringError(
+                    f"{node.op_type} {node.name!r}: value {value.name!r} is"
+                    f" {value.dtype.name}, which has no float implementation"
+                )
 
 
 def _renamed(operand: Operand, outside: Mapping[str, str]) -> Operand:
@@ -165,8 +177,6 @@ def fragment_model(
 
 def _value_info(value: ir.Value, name: str) -> onnx.ValueInfoProto:
     shape, dtype = value.shape, value.dtype
-    if dtype in NARROW_TYPES:
-        raise LoweringError(f"value {value.name!r}: {dtype.name} has no float implementation")
     if dtype is None or shape is None or not all(isinstance(d, int) for d in shape):
         raise LoweringError(f"value {value.name!r} has no static shape")
     return onnx.helper.make_tensor_value_info(

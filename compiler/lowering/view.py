@@ -104,6 +104,9 @@ class QdqView:
             use.node.op_type == "QuantizeLinear" for out in node.outputs for use in out.uses()
         ):
             return "its output is not quantized"
+        bias = operand(node, 2)
+        if node.op_type in WEIGHTED and bias is not None and self.constant_float(bias) is None:
+            return "its bias is computed, not stored"
         if node.op_type in WEIGHTED and self.constant_float(operand(node, 1)) is not None:
             return "its weights are not symmetric int8 with one scale for each output channel"
         return f"no integer kernel for this form of {node.op_type}"

@@ -10,6 +10,7 @@ import onnx
 import onnx.inliner
 
 from octavo.compiler.lowering.decompose.arithmetic import (
+    conv_integer,
     eye_like,
     is_inf,
     power,
@@ -34,6 +35,7 @@ Rewrite = Callable[[onnx.NodeProto, Fragment], bool]
 REWRITES: dict[str, Rewrite] = {
     "CenterCropPad": center_crop_pad,
     "Col2Im": col2im,
+    "ConvInteger": conv_integer,
     "CumSum": cum_sum,
     "DFT": dft,
     "EyeLike": eye_like,

@@ -71,3 +71,25 @@ def swish(node: onnx.NodeProto, f: Fragment) -> bool:
     alpha = f.constant([float(attributes_of(node).get("alpha", 1.0))], f.dtype(x))
     f.result(f.op("Mul", x, f.op("Sigmoid", f.op("Mul", alpha, x))), result_name(node, 0))
     return True
+
+
+def conv_integer(node: onnx.NodeProto, f: Fragment) -> bool:
+    """ConvInteger -> Conv of 32-bit integers, which TVM takes although ONNX does not."""
+    operands = []
+    for position in (0, 1):
+        wide = f.op("Cast", operand(node, position), to=TensorProto.INT32)
+        zero_point = operand(node, position + 2)
+        if zero_point:
+            wide = f.op("Sub", wide, _zero_point(zero_point, operand(node, position), f))
+        operands.append(wide)
+    f.result(f.op("Conv", *operands, **attributes_of(node)), result_name(node, 0))
+    return True
+
+
+def _zero_point(name: str, of: str, f: Fragment) -> str:
+    """A zero point in 32 bits; one for each output channel gets the rank of the weights."""
+    wide = f.op("Cast", name, to=TensorProto.INT32)
+    if not f.shape(name) or f.shape(name) == (1,):
+        return str(wide)
+    shape = f.constant([-1, *[1] * (len(f.shape(of)) - 1)], TensorProto.INT64)
+    return str(f.op("Reshape", wide, shape))

@@ -30,13 +30,16 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     ):
         params = quantize_params(consumer)
     if params is None or consumer is None:
-        return Region((node,), lambda ctx: _emit(ctx, node, node.outputs[0], None))
+        reason = view.float_reason(node)
+        return Region((node,), lambda ctx: _emit(ctx, node, node.outputs[0], None, reason))
     nodes = (node, consumer)
-    return Region(nodes, lambda ctx: _emit(ctx, node, consumer.outputs[0], params))
+    return Region(nodes, lambda ctx: _emit(ctx, node, consumer.outputs[0], params, ""))
 
 
-def _emit(ctx: Context, node: ir.Node, result: ir.Value, params: QuantParams | None) -> None:
-    origin = Region((node,), lambda _: None).origin()
+def _emit(
+    ctx: Context, node: ir.Node, result: ir.Value, params: QuantParams | None, reason: str
+) -> None:
+    origin = Region((node,), lambda _: None).origin(reason)
     shape = shape_of(result)
     axis = int_attribute(node, "axis", 0) % len(shape)
     values = [v for v in node.inputs if v is not None]

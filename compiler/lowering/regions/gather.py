@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
-from octavo.targets.ops.gather import Gather
 
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.qdq_graph import constant, int_attribute, operand, shape_of
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
+from octavo.targets.ops.gather import Gather
 
 
 def match(node: ir.Node, view: QdqView) -> Region | None:
@@ -24,7 +24,8 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         return None
 
     def emit(ctx: Context) -> None:
-        origin = Region((node,), emit).origin()
+        is_integer = view.is_dequantized(node.outputs[0])
+        origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         table = ctx.tensor(x)
         axis = int_attribute(node, "axis", 0) % table.rank
         known = constant(indices)
@@ -50,7 +51,6 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             index_dtype=at.dtype,
             index_is_constant=known is not None,
         )
-        is_integer = view.is_dequantized(node.outputs[0])
         ctx.builder.call(
             op, [table, at], {}, [output], origin, "int8" if is_integer else "float32"
         )

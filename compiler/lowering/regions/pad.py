@@ -59,7 +59,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     def emit(ctx: Context) -> None:
         result = nodes[-1].outputs[0]
         convert, arrays = "copy", dict[str, NDArray[Any]]()
-        origin = Region(nodes, emit).origin()
+        origin = Region(nodes, emit).origin(view.float_reason(node) if params is None else "")
         if params is None:
             x = ctx.float_tensor(source)
             output, fill = ctx.new_float(result, x.order), value
