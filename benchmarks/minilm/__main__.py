@@ -1,4 +1,4 @@
-"""Write the encoder and its tokenized sentences: python -m benchmarks.minilm -o FILE."""
+"""Write the encoder and inputs to calibrate it with: python -m benchmarks.minilm -o FILE."""
 
 from pathlib import Path
 
@@ -7,20 +7,22 @@ import numpy as np
 import onnx
 
 from benchmarks.minilm.network import build
-from benchmarks.minilm.sentences import load_sentences, tokenize
+from benchmarks.minilm.sentences import CALIBRATION_SENTENCES, load_sentences, tokenize
 from benchmarks.minilm.weights import load_weights, model_directory
 
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help=".onnx")
-@click.option("--samples", type=click.Path(path_type=Path), help=".npz for the sentences")
+@click.option("--samples", type=click.Path(path_type=Path), help=".npz to calibrate with")
 @click.option("--sequence-length", default=32, show_default=True)
 def main(output: Path, samples: Path | None, sequence_length: int) -> None:
-    """Write MiniLM-L6 as ONNX, and the sentences of this folder as an .npz of its inputs."""
+    """Write MiniLM-L6 as ONNX, and the calibration sentences as an .npz of its inputs."""
     directory = model_directory()
     onnx.save(build(load_weights(directory), sequence_length), output)
     if samples is not None:
-        inputs = list(tokenize(load_sentences(), directory, sequence_length))
+        inputs = list(
+            tokenize(load_sentences(CALIBRATION_SENTENCES), directory, sequence_length)
+        )
         np.savez(
             samples,
             allow_pickle=False,

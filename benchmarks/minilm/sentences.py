@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 SENTENCES = Path(__file__).with_name("sentences.txt")
+CALIBRATION_SENTENCES = Path(__file__).with_name("calibration_sentences.txt")
 
 
-def load_sentences() -> list[str]:
-    """Return the sentences that this folder ships, one for each line of its text file."""
-    return SENTENCES.read_text(encoding="utf-8").splitlines()
+def load_sentences(file: Path = SENTENCES) -> list[str]:
+    """Return the sentences of a text file of this folder, one for each line."""
+    return file.read_text(encoding="utf-8").splitlines()
 
 
 def tokenize(

@@ -14,6 +14,7 @@ from onnxruntime.quantization import (
     CalibrationMethod,
     QuantFormat,
     QuantType,
+    quantize_dynamic,
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -101,6 +102,33 @@ def quantize_int8(path: Path, samples: Iterable[Inputs]) -> Path:
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
+            )
+            quantized.rename(target)
+    finally:
+        logging.disable(previous)
+    return target
+
+
+def quantize_int8_dynamic(path: Path) -> Path:
+    """Quantize the weights of a float model, activations being quantized in every run.
+
+    What its documentation recommends for transformers, with per-channel weights.
+
+    Args:
+        path: Float ONNX file.
+    """
+    target = FOLDER / f"{path.stem}-{_fingerprint(path, [])}.ort-dynamic.onnx"
+    if target.exists():
+        return target
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            prepared, quantized = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+            quant_pre_process(path, prepared)
+            quantize_dynamic(
+                prepared, quantized, per_channel=True, weight_type=QuantType.QInt8
             )
             quantized.rename(target)
     finally:
