@@ -11,6 +11,7 @@ import numpy as np
 
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.importer import import_model
+from octavo.compiler.recipes import get_recipe
 from octavo.errors import DataError, LoweringError
 from octavo.targets import get_target
 from octavo.targets.base import Target
@@ -98,7 +99,8 @@ def compile_model(
             machine,
             samples,
             report,
-            recipe=recipe,
+            # In integers throughout, or in float32 where eight bits lose too much.
+            recipe=get_recipe(recipe, float_normalization=False if integer_only else None),
             calibrator=calibrator,
             keep_float=keep_float,
             overrides=overrides,

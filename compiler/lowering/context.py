@@ -263,6 +263,8 @@ class Context:
             origin: The ONNX nodes.
             fill: Value of the destination's elements that are not copied to, or None.
         """
+        if fill is None and source.num_elements == 0:
+            return
         if fill is not None:
             arrays = {**arrays, "fill": np.array([fill], destination.dtype)}
         # The axes are visited in the order of the destination, so that writes are contiguous.

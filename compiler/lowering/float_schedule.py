@@ -79,9 +79,7 @@ def _with_infinite_identities(function: Any) -> Any:
             block.alloc_buffers, block.match_buffers, block.annotations,
         )  # fmt: skip
 
-    return function.with_body(
-        tvm_ffi.structural_map(function.body, (s_tir.SBlock, restart))
-    )
+    return function.with_body(tvm_ffi.structural_map(function.body, (s_tir.SBlock, restart)))
 
 
 def _blocks(sch: Any) -> list[Any]:

@@ -12,8 +12,9 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.rescale import Rescale, centred, for_blocks, scalar
-from octavo.targets.kernels.spans import PARALLEL_ELEMENTS, for_spans, nest, offset
+from octavo.targets.kernels.spans import for_spans, nest, offset
 from octavo.targets.ops.binary import FLOAT_KINDS, INTEGER_KINDS, Binary
 from octavo.targets.ops.move import dense_strides
 from octavo.targets.ops.requantize import Requantize

@@ -19,6 +19,7 @@ from octavo.targets.isa import Isa, float_isa
 from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
+from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.tiling import Tiling, choose_tiling
 from octavo.targets.ops.conv import Conv
@@ -202,7 +203,8 @@ class _Emitter:
         panels = -(-packing.vectors // tiling.panel)
         last = packing.vectors - (panels - 1) * tiling.panel
         is_whole = last == tiling.panel and self.op.group_out % self.isa.lanes == 0
-        with vector.loop(tiling.blocks * self.op.groups * panels, parallel=True) as task:
+        tasks = tiling.blocks * self.op.groups * panels
+        with vector.loop(tasks, parallel=self.op.macs >= PARALLEL_MACS) as task:
             block, group = task // (self.op.groups * panels), task // panels % self.op.groups
             panel = task % panels
             with vector.loop(tiling.block_tiles) as index:

@@ -9,6 +9,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.ops.conv import Conv
 
 SLACK_BYTES = 64  # a run of channels is read in whole dot steps, and may end behind the image
@@ -98,7 +99,8 @@ class PaddedInput:
         columns = op.in_w - skipped - max(-op.pad_right, 0)
         first_row = max(-op.pad_top, 0)
         rows = op.in_h - first_row - max(-op.pad_bottom, 0)
-        with vector.loop(op.batch * rows, parallel=True) as index:
+        is_parallel = op.batch * rows * columns * op.in_c >= PARALLEL_ELEMENTS
+        with vector.loop(op.batch * rows, parallel=is_parallel) as index:
             image, y = index // rows, index % rows + first_row
             at = vector.bind((image * self.height + y + op.pad_top) * line)
             if left:

@@ -1,9 +1,8 @@
 """Depthwise convolution: a vector holds channels, one dot product adds taps of one column.
 
 The taps of a kernel column are interleaved per channel once and serve every output pixel of
-the tile that the column belongs to. Nothing is copied for padding: rows outside read another
-row against zero weights, columns outside are left out, and the bias has a variant for each
-kind of border.
+the tile that the column belongs to. Nothing is copied for padding: what a tap outside of the
+input reads is replaced by the zero point, which is folded into the bias like for all others.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,10 +24,11 @@ from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
+Words = tuple[Expr, Expr]
 MAX_UNROLLED_GROUPS = 3
+WORD_BITS = 32  # of a lane of ``Isa.dot``
 PARALLEL_MACS = 128 * 1024  # about a microsecond: fewer are not worth waking other threads
 MAX_BORDER_TILES = 8  # each is code of its own
-MAX_CONSTANT_BYTES = 4 << 20  # kernels of 31x31 have hundreds of borders
 
 
 class Depthwise:
@@ -43,8 +43,6 @@ class Depthwise:
         if op.dtype not in ("float32", isa.activation_dtype):
             return f"{op.dtype} activations; {isa.name} multiplies {isa.activation_dtype}"
         layout = DepthwiseLayout(op, isa)
-        if layout.weight_elements > MAX_CONSTANT_BYTES:
-            return f"{layout.row_classes} kinds of border rows need too many weights"
         if layout.num_border_tiles > MAX_BORDER_TILES:
             return f"{layout.num_border_tiles} kinds of border columns"
         return ""
@@ -59,7 +57,7 @@ class Depthwise:
         return _Emitter(DepthwiseLayout(op, isa)).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
-        """Pack weights and biases, one variant per kind of border."""
+        """Interleave the taps of weights, fold the input zero point into the bias."""
         return DepthwiseLayout(op, isa).constants(arrays)
 
     def scratch_bytes(self, op: Conv, isa: Isa) -> int:
@@ -87,12 +85,14 @@ class _Emitter:
         weight_dtype = "float32" if self.layout.is_float else "int8"
         constants = [
             ("weight", self.layout.weight_elements, weight_dtype),
-            ("bias", self.layout.bias_elements, self.isa.acc_dtype),
+            ("bias", op.out_c, self.isa.acc_dtype),
         ]
         if self.layout.is_float:
             constants.append(LIMITS)
         else:
             constants += constant_parameters(op.requantize, op.out_c)
+            if op.is_padded:
+                constants.append(("zero_word", 1, "int32"))
         out_dtype = "float32" if self.layout.is_float else op.requantize.dtype
         parameters = [*inputs, *constants, ("y", out_elements, out_dtype)]
         names = [name for name, _, _ in parameters]
@@ -102,6 +102,7 @@ class _Emitter:
     def _body(self, operands: dict[str, Any]) -> None:
         op = self.op
         self.x, self.weight, self.bias = (operands[n] for n in ("x", "weight", "bias"))
+        self.zero_word = operands.get("zero_word")
         self.finish: Epilogue | FloatEpilogue
         if self.layout.is_float:
             self.finish = FloatEpilogue(op.residual, operands)
@@ -112,10 +113,8 @@ class _Emitter:
         with vector.loop(op.batch * op.out_h, parallel=is_parallel) as task:
             self.image = task // op.out_h if op.batch > 1 else 0
             self.row = vector.bind(T.int32(0) + task % op.out_h)
-            self.row_class = 0 if self.layout.row_classes == 1 else vector.bind(
-                self.layout.rows.class_of(self.row))
+            self.outside = self._outside_words()
             with vector.loop(self.layout.panels) as panel:
-                self.panel_index = panel
                 self.channel = vector.bind(T.int32(0) + self.layout.panel_start(panel))
                 for start in self.layout.tile_starts:
                     if not self.layout.is_inner(start):
@@ -135,17 +134,10 @@ class _Emitter:
         op, isa, width = self.op, self.isa, self.layout.panel_channels
         start = vector.bind(T.int32(0) + start)
         totals = {}
-        columns = self.layout.columns
-        for t in range(self.layout.tile):
-            column = columns.num_before if border is None else border + t
-            column_class = 0 if self.layout.column_classes == 1 else columns.class_of(column)
-            variant = self.row_class * self.layout.column_classes + column_class
-            at = (variant * self.layout.panels + self.panel_index) * width
-            for v in range(0, width, isa.lanes):
-                totals[t * width + v] = vector.bind(vector.load(self.bias, at + v, isa.lanes))
-        block = self.row_class * self.layout.panels + self.panel_index
-        weights_at = vector.bind(T.int32(0) + block * self.layout.block_elements)
-        add = partial(self._taps, start=start, border=border, weights_at=weights_at)
+        for v in range(0, width, isa.lanes):
+            bias = vector.bind(vector.load(self.bias, self.channel + v, isa.lanes))
+            totals |= {t * width + v: bias for t in range(self.layout.tile)}
+        add = partial(self._taps, start=start, border=border)
         if self.layout.is_float and not self.layout.rows.is_inside:
             first, end = self.layout.rows.first(self.row), self.layout.rows.end(self.row)
             totals = self._looped(totals, T.serial(first, end), add)
@@ -176,43 +168,84 @@ class _Emitter:
                 vector.store(acc, slot, total, lanes)
         return {slot: vector.load(acc, slot, lanes) for slot in totals}
 
-    def _taps(
-        self, totals: Totals, group: Expr, start: Expr, border: int | None, weights_at: Expr
-    ) -> Totals:
+    def _taps(self, totals: Totals, group: Expr, start: Expr, border: int | None) -> Totals:
         """Add the taps of ``dot_k`` kernel rows to every pixel of a tile."""
         op, isa, width = self.op, self.isa, self.layout.panel_channels
-        top = self.layout.rows.start(self.row)
-        lines = []
-        for k in range(isa.dot_k):
-            tap = group * isa.dot_k + k
-            if isinstance(tap, int) and tap >= op.kernel_h:
-                break
-            line = T.int32(0) + top + tap * op.dilation_h
-            if not self.layout.rows.is_inside or not isinstance(tap, int):
-                line = T.min(T.max(line, T.int32(0)), T.int32(op.in_h - 1))
-            pixel = (self.image * op.in_h + line) * op.in_w + self.layout.columns.start(start)
-            lines.append(vector.bind(pixel * op.in_c + self.channel))
-        at = weights_at + group * (op.kernel_w * width * isa.dot_k)
+        lines = [
+            vector.bind(self._line(tap, start))
+            for tap in self.layout.group_taps(group)]
+        outside = self.outside.get(group) or self._outside_word(group)
+        at = vector.bind(self.layout.weight_offset(group, self.channel))
         totals = dict(totals)
         users: dict[int, list[tuple[int, int]]] = {}
         for t, tap in product(range(self.layout.tile), range(op.kernel_w)):
             users.setdefault(t * op.stride_w + tap * op.dilation_w, []).append((t, tap))
         for column, pairs in sorted(users.items()):
-            if border is not None and not (
-                0 <= self.layout.columns.start(border) + column < op.in_w
-            ):
-                continue
-            for v in range(self.layout.panel):
-                values = [
-                    vector.load(self.x, line + (column * op.in_c + v * isa.lanes), isa.lanes)
-                    for line in lines]
-                taps = vector.bind(stack_taps(isa, values))
+            is_inside = border is None or (
+                0 <= self.layout.columns.start(border) + column < op.in_w)
+            if self.layout.is_float and not is_inside:
+                continue  # what a zero is multiplied with may be infinite
+            for v in range(0, width, isa.lanes):
+                taps = self._zeros() if not is_inside else self._read(
+                    [line + (column * op.in_c + v) for line in lines], outside)
                 for t, tap in pairs:
-                    slot = t * width + v * isa.lanes
                     weights = isa.load_weights(
-                        self.weight, at + (tap * width + v * isa.lanes) * isa.dot_k)
-                    totals[slot] = vector.bind(isa.dot(totals[slot], taps, weights))
+                        self.weight, at + (tap * op.out_c + v) * isa.dot_k)
+                    totals[t * width + v] = vector.bind(
+                        isa.dot(totals[t * width + v], taps, weights))
         return totals
+
+    def _line(self, tap: Expr, start: Expr) -> Expr:
+        """Input element of the panel's first channel that a kernel row sees, kept inside."""
+        op = self.op
+        line = T.int32(0) + self.layout.rows.start(self.row) + tap * op.dilation_h
+        if not self.layout.rows.is_inside or not isinstance(tap, int):
+            line = T.min(T.max(line, T.int32(0)), T.int32(op.in_h - 1))
+        pixel = (self.image * op.in_h + line) * op.in_w + self.layout.columns.start(start)
+        return pixel * op.in_c + self.channel
+
+    def _read(self, offsets: list[Expr], outside: Words | None) -> Expr:
+        """Read one element of each kernel row of a group, for one vector of channels."""
+        lanes = self.isa.lanes
+        values = [vector.load(self.x, offset, lanes) for offset in offsets]
+        taps = stack_taps(self.isa, values)
+        if outside is not None:
+            kept, zeros = (vector.splat(word, lanes) for word in outside)
+            taps = T.bitwise_or(T.bitwise_and(taps, kept), zeros)
+        return vector.bind(taps)
+
+    def _zeros(self) -> Expr:
+        """What ``_read`` gives where every tap is outside."""
+        return vector.splat(vector.load(self.zero_word, 0), self.isa.lanes)
+
+    def _outside_words(self) -> dict[Expr, Words]:
+        """Words of ``_outside_word`` by group, where groups are few enough to be unrolled."""
+        if self.layout.groups > MAX_UNROLLED_GROUPS:
+            return {}
+        words = {group: self._outside_word(group) for group in range(self.layout.groups)}
+        return {group: found for group, found in words.items() if found is not None}
+
+    def _outside_word(self, group: Expr) -> Words | None:
+        """Find the rows of a group that are outside of the input.
+
+        Returns:
+            Ones in the bits of the taps that are inside, and the zero point in the others;
+            None where all are inside.
+        """
+        if self.layout.is_float or self.layout.rows.is_inside:
+            return None
+        bits = WORD_BITS // self.isa.dot_k
+        kept: Expr = T.int32(0)
+        for k, tap in enumerate(self.layout.group_taps(group)):
+            line = vector.bind(
+                T.int32(0) + self.layout.rows.start(self.row) + tap * self.op.dilation_h)
+            is_inside = T.And(line >= T.int32(0), line < T.int32(self.op.in_h))
+            ones = ((1 << bits) - 1) << k * bits
+            ones -= (ones >> WORD_BITS - 1) << WORD_BITS  # as a signed word
+            kept = T.bitwise_or(kept, T.Select(is_inside, T.int32(ones), T.int32(0)))
+        kept = vector.bind(kept)
+        zero = vector.load(self.zero_word, 0)
+        return kept, vector.bind(T.bitwise_and(zero, T.bitwise_not(kept)))
 
 
 def stack_taps(isa: Isa, values: list[Expr]) -> Expr:

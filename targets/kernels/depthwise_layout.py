@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,13 @@ def upright(op: Conv) -> Conv:
 
 
 class DepthwiseLayout:
-    """Tiles, classes of borders, and packed constants of one depthwise convolution.
+    """Tiles and packed constants of one depthwise convolution.
 
     Attributes:
         op: The convolution; one along a row is turned into one along a column.
         isa: Instructions of its arithmetic.
         rows, columns: The sliding window along each axis.
         groups: Groups of ``dot_k`` kernel rows.
-        row_classes, column_classes: Kinds of borders, each with constants of its own.
     """
 
     def __init__(self, op: Conv, isa: Isa) -> None:
@@ -55,9 +53,6 @@ class DepthwiseLayout:
         self.columns = Window(
             op.in_w, op.out_w, op.kernel_w, op.stride_w, op.dilation_w, op.pad_left)
         self.groups = -(-op.kernel_h // self.isa.dot_k)
-        # Float rows outside are skipped: zero weights do not cancel an infinity.
-        self.row_classes = 1 if self.is_float else self.rows.num_classes
-        self.column_classes = 1 if self.is_float else self.columns.num_classes
 
     @cached_property
     def panel(self) -> int:
@@ -101,14 +96,18 @@ class DepthwiseLayout:
         return sum(not self.is_inner(start) for start in self.tile_starts)
 
     @property
-    def block_elements(self) -> int:
-        """Weights of one panel in one row class."""
-        return self.groups * self.op.kernel_w * self.panel_channels * self.isa.dot_k
-
-    @property
     def weight_elements(self) -> int:
         """Packed weights."""
-        return self.row_classes * self.panels * self.block_elements
+        return self.groups * self.op.kernel_w * self.op.out_c * self.isa.dot_k
+
+    def weight_offset(self, group: Expr, channel: Expr) -> Expr:
+        """Packed weight of a channel in the first kernel column of a group of rows."""
+        return (group * (self.op.kernel_w * self.op.out_c) + channel) * self.isa.dot_k
+
+    def group_taps(self, group: Expr) -> list[Expr]:
+        """Kernel rows of a group; behind the last one there are only zero weights."""
+        taps = [group * self.isa.dot_k + k for k in range(self.isa.dot_k)]
+        return [t for t in taps if not isinstance(t, int) or t < self.op.kernel_h]
 
     def panel_start(self, panel: Expr) -> Expr:
         """First channel of a panel; the last moves back over its neighbour."""
@@ -120,51 +119,31 @@ class DepthwiseLayout:
         return T.min(panel * self.panel_channels, T.int32(last))
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Weights, biases and the epilogue's constants, as the kernel's operands."""
+        """Weights, bias and the epilogue's constants, as the kernel's operands."""
         op = self.op
         weight = arrays["weight"].reshape(op.out_c, op.kernel_h, op.kernel_w)
         bias = arrays["bias"].reshape(-1)
         packed = [self._pack_weight(weight)]
         if self.is_float:
-            return [*packed, self._by_panel(bias).reshape(-1), arrays["limits"]]
+            return [*packed, bias, arrays["limits"]]
         zero_point = int(arrays["zero_point"].reshape(-1)[0])
-        classes = (self.row_classes, self.column_classes)
-        biases = np.zeros((*classes, self.panels, self.panel_channels), np.int32)
-        for row, column in product(range(self.row_classes), range(self.column_classes)):
-            top, bottom = self.rows.valid(self.rows.position_of_class(row))
-            left, right = self.columns.valid(self.columns.position_of_class(column))
-            taps = weight[:, top:bottom, left:right].astype(np.int64)
-            folded = bias.astype(np.int64) - zero_point * taps.sum(axis=(1, 2))
-            biases[row, column] = self._by_panel(folded.astype(np.int32))
-        packed.append(biases.reshape(-1))
+        sums = weight.astype(np.int64).sum(axis=(1, 2))
+        packed.append((bias.astype(np.int64) - zero_point * sums).astype(np.int32))
         packed.extend(constant_arrays(op.requantize, op.out_c, arrays).values())
+        if op.is_padded:
+            packed.append(self._zero_word(zero_point))
         return packed
 
-    @property
-    def bias_elements(self) -> int:
-        """Packed biases."""
-        return self.row_classes * self.column_classes * self.panels * self.panel_channels
-
-    def _by_panel(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Channels (C, ...) to (panels, panel_channels, ...); zeros behind the last."""
-        size = max(self.op.out_c, self.panel_channels)
-        full = np.zeros((size, *values.shape[1:]), values.dtype)
-        full[: self.op.out_c] = values
-        starts = [self.panel_start(p) for p in range(self.panels)]
-        return np.stack([full[s : s + self.panel_channels] for s in starts])
+    def _zero_word(self, zero_point: int) -> NDArray[np.int32]:
+        """The zero point in every tap of a 32-bit lane of ``Isa.dot``."""
+        if self.isa.dot_k == 1:
+            return np.array([zero_point], np.int32)
+        return np.full(self.isa.dot_k, zero_point, self.op.dtype).view(np.int32)
 
     def _pack_weight(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Reorder to [row class][panel][group][column][vector][lane][tap]; outside is 0."""
-        op, isa = self.op, self.isa
-        tall = np.zeros(
-            (self.row_classes, op.out_c, self.groups * isa.dot_k, op.kernel_w), weight.dtype)
-        for index in range(self.row_classes):
-            top, bottom = (0, op.kernel_h) if self.is_float else self.rows.valid(
-                self.rows.position_of_class(index))
-            tall[index, :, top:bottom] = weight[:, top:bottom]
-        blocks = []
-        for variant in tall:
-            panels = self._by_panel(variant).reshape(
-                self.panels, self.panel, isa.lanes, self.groups, isa.dot_k, op.kernel_w)
-            blocks.append(panels.transpose(0, 3, 5, 1, 2, 4).reshape(-1))
-        return np.concatenate(blocks)
+        """Reorder to [group][column][channel][tap]; behind the last kernel row is 0."""
+        op, dot_k = self.op, self.isa.dot_k
+        tall = np.zeros((op.out_c, self.groups * dot_k, op.kernel_w), weight.dtype)
+        tall[:, : op.kernel_h] = weight
+        split = tall.reshape(op.out_c, self.groups, dot_k, op.kernel_w)
+        return np.ascontiguousarray(split.transpose(1, 3, 0, 2)).reshape(-1)

@@ -10,7 +10,8 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.spans import BITS, MAX_ELEMENTS, PARALLEL_ELEMENTS, for_spans
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
+from octavo.targets.kernels.spans import BITS, MAX_ELEMENTS, for_spans
 from octavo.targets.ops.gather import Gather
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -10,6 +10,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.ops.layer_norm import (
     MAX_EXTENT,
     MIN_VARIANCE,
@@ -94,7 +95,7 @@ class _Emitter:
 
     def emit(self) -> None:
         op = self.op
-        with vector.loop(op.rows, parallel=True) as row:
+        with vector.loop(op.rows, op.elements >= PARALLEL_ELEMENTS) as row:
             at = vector.bind(T.int32(0) + row * op.extent)
             total, squares = self._sums(at)
             zero = vector.bind(self._scalar("zero_point", 0, "int64"))

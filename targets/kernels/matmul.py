@@ -18,6 +18,7 @@ from octavo.targets.isa import Expr, Isa, float_isa
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.matmul_packing import PackedColumns
+from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tiling import Tiling, choose_tiling
@@ -155,7 +156,7 @@ class _Emitter:
         """Pack ``b``; sum its columns."""
         op, isa, packing = self.op, self.isa, self.packing
         packed = operands["packed"]
-        with vector.loop(op.batch_size * packing.vectors, parallel=True) as task:
+        with vector.loop(op.batch_size * packing.vectors, op.macs >= PARALLEL_MACS) as task:
             item, index = task // packing.vectors, task % packing.vectors
             b_at = vector.bind(self._batch_offset(item, op.b_strides) + op.b_offset)
             at, stride = self._packed_at(item, index)
@@ -192,7 +193,7 @@ class _Emitter:
         op, isa = self.op, self.isa
         zb = vector.bind(vector.load(operands["zero_points"], 1))
         shift = self.shifts[0]
-        with vector.loop(op.batch_size * op.rows, parallel=True) as task:
+        with vector.loop(op.batch_size * op.rows, op.macs >= PARALLEL_MACS) as task:
             item, row = task // op.rows, task % op.rows
             first = self._batch_offset(item, op.a_strides) + op.a_offset
             a_at = vector.bind(first + row * op.a_strides[-1])
@@ -236,7 +237,8 @@ class _Emitter:
         panels = -(-packing.vectors // tiling.panel)
         last = packing.vectors - (panels - 1) * tiling.panel
         is_whole = last == tiling.panel and op.cols % isa.lanes == 0
-        with vector.loop(op.batch_size * tiling.blocks * panels, parallel=True) as task:
+        tasks = op.batch_size * tiling.blocks * panels
+        with vector.loop(tasks, op.macs >= PARALLEL_MACS) as task:
             item, panel = task // (tiling.blocks * panels), task % panels
             block = task // panels % tiling.blocks
             with vector.loop(tiling.block_tiles) as index:

@@ -11,10 +11,10 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.convert import Conversion, settled
 from octavo.targets.kernels.move_plan import Axis, MovePlan
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import (
     BITS,
     MAX_ELEMENTS,
-    PARALLEL_ELEMENTS,
     for_spans,
     interleave,
     nest,
@@ -148,14 +148,14 @@ class _Emitter:
         elements = self.op.dst_elements
         tasks = -(-elements // CHUNK) if elements >= PARALLEL_ELEMENTS else 1
         size = min(elements, CHUNK) if tasks > 1 else elements
-        with vector.loop(tasks, parallel=True) as task:
+        with vector.loop(tasks, self.plan.is_parallel) as task:
             start = _moved_back(task, size, elements)
             value = vector.bind(vector.load(fill, 0))
             vector.fill(self.y, start, value, size)
 
     def _dense(self, operands: dict[str, Any]) -> None:
         elements = self.plan.axes[0].extent
-        with vector.loop(-(-elements // CHUNK), parallel=True) as task:
+        with vector.loop(-(-elements // CHUNK), self.plan.is_parallel) as task:
             start = vector.bind(_moved_back(task, CHUNK, elements))
             conversion = Conversion(self.op, self.isa, operands)
             self._run(
@@ -163,13 +163,13 @@ class _Emitter:
 
     def _striped_transpose(self, operands: dict[str, Any]) -> None:
         stripes = _num_blocks(self.plan.first.extent, self.plan.block)
-        with vector.loop(stripes, parallel=True) as stripe:
+        with vector.loop(stripes, self.plan.is_parallel) as stripe:
             conversion = Conversion(self.op, self.isa, operands)
             self._transpose_stripe(
                 conversion, self.op.src_offset, self.op.dst_offset, stripe)
 
     def _striped_pixels(self, operands: dict[str, Any], pixels: Axis) -> None:
-        with vector.loop(-(-pixels.extent // CHUNK), parallel=True) as task:
+        with vector.loop(-(-pixels.extent // CHUNK), self.plan.is_parallel) as task:
             start = vector.bind(_moved_back(task, CHUNK, pixels.extent))
             conversion = Conversion(self.op, self.isa, operands)
             src = start * pixels.src + self.op.src_offset

@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 
 from octavo.targets.isa import Isa
-from octavo.targets.kernels.spans import PARALLEL_ELEMENTS, power_of_two_below
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
+from octavo.targets.kernels.spans import power_of_two_below
 from octavo.targets.ops.move import Move
 
 MAX_BLOCK = 16  # a 16x16 block of bytes fills 16 vectors; more would not fit registers

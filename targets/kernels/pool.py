@@ -10,8 +10,8 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.rescale import Rescale, for_blocks, scalar
-from octavo.targets.kernels.spans import PARALLEL_ELEMENTS
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.pool import AveragePool, MaxPool
 

@@ -15,6 +15,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter
+from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.fixed_point import (
     NUM_SEGMENTS,
@@ -132,7 +133,7 @@ class RecurrentEmitter:
         total = op.steps * op.batch
         rows = min(gates.max_rows, total)
         tiles = -(-total // rows)
-        with vector.loop(op.directions * tiles, parallel=True) as task:
+        with vector.loop(op.directions * tiles, op.macs >= PARALLEL_MACS) as task:
             direction, index = task // tiles, task % tiles
             # The last tile moves back over its neighbour, so that all tiles are whole.
             row = vector.bind(T.min(T.int32(0) + index * rows, T.int32(total - rows)))
@@ -156,7 +157,7 @@ class RecurrentEmitter:
     def _recur(self) -> None:
         """Run the recurrence of every direction."""
         op = self.op
-        with vector.loop(op.directions, parallel=True) as direction:
+        with vector.loop(op.directions, op.macs >= PARALLEL_MACS) as direction:
             for_batch = direction * op.batch
             with vector.loop(op.batch) as sequence:
                 self._start_row(for_batch + sequence)

@@ -11,9 +11,9 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.pool import MAX_TAPS, finish_sums
 from octavo.targets.kernels.rescale import Rescale, scalar
-from octavo.targets.kernels.spans import PARALLEL_ELEMENTS
 from octavo.targets.ops.pool import REDUCTIONS, Reduce
 
 Arrays = Mapping[str, NDArray[Any]]

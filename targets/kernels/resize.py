@@ -11,9 +11,10 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.pool import finish_sums
 from octavo.targets.kernels.rescale import Rescale, centred, for_blocks, scalar
-from octavo.targets.kernels.spans import BITS, PARALLEL_ELEMENTS, for_spans
+from octavo.targets.kernels.spans import BITS, for_spans
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.ops.resize import LINEAR, NEAREST, Resize
 

@@ -14,6 +14,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -87,10 +88,10 @@ class _Emitter:
     def emit(self) -> None:
         op = self.op
         if op.inner == 1:
-            with vector.loop(op.rows, parallel=True) as row:
+            with vector.loop(op.rows, op.elements >= PARALLEL_ELEMENTS) as row:
                 self._row(vector.bind(T.int32(0) + row * op.extent))
             return
-        with vector.loop(op.rows, parallel=True) as row:
+        with vector.loop(op.rows, op.elements >= PARALLEL_ELEMENTS) as row:
             at = vector.bind(T.int32(0) + row * (op.extent * op.inner))
             full, rest = divmod(op.inner, self.isa.lanes)
             if full:

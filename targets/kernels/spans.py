@@ -14,7 +14,6 @@ Expr = Any
 MAX_ELEMENTS = 2**31 - 1  # offsets are int32
 # Bits are moved, whatever they mean: the type of a copied element, by its bytes.
 BITS = {1: "uint8", 2: "uint16", 4: "int32", 8: "int64"}
-PARALLEL_ELEMENTS = 32768  # fewer are not worth waking other threads for
 UNROLLED_VECTORS = 4  # straight-line code up to here; loops from there on
 
 

@@ -78,24 +78,3 @@ class Window:
             return 0
         inside = (k for k in range(self.out) if self.valid(self.out - 1 - k) == whole)
         return next(inside)
-
-    @property
-    def num_classes(self) -> int:
-        """Kinds of positions: each near a border is its own, all others are alike."""
-        inner = 1 if self.num_before < self.out else 0
-        return self.num_before + inner + self.num_behind
-
-    def position_of_class(self, index: int) -> int:
-        """A position of this class."""
-        return index if index <= self.num_before else self.out - self.num_classes + index
-
-    def class_of(self, position: Expr) -> Expr:
-        """Class of a position, known now or while the program runs."""
-        behind = self.out - 1 - self.num_behind
-        if isinstance(position, int):
-            return min(position, self.num_before) + max(position - behind, 0)
-        index = T.min(position, T.int32(self.num_before)) if self.num_before < self.out else (
-            position)
-        if self.num_behind:
-            index = index + T.max(position - behind, T.int32(0))
-        return index
