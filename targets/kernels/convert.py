@@ -88,9 +88,18 @@ class Conversion:
             return one(value, lanes)
         held = vector.local(lanes, self.op.dtype)
         vector.store(held, 0, value, lanes)
+        whole = lanes - lanes % self.isa.lanes
         parts = [one(vector.load(held, at, self.isa.lanes), self.isa.lanes)
-                 for at in range(0, lanes, self.isa.lanes)]
-        return join(parts, self.isa.lanes)
+                 for at in range(0, whole, self.isa.lanes)]
+        if whole == lanes:
+            return join(parts, self.isa.lanes)
+        # Pixels of three channels: 24 lanes are no multiple of 16.
+        joined = vector.local(lanes, self.op.out_dtype)
+        for index, part in enumerate(parts):
+            vector.store(joined, index * self.isa.lanes, part, self.isa.lanes)
+        rest = lanes - whole
+        vector.store(joined, whole, one(vector.load(held, whole, rest), rest), rest)
+        return vector.load(joined, 0, lanes)
 
     def _quantize(self, value: Expr, lanes: int) -> Expr:
         steps = vector.bind(value / vector.splat(self.scale, lanes))

@@ -60,6 +60,7 @@ PERMUTATIONS = [
     ((300, 200), (1, 0), "uint8", "uint8", "copy"),
     ((1, 3, 210, 210), TO_NHWC, "float32", "uint8", "quantize"),
     ((1, 210, 210, 3), TO_NCHW, "uint8", "float32", "dequantize"),
+    ((8, 3, 10), (0, 2, 1), "uint8", "float32", "dequantize"),
     ((70000,), (0,), "int8", "float32", "dequantize"),
     ((70001,), (0,), "int32", "float32", "dequantize"),
     ((70001,), (0,), "float32", "uint8", "quantize"),

@@ -1,5 +1,6 @@
 """Pad with a constant -> one copy into a filled tensor."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,17 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             if not same_quantization(x, output):
                 convert = "table"
                 arrays = {"table": requantize_table(x, params.stored_as(output.dtype))}
+        if any(
+            size + min(before[axis], 0) + min(after[axis], 0) <= 0
+            for axis, size in enumerate(x.shape)
+        ):  # every element is cropped away: only the fill is left
+            filled = np.full(output.shape, fill, output.dtype)
+            constant_fill = ctx.constant(origin.name, filled)
+            ctx.define(
+                result,
+                replace(constant_fill, scale=output.scale, zero_point=output.zero_point),
+            )
+            return
         place = output
         for axis in range(x.rank):
             left, right = max(-before[axis], 0), max(-after[axis], 0)
