@@ -50,18 +50,21 @@ class SmoothActivations(ir.passes.InPlacePass):
     """
 
     def __init__(
-        self, statistics: Mapping[str, ChannelStatistics], *, may_multiply: bool = True
+        self,
+        statistics: Mapping[str, ChannelStatistics],
+        *,
+        float_tensors: Collection[str] = (),
     ) -> None:
         """Take what calibration measured.
 
         Args:
             statistics: Of the tensors that ``smoothable_tensors`` names; others are left.
-            may_multiply: Insert a Mul where the normalization has other readers; False
-                leaves those alone.
+            float_tensors: Normalized tensors that float readers see before they are rounded:
+                a Mul can be inserted behind these, others with such readers are left alone.
         """
         super().__init__()
         self.statistics = dict(statistics)
-        self.may_multiply = may_multiply
+        self.float_tensors = frozenset(float_tensors)
         self.multiplications: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -69,8 +72,9 @@ class SmoothActivations(ir.passes.InPlacePass):
         inserted: list[str] = []
         modified = False
         for found in _find(graph):
-            statistics = self.statistics.get(found.norm.outputs[0].name or "")
-            if statistics is None or not (found.only_layers or self.may_multiply):
+            name = found.norm.outputs[0].name or ""
+            statistics = self.statistics.get(name)
+            if statistics is None or not (found.only_layers or name in self.float_tensors):
                 continue
             factors, gain_db = smoothing_factors(statistics, _stacked_weights(found.layers))
             if gain_db < (MIN_GAIN_DB if found.only_layers else MIN_GAIN_WITH_MUL_DB):

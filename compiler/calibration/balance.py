@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.calibration.channel_statistics import measure_channels
+from octavo.passes.placement import plan_placement
 from octavo.passes.quantizer_options import QuantizerOptions
 from octavo.passes.smooth_activations import SmoothActivations, smoothable_tensors
 from octavo.passes.split_hidden_channels import SplitHiddenChannels, hidden_tensors
@@ -30,7 +31,7 @@ class Balanced:
 
     def with_parts(self, layers: Iterable[str]) -> tuple[str, ...]:
         """The names of layers and of what was split from them."""
-        whole = set(layers)
+        whole = dict.fromkeys(layers)
         origins = self.origins or {}
         return (*whole, *(part for part, origin in origins.items() if origin in whole))
 
@@ -52,7 +53,9 @@ def balance_channels(
     if not tensors:
         return Balanced()
     statistics = measure_channels(model, tensors, samples)
-    smooth = SmoothActivations(statistics, may_multiply=options.float_normalization)
+    regions = plan_placement(model.graph, options).regions
+    floats = {value.name or "" for r in regions if r.made_in_float for value in r.outputs}
+    smooth = SmoothActivations(statistics, float_tensors=floats)
     split = SplitHiddenChannels(statistics)
     smooth(model)
     split(model)
