@@ -19,6 +19,8 @@ from octavo.targets.base import Target
 Progress = Callable[[str, int, int], None]
 PathLike = str | os.PathLike[str]
 
+# The runtime has a function octavo_model_program, and files are often called model.onnx.
+RESERVED_NAMES = frozenset({"", "model"})
 BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity"})
 
 
@@ -158,8 +160,10 @@ def is_quantized(model: Any) -> bool:
 
 
 def model_identifier(path: PathLike) -> str:
-    """C identifier made of a file name."""
+    """C identifier made of a file name; it will be a part of ``octavo_<name>_run``."""
     text = re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_").lower()
+    if text in RESERVED_NAMES:
+        return "network"
     return text if re.match(r"[a-z_]", text) else f"model_{text}".rstrip("_")
 
 

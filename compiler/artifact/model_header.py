@@ -52,6 +52,8 @@ class ModelApi:
     def __init__(self, program: Program) -> None:
         if not is_identifier(program.name):
             raise ValueError(f"program name {program.name!r} is not a C identifier")
+        if program.name == "model":
+            raise ValueError("program name 'model': octavo_model_program is the runtime's")
         for port in (*program.inputs, *program.outputs):
             if port.dtype not in DTYPES:
                 raise LoweringError(

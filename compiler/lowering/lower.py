@@ -27,7 +27,7 @@ def lower(
     target: Target,
     *,
     mode: str | None = None,
-    name: str = "model",
+    name: str = "network",
     reasons: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Program:
