@@ -83,21 +83,13 @@ class EqualizeLayers(ir.passes.InPlacePass):
 
     def clips_in_the_way(self, graph: ir.Graph) -> list[ir.Node]:
         """Clip(0, c) nodes between two layers that are unbalanced enough, in graph order."""
-        every = {node.name or "" for node in graph if is_op(node, "Clip")}
-        pairs = [_find_pair(node, every) for node in graph]
-        return [
-            clip
-            for pair in pairs
-            if isinstance(pair, LayerPair) and _imbalance(pair) >= self.min_imbalance
-            for clip in pair.clips
-        ]
+        return [clip for pair in self._unbalanced(graph) for clip in pair.clips]
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         graph, names = model.graph, NameSource(model.graph)
-        found = [_find_pair(node, self.unclipped) for node in graph]
-        self.notes = tuple(result for result in found if isinstance(result, str))
-        pairs = [result for result in found if isinstance(result, LayerPair)]
-        chosen = [pair for pair in pairs if _imbalance(pair) >= max(self.min_imbalance, 1.0)]
+        unbalanced = self._unbalanced(graph)
+        self.notes = tuple(note for pair in unbalanced if (note := self._obstacle(pair)))
+        chosen = [pair for pair in unbalanced if not self._obstacle(pair)]
         total = _settle(graph, names, chosen)
         for pair in chosen:
             for clip in pair.clips:
@@ -105,8 +97,26 @@ class EqualizeLayers(ir.passes.InPlacePass):
         # On a network that is settled already, nothing moves by more than the tolerance.
         return ir.passes.PassResult(model, modified=total)
 
+    def _unbalanced(self, graph: ir.Graph) -> list[LayerPair]:
+        pairs = [_find_pair(node) for node in graph]
+        return [
+            pair
+            for pair in pairs
+            if pair is not None and _imbalance(pair) >= max(self.min_imbalance, 1.0)
+        ]
 
-def _find_pair(first: ir.Node, unclipped: Collection[str]) -> LayerPair | str | None:
+    def _obstacle(self, pair: LayerPair) -> str:
+        """Say what keeps a pair from being equalized, or return an empty string."""
+        for clip in pair.clips:
+            if clip.name not in self.unclipped:
+                return (
+                    f"{pair.first.name!r} and {pair.second.name!r} are not equalized:"
+                    f" {clip.name!r} clips at one value for all channels"
+                )
+        return ""
+
+
+def _find_pair(first: ir.Node) -> LayerPair | None:
     if not is_op(first, "Conv", "ConvTranspose", "Gemm") or _constants(first) is None:
         return None
     clips: list[ir.Node] = []
@@ -116,14 +126,6 @@ def _find_pair(first: ir.Node, unclipped: Collection[str]) -> LayerPair | str | 
                 return None
             return LayerPair(first, node, tuple(clips))
         if is_op(node, "Clip") and is_zero_clip(node):
-            if node.name not in unclipped:
-                following = only_consumer(node.outputs[0])
-                if following is None or not is_op(following, "Conv", "ConvTranspose", "Gemm"):
-                    return None
-                return (
-                    f"{first.name!r} and {following.name!r} are not equalized:"
-                    f" {node.name!r} clips at one value for all channels"
-                )
             clips.append(node)
         elif not is_op(node, *_HOMOGENEOUS) and not _is_flattening(node):
             return None

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.notes import note_lines
 from octavo.compiler.cli.options import (
     EXISTING,
     NEW_PATH,
@@ -18,7 +19,6 @@ from octavo.compiler.cli.options import (
 from octavo.compiler.cli.progress import progress_bar
 from octavo.compiler.cli.summary import summary_lines
 from octavo.compiler.report.summary import Summary
-from octavo.compiler.report.units import printable
 from octavo.errors import GateError
 
 
@@ -126,7 +126,7 @@ def compile_command(
     console.result(
         {"artifact": result.directory, "summary": summary, "notes": result.notes},
         *summary_lines(summary, result.directory),
-        *(f"note            {printable(note)}" for note in result.notes),
+        *note_lines(console, result.notes),
     )
     check_gates(summary, min_coverage=min_coverage, min_sqnr_db=min_sqnr)
 

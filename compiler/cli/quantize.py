@@ -9,6 +9,7 @@ import click
 
 from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.errors_table import errors_table
+from octavo.compiler.cli.notes import note_lines
 from octavo.compiler.cli.options import (
     EXISTING,
     NEW_PATH,
@@ -136,8 +137,7 @@ def _report_lines(
         yield f"output error    {printable(name)}: {decibel_text(decibels)} signal to noise"
     for name, reason in list(result.float_nodes.items())[:limit]:
         yield f"in float        {printable(name)}: {printable(reason)}"
-    for note in result.notes:
-        yield f"note            {printable(note)}"
+    yield from note_lines(console, result.notes)
     suggestion = result.suggestion
     if suggestion.keep_float:
         options = " ".join(f"--keep-float {shlex.quote(n)}" for n in suggestion.keep_float)
