@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from octavo.errors import LoweringError
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
 from octavo.targets.ops.layer_norm import LayerNorm
@@ -30,6 +31,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
+    from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.gru import GruGemm
     from octavo.targets.kernels.layer_norm import LayerNormRows
@@ -53,6 +55,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
+        (FloatLayerNorm, (FloatLayerNormRows(),)),
         (Lstm, (LstmGemm(),)),
         (Gru, (GruGemm(),)),
     )

@@ -14,6 +14,7 @@ from octavo.compiler.lowering.regions import (
     concat,
     conv,
     conv_transpose,
+    float_layer_norm,
     gather,
     layer_norm,
     matmul,
@@ -59,4 +60,5 @@ FLOAT_MATCHERS: tuple[Matcher, ...] = (
     product.match_float,
     matmul.match_float,
     binary.match_float,
+    float_layer_norm.match,
 )

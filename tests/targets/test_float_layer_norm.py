@@ -1,0 +1,100 @@
+"""Float layer normalization: the reference against ONNX Runtime, the kernel against it."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+from octavo.targets.isa import Isa
+from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
+from octavo.targets.ops.float_layer_norm import FloatLayerNorm, reference
+
+KERNEL = FloatLayerNormRows()
+ROUNDING = 2.0**-24  # of one float32 operation, relative
+
+
+def arrays(op: FloatLayerNorm, *, mean: float = 0.0, epsilon: float = 1e-5) -> dict[str, Any]:
+    rng = np.random.default_rng(op.extent)
+    return {
+        "x": rng.normal(mean, 2.0, (op.rows, op.extent)).astype(np.float32),
+        "gain": rng.normal(1.0, 0.3, op.extent).astype(np.float32),
+        "offset": rng.normal(0.0, 0.3, op.extent).astype(np.float32),
+        "epsilon": np.array([epsilon], np.float32),
+    }
+
+
+def tolerance(op: FloatLayerNorm, given: dict[str, Any]) -> Any:
+    """Largest error of each value, when n numbers are added in any order, twice.
+
+    The mean is off by n roundings of the largest value, which moves every value of the row
+    alike; the variance by as many of itself, of which the root takes half.
+    """
+    x = given["x"].astype(np.float64)
+    spread = np.sqrt(x.var(axis=1, keepdims=True) + given["epsilon"][0])
+    moved = op.extent * np.abs(x).max(axis=1, keepdims=True) / spread
+    exact = reference(op, given)
+    normal = np.abs(exact - given["offset"])
+    few = 4.0  # the difference from the mean, two products, the last sum
+    return ROUNDING * (
+        moved * np.abs(given["gain"]) + (op.extent / 2 + few) * normal + few * np.abs(exact))
+
+
+def onnx_runtime(given: dict[str, Any]) -> Any:
+    graph = helper.make_graph(
+        [helper.make_node("LayerNormalization", ["x", "gain", "offset"], ["y"], axis=-1,
+                          epsilon=float(given["epsilon"][0]))],
+        "layer_norm",
+        [helper.make_tensor_value_info("x", 1, given["x"].shape)],
+        [helper.make_tensor_value_info("y", 1, given["x"].shape)],
+        [numpy_helper.from_array(given[name], name) for name in ("gain", "offset")])
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": given["x"]})[0]
+
+
+def test_the_reference_agrees_with_onnx_runtime() -> None:
+    op = FloatLayerNorm(50, 384)
+    given = arrays(op)
+    assert (np.abs(reference(op, given) - onnx_runtime(given)) <= tolerance(op, given)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("extent", [1, 3, 15, 16, 17, 31, 77, 384])
+def test_rows(run_kernel: Any, isa: Isa, rows: int, extent: int) -> None:
+    check(run_kernel, isa, FloatLayerNorm(rows, extent))
+
+
+def test_a_mean_that_is_large_beside_the_spread(run_kernel: Any, isa: Isa) -> None:
+    op = FloatLayerNorm(4, 100)
+    given = arrays(op, mean=1000.0)
+    # E x^2 - (E x)^2 in float32 would leave 5 bits of the variance.
+    assert tolerance(op, given).max() < 0.01
+    check(run_kernel, isa, op, mean=1000.0)
+
+
+def test_outliers_and_constant_rows(run_kernel: Any, isa: Isa) -> None:
+    op = FloatLayerNorm(3, 48)
+    given = arrays(op)
+    given["x"][0, 7] = 300.0
+    given["x"][1] = 0.25
+    y = run_kernel(KERNEL, op, isa, [given["x"]], given, np.zeros((3, 48), np.float32))
+    assert (np.abs(y - reference(op, given)) <= tolerance(op, given))[0].all()
+    # A sum of 48 quarters is exact, so the row has no spread and becomes the offset.
+    np.testing.assert_allclose(y[1], given["offset"], rtol=0, atol=1e-5)
+
+
+def test_rows_that_more_than_one_thread_computes(run_kernel: Any, isa: Isa) -> None:
+    check(run_kernel, isa, FloatLayerNorm(200, 192))
+
+
+def check(run_kernel: Any, isa: Isa, op: FloatLayerNorm, **options: float) -> None:
+    given = arrays(op, **options)
+    y = np.full((op.rows, op.extent), np.nan, np.float32)
+    got = run_kernel(KERNEL, op, isa, [given["x"]], given, y)
+    assert (np.abs(got - reference(op, given)) <= tolerance(op, given)).all()
