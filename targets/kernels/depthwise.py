@@ -16,7 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.depthwise_layout import DepthwiseLayout
+from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
 from octavo.targets.kernels.epilogue import Epilogue, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.spans import interleave
@@ -24,11 +24,9 @@ from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
-Words = tuple[Expr, Expr]
-MAX_UNROLLED_GROUPS = 3
+Words = tuple[Expr, Expr]  # kept bits of an activation word, and what replaces the others
 WORD_BITS = 32  # of a lane of ``Isa.dot``
 PARALLEL_MACS = 128 * 1024  # about a microsecond: fewer are not worth waking other threads
-MAX_BORDER_TILES = 8  # each is code of its own
 
 
 class Depthwise:
@@ -43,8 +41,8 @@ class Depthwise:
         if op.dtype not in ("float32", isa.activation_dtype):
             return f"{op.dtype} activations; {isa.name} multiplies {isa.activation_dtype}"
         layout = DepthwiseLayout(op, isa)
-        if layout.num_border_tiles > MAX_BORDER_TILES:
-            return f"{layout.num_border_tiles} kinds of border columns"
+        if layout.num_dots > MAX_DOTS:
+            return f"code of {layout.num_dots} multiplications; at most {MAX_DOTS}"
         return ""
 
     def variant(self, op: Conv, isa: Isa) -> str:
@@ -133,7 +131,7 @@ class _Emitter:
         """
         op, isa, width = self.op, self.isa, self.layout.panel_channels
         start = vector.bind(T.int32(0) + start)
-        totals = {}
+        totals: Totals = {}
         for v in range(0, width, isa.lanes):
             bias = vector.bind(vector.load(self.bias, self.channel + v, isa.lanes))
             totals |= {t * width + v: bias for t in range(self.layout.tile)}
@@ -141,7 +139,7 @@ class _Emitter:
         if self.layout.is_float and not self.layout.rows.is_inside:
             first, end = self.layout.rows.first(self.row), self.layout.rows.end(self.row)
             totals = self._looped(totals, T.serial(first, end), add)
-        elif self.layout.groups <= MAX_UNROLLED_GROUPS:
+        elif self.layout.is_unrolled:
             for group in range(self.layout.groups):
                 totals = add(totals, group)
         else:
@@ -174,7 +172,7 @@ class _Emitter:
         lines = [
             vector.bind(self._line(tap, start))
             for tap in self.layout.group_taps(group)]
-        outside = self.outside.get(group) or self._outside_word(group)
+        outside = self.outside[group] if isinstance(group, int) else self._outside_word(group)
         at = vector.bind(self.layout.weight_offset(group, self.channel))
         totals = dict(totals)
         users: dict[int, list[tuple[int, int]]] = {}
@@ -218,12 +216,10 @@ class _Emitter:
         """What ``_read`` gives where every tap is outside."""
         return vector.splat(vector.load(self.zero_word, 0), self.isa.lanes)
 
-    def _outside_words(self) -> dict[Expr, Words]:
-        """Words of ``_outside_word`` by group, where groups are few enough to be unrolled."""
-        if self.layout.groups > MAX_UNROLLED_GROUPS:
-            return {}
-        words = {group: self._outside_word(group) for group in range(self.layout.groups)}
-        return {group: found for group, found in words.items() if found is not None}
+    def _outside_words(self) -> list[Words | None]:
+        """What ``_outside_word`` returns by group, where groups are unrolled."""
+        groups = self.layout.groups if self.layout.is_unrolled else 0
+        return [self._outside_word(group) for group in range(groups)]
 
     def _outside_word(self, group: Expr) -> Words | None:
         """Find the rows of a group that are outside of the input.

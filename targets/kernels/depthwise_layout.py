@@ -16,6 +16,8 @@ from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
 MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
+MAX_UNROLLED_GROUPS = 3
+MAX_DOTS = 800  # LLVM takes a second or two for these, and much longer for more
 FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
 
 
@@ -58,9 +60,23 @@ class DepthwiseLayout:
     def panel(self) -> int:
         """Vectors of channels that are computed together."""
         vectors = -(-self.op.out_c // self.isa.lanes)
+        counts = range(1, min(JOINED_VECTORS, vectors) + 1)
         return min(
-            range(1, min(JOINED_VECTORS, vectors) + 1),
+            [p for p in counts if self._num_dots(p) <= MAX_DOTS] or [1],
             key=lambda p: (-(-vectors // p) * (p + 0.5), -p))
+
+    @property
+    def num_dots(self) -> int:
+        """Multiplications in the code: every tile at a border is code of its own."""
+        return self._num_dots(self.panel)
+
+    def _num_dots(self, panel: int) -> int:
+        tile = self._tile(panel)
+        starts = self._starts(tile)
+        borders = sum(not self._is_inner(start, tile) for start in starts)
+        tiles = borders + (borders < len(starts))
+        groups = self.groups if self.is_unrolled else 1
+        return groups * self.op.kernel_w * tile * panel * tiles
 
     @property
     def panels(self) -> int:
@@ -75,25 +91,34 @@ class DepthwiseLayout:
     @cached_property
     def tile(self) -> int:
         """Output columns of a tile."""
-        room = (self.isa.num_registers - FREE_REGISTERS - self.panel) // self.panel
+        return self._tile(self.panel)
+
+    def _tile(self, panel: int) -> int:
+        room = (self.isa.num_registers - FREE_REGISTERS - panel) // panel
         most = max(1, min(MAX_COLUMNS, room, self.op.out_w))
         return -(-self.op.out_w // -(-self.op.out_w // most))
 
     @cached_property
     def tile_starts(self) -> list[int]:
         """First output column of every tile; the last moves back to be whole."""
+        return self._starts(self.tile)
+
+    def _starts(self, tile: int) -> list[int]:
         out = self.op.out_w
-        return [min(at, out - self.tile) for at in range(0, out, self.tile)]
+        return [min(at, out - tile) for at in range(0, out, tile)]
 
     def is_inner(self, start: int) -> bool:
         """Whether all columns of the tile are inside of the input."""
+        return self._is_inner(start, self.tile)
+
+    def _is_inner(self, start: int, tile: int) -> bool:
         behind = self.op.out_w - self.columns.num_behind
-        return start >= self.columns.num_before and start + self.tile <= behind
+        return start >= self.columns.num_before and start + tile <= behind
 
     @property
-    def num_border_tiles(self) -> int:
-        """Tiles with columns outside of the input."""
-        return sum(not self.is_inner(start) for start in self.tile_starts)
+    def is_unrolled(self) -> bool:
+        """Whether the groups of kernel rows are straight-line code."""
+        return self.groups <= MAX_UNROLLED_GROUPS
 
     @property
     def weight_elements(self) -> int:
