@@ -100,9 +100,9 @@ def _fits(node: ir.Node, inputs: list[ir.Value]) -> bool:
     if not is_elementwise(node) or not is_float(node.outputs[0]):
         return False
     shape = static_shape(node.outputs[0])
-    return shape is not None and all(
-        is_float(value) and static_shape(value) == shape for value in inputs
-    )
+    if shape is None or 0 in shape:
+        return False
+    return all(is_float(value) and static_shape(value) == shape for value in inputs)
 
 
 def _escapes(sources: dict[ir.Node, ir.Value]) -> list[ir.Value]:
@@ -119,6 +119,7 @@ def _escapes(sources: dict[ir.Node, ir.Value]) -> list[ir.Value]:
 
 def _collect(sources: dict[ir.Node, ir.Value], materialized: set[ir.Value]) -> list[Chain]:
     chains = []
+    order = {node: index for index, node in enumerate(sources)}
     for node, source in sources.items():
         if node.outputs[0] not in materialized:
             continue
@@ -131,6 +132,6 @@ def _collect(sources: dict[ir.Node, ir.Value], materialized: set[ir.Value]) -> l
                 producer = value.producer()
                 if value is not source and producer is not None and producer not in members:
                     pending.append(producer)
-        ordered = tuple(n for n in sources if n in members)
+        ordered = tuple(sorted(members & sources.keys(), key=order.__getitem__))
         chains.append(Chain(source, ordered, node.outputs[0]))
     return chains

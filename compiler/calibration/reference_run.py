@@ -61,20 +61,27 @@ class ReferenceRun:
 
         Returns:
             The chosen tensors by name.
+
+        Raises:
+            ModelError: onnxruntime refuses a node's operands.
         """
         results: Arrays = {name: feeds[name] for name in self._given}
         wanted = {name: feeds[name] for name in self.input_names}
         for session, names in self._sessions:
-            results.update(zip(names, session.run(names, wanted), strict=True))
+            try:
+                arrays = session.run(names, wanted)
+            except Exception as error:  # onnxruntime raises its own, undocumented classes
+                raise _cannot_run(error) from error
+            results.update(zip(names, arrays, strict=True))
         return results
 
 
 def _groups(values: Sequence[ir.Value]) -> list[list[ir.Value]]:
     groups: list[list[ir.Value]] = []
-    size = MAX_EXPOSED_BYTES
+    size = 0
     for value in values:
         num_bytes = 4 * int(np.prod(static_shape(value) or (1,), dtype=np.int64))
-        if size + num_bytes > MAX_EXPOSED_BYTES:
+        if not groups or size + num_bytes > MAX_EXPOSED_BYTES:
             groups.append([])
             size = 0
         groups[-1].append(value)
@@ -128,5 +135,9 @@ def _session(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime raises its own, undocumented classes
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"onnxruntime cannot run the model: {first_line}") from error
+        raise _cannot_run(error) from error
+
+
+def _cannot_run(error: Exception) -> ModelError:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ModelError(f"onnxruntime cannot run the model: {first_line}")

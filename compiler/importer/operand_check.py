@@ -176,10 +176,22 @@ def _recurrent(o: _Operands) -> None:
 
 def _quantization(o: _Operands) -> None:
     scale, x = o.shape(1) or (), o.x()
-    if not o.integer("block_size", 0):
-        axis = o.integer("axis", 1)
+    axis, block_size = o.integer("axis", 1), o.integer("block_size", 0)
+    if block_size:
+        o.require(block_size > 0, f"block_size {block_size} is not positive")
+        o.require_shape(1, (*x[:axis], -(-x[axis] // block_size), *x[axis + 1 :]))
+    else:
         o.require_shape(1, (), (1,), x[axis : axis + 1])
     o.require_shape(2, scale)
+
+
+def _clip(o: _Operands) -> None:
+    for index in (1, 2):
+        o.require_shape(index, (), (1,))
+
+
+def _pad(o: _Operands) -> None:
+    o.require_shape(2, (), (1,))
 
 
 def _reshape(o: _Operands) -> None:
@@ -222,6 +234,7 @@ def _local_response(o: _Operands) -> None:
 
 _CHECKS: dict[str, Callable[[_Operands], None]] = {
     "AveragePool": _window,
+    "Clip": _clip,
     "Conv": _conv,
     "ConvInteger": _conv,
     "ConvTranspose": _conv,
@@ -240,6 +253,7 @@ _CHECKS: dict[str, Callable[[_Operands], None]] = {
     "MatMulInteger": _matmul_integer,
     "MaxPool": _window,
     "PRelu": _prelu,
+    "Pad": _pad,
     "QuantizeLinear": _quantization,
     "RNN": _recurrent,
     "Reshape": _reshape,

@@ -24,6 +24,9 @@ from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.requantize import MAX_RESIDUAL_BITS, Requantize, dyadic
 
 INFINITY = float("inf")
+# One step of the operand saturates any 8-bit result long before: nothing changes above these.
+MAX_MULTIPLIER = np.float64(2**29)
+MAX_RATIO = np.float64(2**20)
 
 
 @dataclass(frozen=True)
@@ -186,10 +189,10 @@ def epilogue(
     arrays: dict[str, NDArray[Any]] = {
         "params": np.array([output.zero_point, low, high, zero_residual], np.int32)
     }
-    multiplier = acc_scale / np.float64(output.scale)
+    multiplier = np.minimum(acc_scale / np.float64(output.scale), MAX_MULTIPLIER)
     ratio = None
     if residual is not None and residual.scale is not None:
-        ratio = np.float64(residual.scale) / np.float64(output.scale)
+        ratio = min(np.float64(residual.scale) / np.float64(output.scale), MAX_RATIO)
     if mode == "float32":
         arrays["multiplier"] = multiplier.astype(np.float32)
         if ratio is not None:

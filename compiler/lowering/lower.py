@@ -74,7 +74,7 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
     last_of: dict[ir.Node, Region] = {}
     for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
         for node in graph:
-            if node in view.claimed:
+            if node in view.claimed or _is_empty(node):
                 continue
             found = (match(node, view) for match in matchers)
             free = (r for r in found if r is not None and view.claimed.isdisjoint(r.nodes))
@@ -83,6 +83,12 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
                 last_of[region.nodes[-1]] = region
                 view.claimed.update(region.nodes)
     return last_of
+
+
+def _is_empty(node: ir.Node) -> bool:
+    """Whether a node reads or makes a tensor without elements: no kernel, but folded later."""
+    read = [v for v in node.inputs if v is not None and v.const_value is None]
+    return any(0 in shape_of(value) for value in (*read, *node.outputs))
 
 
 def _input_port(ctx: Context, value: ir.Value) -> Port:

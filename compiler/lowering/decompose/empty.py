@@ -6,6 +6,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from octavo.compiler.lowering.decompose.fragment import Fragment
+from octavo.errors import LoweringError
 
 
 def fold_empty(model: onnx.ModelProto) -> None:
@@ -48,5 +49,10 @@ def _evaluate(
     ]
     graph = helper.make_graph([node], "empty", [], outputs, tensors)
     alone = helper.make_model(graph, opset_imports=list(model.opset_import))
-    with np.errstate(all="ignore"):
-        return [np.asarray(array) for array in ReferenceEvaluator(alone).run(None, {})]
+    try:
+        with np.errstate(all="ignore"):
+            return [np.asarray(array) for array in ReferenceEvaluator(alone).run(None, {})]
+    except Exception as error:  # whatever numpy raises where a mean of nothing is taken
+        raise LoweringError(
+            f"{node.op_type} {node.name!r}: of a tensor without elements"
+        ) from error
