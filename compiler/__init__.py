@@ -1,1 +1,1 @@
-"""Drives everything: import, quantization, lowering, artifacts, devices, reports, the command."""
+"""Drives everything: import, quantization, lowering, artifacts, reports, the command."""

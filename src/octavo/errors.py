@@ -1,8 +1,8 @@
 """Errors that a user can cause, each with the exit code that the command ends with.
 
-Programmer mistakes stay ``ValueError`` and ``TypeError``; broken invariants of a graph pass stay
-``onnx_ir.passes.PreconditionError`` and ``PostconditionError``. A message is one line: what is
-wrong, its value, and what is allowed.
+Programmer mistakes stay ``ValueError`` and ``TypeError``; broken invariants of a graph pass
+stay ``onnx_ir.passes.PreconditionError`` and ``PostconditionError``. A message is one line:
+what is wrong, its value, and what is allowed.
 """
 
 
