@@ -21,7 +21,6 @@ import onnx
 from numpy.typing import NDArray
 
 import octavo
-from benchmarks.interleave import measure_interleaved
 from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
@@ -30,7 +29,6 @@ RESULTS = Path(__file__).parent / "results"
 NUM_CALIBRATION = 16
 NUM_EVALUATION = 8
 EVALUATION_SEED = 1
-LATENCY_BUDGET_S = 3.0
 
 
 @click.command()
@@ -79,10 +77,6 @@ def _compare(path: Path, result: Any, inputs: list[dict[str, NDArray[Any]]]) -> 
     reference = OnnxRuntimeModel(quantized, num_threads=1, optimize=False)
     with octavo.load(result.directory) as ours:
         outputs = [(ours.run(x), original.run(x), reference.run(x)) for x in inputs]
-        latency = measure_interleaved(
-            {"octavo": lambda: ours.run(inputs[0]), "float": lambda: original.run(inputs[0])},
-            budget_s=LATENCY_BUDGET_S,
-        )
     macs = sum(step["macs"] for step in steps)
     int8 = sum(step["macs"] for step in steps if step["placement"] == "int8")
     return {
@@ -93,8 +87,6 @@ def _compare(path: Path, result: Any, inputs: list[dict[str, NDArray[Any]]]) -> 
         ),
         "int8_macs": round(int8 / max(macs, 1), 4),
         "float_steps": sum(step["placement"] == "float32" for step in steps),
-        "octavo_ms": round(latency["octavo"].median_us / 1e3, 3),
-        "onnxruntime_float_ms": round(latency["float"].median_us / 1e3, 3),
     }
 
 
