@@ -99,6 +99,9 @@ def _window(o: _Operands) -> None:
     )
     kernel = o.attributes.get("kernel_shape", [])
     pads = o.attributes.get("pads", [])
+    if o.node.op_type in ("Conv", "ConvInteger"):
+        # onnx divides towards zero: a window one too large has a result, it thinks
+        _require_room(o, (o.shape(1) or ())[2:])
     if o.node.op_type.endswith("Pool") and len(pads) == 2 * len(kernel):
         dilations = o.attributes.get("dilations", [1] * len(kernel))
         extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
@@ -107,6 +110,27 @@ def _window(o: _Operands) -> None:
             all(pad < extent for pad, extent in zip(pads, extents * 2, strict=True)),
             f"pads {list(pads)} are not smaller than the window {extents}",
         )
+
+
+def _require_room(o: _Operands, kernel: Shape) -> None:
+    """Require a window to fit into the padded input."""
+    spatial = o.x()[2:]
+    if o.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+        return
+    pads = o.attributes.get("pads", [0] * (2 * len(spatial)))
+    dilations = o.attributes.get("dilations", [1] * len(spatial))
+    for axis, size in enumerate(spatial):
+        padded = size + pads[axis] + pads[axis + len(spatial)]
+        extent = (kernel[axis] - 1) * dilations[axis] + 1
+        o.require(
+            size == 0 or padded >= extent,
+            f"input of shape {list(o.x())} is smaller than the window",
+        )
+
+
+def _split(o: _Operands) -> None:
+    axis, rank = o.integer("axis", 0), len(o.x())
+    o.require(-rank <= axis < rank, f"axis {axis} is outside of rank {rank}")
 
 
 def _conv(o: _Operands) -> None:
@@ -261,4 +285,5 @@ _CHECKS: dict[str, Callable[[_Operands], None]] = {
     "ScatterElements": _indices,
     "ScatterND": _indices,
     "SpaceToDepth": _depth_and_space,
+    "Split": _split,
 }

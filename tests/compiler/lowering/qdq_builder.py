@@ -1,4 +1,4 @@
-"""Write quantized models by hand, compile them as they are, and run them beside onnxruntime."""
+"""Write quantized models by hand, compile them, and run them beside onnxruntime."""
 
 import tempfile
 from dataclasses import dataclass, field
