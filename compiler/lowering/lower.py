@@ -88,7 +88,9 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
 def _is_empty(node: ir.Node) -> bool:
     """Whether a node reads or makes a tensor without elements: no kernel, but folded later."""
     read = [v for v in node.inputs if v is not None and v.const_value is None]
-    return any(0 in shape_of(value) for value in (*read, *node.outputs))
+    # an output that nobody wants has no shape
+    known = [value for value in (*read, *node.outputs) if value.shape is not None]
+    return any(0 in shape_of(value) for value in known)
 
 
 def _input_port(ctx: Context, value: ir.Value) -> Port:
