@@ -10,12 +10,13 @@ import onnx_ir as ir
 
 from octavo.compiler.lowering.builder import Origin
 from octavo.compiler.lowering.context import Context, origin_of
+from octavo.compiler.lowering.elementwise_order import order_of, permuted, storage_order
 from octavo.compiler.lowering.float_island import FloatIsland, FloatStep, lower_float_nodes
 from octavo.compiler.lowering.program import Buffer
 from octavo.compiler.lowering.program import Operand as Pointer
 from octavo.compiler.lowering.qdq_graph import dtype_of, shape_of
 from octavo.compiler.lowering.relax_walk import Operand
-from octavo.compiler.lowering.tensor import Tensor, dense_strides, identity
+from octavo.compiler.lowering.tensor import Order, Tensor, dense_strides, identity
 from octavo.compiler.lowering.view import QdqView
 
 
@@ -65,10 +66,12 @@ class IslandQueue:
             for output in node.outputs
             if output.is_graph_output() or any(u.node not in inside for u in output.uses())
         ]
-        island = lower_float_nodes(nodes, outputs, self.opset, self._ctx.builder.target)
+        order = storage_order(self._ctx, nodes)
+        lowered = (nodes, outputs) if order is None else permuted(nodes, outputs, order)
+        island = lower_float_nodes(*lowered, self.opset, self._ctx.builder.target)
         reason = self._view.island_reason(nodes)
         origin = origin_of(tuple(nodes), reason)
-        _append(self._ctx, island, nodes, outputs, origin)
+        _append(self._ctx, island, nodes, outputs, origin, order)
 
 
 def _append(
@@ -77,11 +80,15 @@ def _append(
     nodes: list[ir.Node],
     outputs: list[ir.Value],
     origin: Origin,
+    order: Order | None,
 ) -> None:
+    def order_for(value: ir.Value) -> Order:
+        shape = shape_of(value)
+        return identity(len(shape)) if order is None else order_of(shape, order)
+
     values = {v.name or "": v for node in nodes for v in node.inputs if v is not None}
     tensors = {
-        name: ctx.plain(values[name], identity(len(shape_of(values[name]))))
-        for name in island.inputs
+        name: ctx.plain(values[name], order_for(values[name])) for name in island.inputs
     }
     temporaries = {
         name: ctx.builder.arena(f"{origin.name}{name}", size)
@@ -112,7 +119,7 @@ def _append(
         )
     for value in outputs:
         shape = shape_of(value)
-        strides = dense_strides(shape, identity(len(shape)))
+        strides = dense_strides(shape, order_for(value))
         found = buffer(island.results[value.name or ""])
         ctx.define(value, Tensor(found, dtype_of(value), shape, strides))
 

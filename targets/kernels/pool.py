@@ -143,7 +143,7 @@ class AveragePoolWindows:
     def reject(self, op: AveragePool, isa: Isa) -> str:
         """Say why not."""
         del isa
-        if op.kernel_h * op.kernel_w > MAX_TAPS:
+        if op.dtype != "float32" and op.kernel_h * op.kernel_w > MAX_TAPS:
             return f"a window of {op.kernel_h * op.kernel_w} elements may overflow 32 bits"
         if op.dtype == "float32" and op.requantize.dtype != "float32":
             return "a float average stays float"

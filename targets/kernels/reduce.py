@@ -20,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class ReduceAxis:
-    """Serves every integer reduction."""
+    """Serves every reduction."""
 
     name = "reduce"
 
@@ -29,8 +29,10 @@ class ReduceAxis:
         del isa
         if op.kind not in REDUCTIONS:
             return f"kind {op.kind!r}"
-        if op.dtype not in ("uint8", "int8"):
-            return f"{op.dtype} elements; only uint8 and int8"
+        if op.dtype not in ("uint8", "int8", "float32"):
+            return f"{op.dtype} elements; only uint8, int8 and float32"
+        if op.dtype == "float32":
+            return "" if op.requantize.dtype == "float32" else "a float result stays float"
         if op.extent > MAX_TAPS:
             return f"{op.extent} elements may overflow 32 bits; at most {MAX_TAPS}"
         return ""
@@ -44,7 +46,7 @@ class ReduceAxis:
         """Emit the PrimFunc."""
         parameters = [
             ("x", op.outer * op.extent * op.inner, op.dtype),
-            ("zero_point", 1, "int32"),
+            *([] if op.dtype == "float32" else [("zero_point", 1, "int32")]),
             *constant_parameters(op.requantize, 1),
             ("y", op.outer * op.inner, op.requantize.dtype),
         ]
@@ -56,8 +58,10 @@ class ReduceAxis:
     def constants(self, op: Reduce, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Zero point of the input, and the epilogue's constants."""
         del isa
-        zero_point = np.asarray(arrays["zero_point"]).reshape(-1).astype(np.int32)
-        return [zero_point, *constant_arrays(op.requantize, 1, arrays).values()]
+        epilogue = constant_arrays(op.requantize, 1, arrays)
+        zero_point = [] if op.dtype == "float32" else [
+            np.asarray(arrays["zero_point"]).reshape(-1).astype(np.int32)]
+        return [*zero_point, *epilogue.values()]
 
     def scratch_bytes(self, op: Reduce, isa: Isa) -> int:
         """Need none."""
@@ -73,6 +77,8 @@ class _Emitter:
         self.isa = isa
         self.operands = operands
         self.is_sum = op.kind in ("mean", "sum")
+        self.is_float = op.dtype == "float32"
+        self.wide = "float32" if self.is_float else "int32"
 
     def emit(self) -> None:
         op, lanes = self.op, self.isa.lanes
@@ -85,11 +91,12 @@ class _Emitter:
             finish = Rescale(op.requantize, self.isa, self.operands)
             names = ("significand", "shift") if finish.is_dyadic else ("multiplier",)
             scales = [scalar(self.operands, name) for name in names]
-            self.zero_point = vector.bind(vector.load(self.operands["zero_point"], 0))
+            self.zero_point: Expr = None if self.is_float else vector.bind(
+                vector.load(self.operands["zero_point"], 0))
             # The last block moves back over its neighbour, so that all blocks are whole.
             start = T.int32(0) + task % blocks * size
             start = vector.bind(T.min(start, T.int32(total - count)))
-            acc = vector.local(-(-count // lanes) * lanes, "int32")
+            acc = vector.local(-(-count // lanes) * lanes, self.wide)
             if op.inner == 1:
                 with vector.loop(count) as row:
                     vector.store(acc, row, self._along((start + row) * op.extent))
@@ -105,16 +112,20 @@ class _Emitter:
 
     def _initial(self, num_values: int) -> Expr:
         """What a fold of ``num_values`` elements starts from, the zero points included."""
+        if self.is_float:
+            return T.float32({"max": -np.inf, "min": np.inf}.get(self.op.kind, 0.0))
         if self.is_sum:
             return T.int32(0) - self.zero_point * num_values
         lowest = self.op.kind == "max"
         return T.int32(-(2**30) if lowest else 2**30)
 
     def _final(self, folded: Expr, lanes: int) -> Expr:
-        return folded if self.is_sum else folded - vector.splat(self.zero_point, lanes)
+        if self.is_sum or self.is_float:
+            return folded
+        return folded - vector.splat(self.zero_point, lanes)
 
     def _load(self, offset: Expr, lanes: int) -> Expr:
-        return vector.cast(vector.load(self.operands["x"], offset, lanes), "int32", lanes)
+        return vector.cast(vector.load(self.operands["x"], offset, lanes), self.wide, lanes)
 
     def _across(self, acc: Any, base: Expr, count: int) -> None:
         """Fold rows of ``inner`` elements, several vectors at once."""
@@ -133,13 +144,13 @@ class _Emitter:
                 vector.store(acc, at, self._final(vector.load(acc, at, lanes), lanes), lanes)
 
     def _along(self, base: Expr) -> Expr:
-        """Fold ``extent`` consecutive elements to one int32."""
+        """Fold ``extent`` consecutive elements to one."""
         op, lanes = self.op, self.isa.lanes
         whole, rest = divmod(op.extent, lanes)
         parts = []
         if whole:
-            held = vector.local(lanes, "int32")
-            neutral = T.int32(0) if self.is_sum else self._initial(0)
+            held = vector.local(lanes, self.wide)
+            neutral = self._initial(0)
             vector.store(held, 0, vector.splat(neutral, lanes), lanes)
             with vector.loop(whole) as index:
                 folded = self._combine(
@@ -150,12 +161,14 @@ class _Emitter:
         while rest:
             width //= 2
             if rest >= width:
-                held = vector.local(width, "int32")
+                held = vector.local(width, self.wide)
                 vector.store(held, 0, self._load(base + at, width), width)
                 parts.append(self._fold(held, width))
                 at, rest = at + width, rest - width
         folded = reduce(self._combine, parts)
-        return folded + self._initial(op.extent) if self.is_sum else self._final(folded, 1)
+        if self.is_sum and not self.is_float:
+            return folded + self._initial(op.extent)
+        return self._final(folded, 1)
 
     def _fold(self, held: Any, lanes: int) -> Expr:
         """Fold the lanes of a local, halving it."""

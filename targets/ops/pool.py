@@ -67,8 +67,8 @@ class Reduce:
     Attributes:
         kind: "mean", "sum", "max" or "min"; a mean is a sum with another multiplier.
         outer, extent, inner: Sizes; ``extent`` is reduced.
-        dtype: "uint8" or "int8".
-        requantize: Epilogue without residual.
+        dtype: "uint8", "int8" or "float32".
+        requantize: Epilogue without residual; of floats its dtype is "float32".
     """
 
     kind: str
@@ -133,20 +133,22 @@ def average_reference(op: AveragePool, arrays: Arrays) -> NDArray[Any]:
 
 
 def reduce_reference(op: Reduce, arrays: Arrays) -> NDArray[Any]:
-    """Reduce the middle axis.
+    """Reduce the middle axis; float sums depend on the order of addition in their last bits.
 
     Args:
         op: The operation.
-        arrays: "x" (outer, extent, inner); "zero_point" (1,) int32; "multiplier" (1,) float32,
+        arrays: "x" (outer, extent, inner); "zero_point" (1,) int32 of an integer input;
+            "multiplier" (1,) float32,
             or "significand" and "shift" (1,); "params" and "table" of the epilogue.
 
     Returns:
         (outer, inner) of the output type.
     """
-    x = arrays["x"].reshape(op.outer, op.extent, op.inner).astype(np.int32)
-    x = x - np.int32(arrays["zero_point"].reshape(-1)[0])
+    x = arrays["x"].reshape(op.outer, op.extent, op.inner)
+    if op.dtype != "float32":
+        x = x.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
     function: Any = {"mean": np.sum, "sum": np.sum, "max": np.max, "min": np.min}[op.kind]
-    acc = function(x, axis=1).astype(np.int32)
+    acc = function(x, axis=1).astype(x.dtype)
     return rescale(op.requantize, acc, arrays, (-1,))
 
 

@@ -146,6 +146,22 @@ def test_a_reduction_can_stay_real(run_kernel, random_array, isa):
     check_reduce(run_kernel, random_array, isa, op)
 
 
+@pytest.mark.parametrize(("kind", "outer", "extent", "inner"), [
+    ("mean", 2, 49, 70), ("sum", 1, 9, 5), ("max", 3, 7, 17), ("min", 2, 5, 1),
+    ("sum", 5, 77, 1), ("max", 2, 33, 1), ("mean", 1, 3, 1)])
+def test_floats_are_reduced(run_kernel, isa, kind, outer, extent, inner):
+    op = Reduce(kind=kind, outer=outer, extent=extent, inner=inner, dtype="float32",
+                requantize=Requantize(dtype="float32"))
+    x = np.random.default_rng(0).normal(size=(outer, extent, inner)).astype(np.float32)
+    x[0, 0, 0] = -np.inf if kind == "max" else np.inf
+    arrays = {"multiplier": np.array([1 / extent if kind == "mean" else 1.0], np.float32)}
+    y = run_kernel(ReduceAxis(), op, isa, [x], arrays, np.zeros((outer, inner), np.float32))
+    # Every order of addition is within extent - 1 roundings of sums below 5 * extent.
+    tolerance = 0 if kind in ("max", "min") else extent * 5 * extent * 2.0**-24
+    np.testing.assert_allclose(
+        y, reduce_reference(op, {"x": x} | arrays), rtol=2.0**-23, atol=tolerance)
+
+
 def test_what_no_kernel_computes_is_refused(isas):
     empty = MaxPool(batch=1, in_h=3, in_w=3, channels=1, out_h=5, out_w=1, kernel_h=1,
                     kernel_w=1)

@@ -15,6 +15,7 @@ from octavo.compiler.lowering.regions import (
     conv,
     conv_transpose,
     float_layer_norm,
+    float_pool,
     gather,
     layer_norm,
     matmul,
@@ -61,4 +62,6 @@ FLOAT_MATCHERS: tuple[Matcher, ...] = (
     matmul.match_float,
     binary.match_float,
     float_layer_norm.match,
+    float_pool.match_average_pool,
+    float_pool.match_reduce,
 )

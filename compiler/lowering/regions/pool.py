@@ -54,7 +54,7 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
         output = ctx.new(origin.name, source.dtype, out_shape, order)
         output = replace(output, scale=source.scale, zero_point=source.zero_point)
         ctx.define(node.outputs[0], output)
-        op = MaxPool(**_window(node, shape, out_shape), dtype=source.dtype)
+        op = MaxPool(**window_fields(node, shape, out_shape), dtype=source.dtype)
         ctx.builder.call(
             op, [source], {}, [output], origin, "int8" if is_integer else "float32"
         )
@@ -62,7 +62,7 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
     return Region((node,), emit)
 
 
-def _window(
+def window_fields(
     node: ir.Node, shape: tuple[int, ...], out_shape: tuple[int, ...]
 ) -> dict[str, Any]:
     """Fields that both pools have."""
@@ -110,8 +110,8 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         source = ctx.dense(ctx.tensor(x), order, origin)
         output = ctx.new_quantized(tail.result, params, order)
         includes_pad = bool(int_attribute(node, "count_include_pad", 0))
-        window = _window(node, shape, out_shape)
-        acc_scale = np.float64(source.scale or 1.0) / _counts(window, includes_pad)
+        window = window_fields(node, shape, out_shape)
+        acc_scale = np.float64(source.scale or 1.0) / element_counts(window, includes_pad)
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
         op = AveragePool(
@@ -122,7 +122,7 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
     return Region(nodes, emit)
 
 
-def _counts(window: dict[str, int], includes_pad: bool) -> NDArray[np.float64]:
+def element_counts(window: dict[str, int], includes_pad: bool) -> NDArray[np.float64]:
     """(out_h * out_w,) elements that each output pixel averages."""
     lines = []
     for side, first, last in (("h", "pad_top", "pad_bottom"), ("w", "pad_left", "pad_right")):
@@ -137,7 +137,7 @@ def _counts(window: dict[str, int], includes_pad: bool) -> NDArray[np.float64]:
     return np.maximum(np.outer(lines[0], lines[1]), 1).reshape(-1).astype(np.float64)
 
 
-def _reduced_axes(node: ir.Node, rank: int) -> tuple[int, ...] | None:
+def reduced_axes(node: ir.Node, rank: int) -> tuple[int, ...] | None:
     """Axes that are reduced, or None when they are not known."""
     if node.op_type.startswith("Global"):
         return tuple(range(2, rank))
@@ -158,7 +158,7 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     kind, x = REDUCTIONS.get(node.op_type), operand(node, 0)
     if kind is None or x is None or not view.is_dequantized(x):
         return None
-    axes = _reduced_axes(node, len(shape_of(x)))
+    axes = reduced_axes(node, len(shape_of(x)))
     if not axes or axes != tuple(range(axes[0], axes[-1] + 1)):
         return None
     tail = quantized_tail(node.outputs[0], view)
@@ -174,7 +174,7 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
         order = channels_last(4) if spatial else identity(source.rank)
         source = ctx.dense(source, order, origin)
         extent = int(np.prod([source.shape[a] for a in axes]))
-        outer, inner = _around(order, axes, source.shape)
+        outer, inner = around(order, axes, source.shape)
         output = ctx.new_quantized(tail.result, params, identity(len(shape_of(tail.result))))
         acc_scale = np.array([np.float64(source.scale or 1.0)])
         if kind == "mean":
@@ -194,7 +194,7 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     return Region(nodes, emit)
 
 
-def _around(
+def around(
     order: tuple[int, ...], axes: tuple[int, ...], shape: tuple[int, ...]
 ) -> tuple[int, int]:
     """Elements outside and inside of the reduced axes, in storage order."""
