@@ -6,13 +6,14 @@ lie as the bytes do, and nothing has to be copied before it or behind it.
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context
 from octavo.compiler.lowering.qdq_graph import shape_of
-from octavo.compiler.lowering.tensor import Order, identity
+from octavo.compiler.lowering.tensor import Order, Shape, identity
 from octavo.passes.elementwise import ELEMENTWISE_OP_TYPES
 from octavo.passes.wiring import is_op
 
@@ -68,7 +69,7 @@ def order_of(shape: tuple[int, ...], order: Order) -> Order:
 def permuted(
     nodes: Sequence[ir.Node], outputs: Sequence[ir.Value], order: Order
 ) -> tuple[list[ir.Node], list[ir.Value]]:
-    """Copy an island with every value's axes in ``order``.
+    """Copy an island with every value's axes in ``order``, and as few axes as can be.
 
     Args:
         nodes: For which ``storage_order`` found the order.
@@ -78,36 +79,60 @@ def permuted(
     Returns:
         Nodes and outputs under their names; shapes are those of memory.
     """
-    known: dict[ir.Value, ir.Value] = {}
-
-    def value(original: ir.Value) -> ir.Value:
-        if original not in known:
-            known[original] = _permuted_value(original, order)
-        return known[original]
-
-    copies = [
+    values = dict.fromkeys(v for n in nodes for v in (*n.inputs, *n.outputs) if v is not None)
+    shapes = {value: _stored_shape(value, order) for value in values if shape_of(value)}
+    runs = _joined_axes(list(shapes.values()))
+    copies = {value: _copy(value, shapes.get(value), runs, order) for value in values}
+    return [
         ir.Node(
             node.domain,
             node.op_type,
-            [None if v is None else value(v) for v in node.inputs],
+            [None if v is None else copies[v] for v in node.inputs],
             list(node.attributes.values()),
             overload=node.overload,
-            outputs=[value(v) for v in node.outputs],
+            outputs=[copies[v] for v in node.outputs],
             version=node.version,
             name=node.name,
         )
         for node in nodes
-    ]
-    return copies, [value(v) for v in outputs]
+    ], [copies[v] for v in outputs]
 
 
-def _permuted_value(value: ir.Value, order: Order) -> ir.Value:
+def _stored_shape(value: ir.Value, order: Order) -> Shape:
     shape = shape_of(value)
     full = (1,) * (len(order) - len(shape)) + shape
-    # Scalars broadcast whatever the axes are, and some operators insist on them.
-    new = tuple(full[axis] for axis in order) if shape else ()
+    return tuple(full[axis] for axis in order)
+
+
+def _joined_axes(shapes: Sequence[Shape]) -> list[list[int]]:
+    """Runs of axes that are one loop: no value is broadcast along a part of a run."""
+    runs: list[list[int]] = [[]]
+    of_run = None
+    for axis, sizes in enumerate(zip(*shapes, strict=True)):
+        extent = max(sizes)
+        is_repeated = tuple(size != extent for size in sizes)
+        if extent > 1:  # an axis of one element joins any run
+            if of_run not in (None, is_repeated):
+                runs.append([])
+            of_run = is_repeated
+        runs[-1].append(axis)
+    return runs
+
+
+def _copy(
+    value: ir.Value, shape: Shape | None, runs: Sequence[Sequence[int]], order: Order
+) -> ir.Value:
+    """A value of the same name; a scalar stays one, for some operators insist on it."""
     tensor = value.const_value
-    if tensor is not None and shape:
-        array = tensor.numpy().reshape(full).transpose(order)
-        tensor = ir.Tensor(np.ascontiguousarray(array), dtype=tensor.dtype, name=value.name)
+    if shape is None:
+        return ir.Value(
+            name=value.name, shape=value.shape, type=value.type, const_value=tensor
+        )
+    new = tuple(prod(shape[axis] for axis in run) for run in runs)
+    if tensor is not None:
+        lead = (1,) * (len(order) - len(shape_of(value)))
+        array = tensor.numpy().reshape(lead + shape_of(value)).transpose(order)
+        tensor = ir.Tensor(
+            np.ascontiguousarray(array).reshape(new), dtype=tensor.dtype, name=value.name
+        )
     return ir.Value(name=value.name, shape=ir.Shape(new), type=value.type, const_value=tensor)
