@@ -44,12 +44,14 @@ class QdqView:
 
     Attributes:
         graph: The graph.
+        order: Place of each node in the graph.
         claimed: Nodes that a region has taken; no other one may.
         reasons: Why a node is in float, by name, where the quantizer knows.
     """
 
     def __init__(self, graph: ir.Graph, reasons: Mapping[str, str]) -> None:
         self.graph = graph
+        self.order = {node: index for index, node in enumerate(graph)}
         self.reasons = reasons
         self.claimed: set[ir.Node] = set()
         self._params: dict[ir.Value, QuantParams] = {}

@@ -61,8 +61,7 @@ def _chain(end: ir.Node, view: QdqView) -> tuple[ir.Value, list[ir.Node]] | None
             return None
         if any(use.node not in inside for use in output.uses()):
             return None
-    ordered = [n for n in view.graph if n in members]
-    return source, ordered
+    return source, sorted(members, key=view.order.__getitem__)
 
 
 def _emit(
