@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
+    EIGHT_BITS,
     constant,
     int_attribute,
     ints_attribute,
@@ -32,7 +33,10 @@ REDUCTIONS = {
 
 
 def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
-    """MaxPool of integers, which commutes with dequantization, or of float."""
+    """MaxPool of integers, which commutes with dequantization, or of float.
+
+    The integers may lie behind a DequantizeLinear, or be pooled as such: QOperator models do.
+    """
     x = operand(node, 0)
     if (
         node.op_type != "MaxPool"
@@ -41,11 +45,11 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
         or (len(shape_of(x)) not in (3, 4) or int_attribute(node, "storage_order", 0))
     ):
         return None
-    if x.dtype != ir.DataType.FLOAT:
+    if x.dtype != ir.DataType.FLOAT and x.dtype not in EIGHT_BITS:
         return None
 
     def emit(ctx: Context) -> None:
-        is_integer = view.is_dequantized(x)
+        is_integer = x.dtype in EIGHT_BITS or view.is_dequantized(x)
         origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         shape, out_shape = shape_of(x), shape_of(node.outputs[0])
         order = channels_last(len(shape))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
+    EIGHT_BITS,
     constant,
     int_attribute,
     operand,
@@ -32,11 +33,13 @@ COORDINATES = (
 def match_nearest(node: ir.Node, view: QdqView) -> Region | None:
     """Nearest Resize of integers commutes with dequantization; of float it copies too."""
     x = operand(node, 0)
-    if x is None or not _fits(node, NEAREST) or x.dtype != ir.DataType.FLOAT:
+    if x is None or not _fits(node, NEAREST):
+        return None
+    if x.dtype != ir.DataType.FLOAT and x.dtype not in EIGHT_BITS:
         return None
 
     def emit(ctx: Context) -> None:
-        is_integer = view.is_dequantized(x)
+        is_integer = x.dtype in EIGHT_BITS or view.is_dequantized(x)
         origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         order = channels_last(len(shape_of(x)))
         source = ctx.tensor(x) if is_integer else ctx.float_tensor(x)

@@ -131,6 +131,16 @@ def attention(g):
     g.output(g.qdq(g.op("LayerNormalization", mixed, gamma), 0.0213, 128), "y")
 
 
+def moves_of_integers(g):
+    """What QOperator models do: operators that only choose elements, on the integers."""
+    q = g.quantize(conv(g, image(g), pads=[1] * 4), *Y)
+    q = g.op("MaxPool", q, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    q = g.op("Resize", q, "", "", g.constant(np.array([1, 12, 7, 11])), mode="nearest")
+    q = g.op("Slice", q, *(g.constant(np.array([n])) for n in (-1, -9, 3, -2)))
+    q = g.op("Concat", q, g.op("Transpose", q, perm=[0, 1, 2, 3]), axis=2)
+    g.output(g.dequantize(g.op("Reshape", q, g.constant(np.array([12, -1]))), *Y), "y")
+
+
 INTEGER_CASES = {
     "int8_image": int8_image,
     "mixed_signs": mixed_signs,
@@ -176,6 +186,7 @@ INTEGER_CASES = {
     ),
     "q_after_every_op": q_after_every_op,
     "residual": residual,
+    "moves_of_integers": moves_of_integers,
     "back_to_back": back_to_back,
     "moves_without_quantizer": moves_without_quantizer,
     "shared_weight": shared_weight,
