@@ -106,21 +106,41 @@ class _Emitter:
             self.finish = FloatEpilogue(op.residual, operands)
         else:
             self.finish = Epilogue(op.requantize, self.isa, operands)
-        inner = [start for start in self.layout.tile_starts if self.layout.is_inner(start)]
         is_parallel = op.macs >= PARALLEL_MACS
+        rows = self.layout.rows
         with vector.loop(op.batch * op.out_h, parallel=is_parallel) as task:
             self.image = task // op.out_h if op.batch > 1 else 0
             self.row = vector.bind(T.int32(0) + task % op.out_h)
-            self.outside = self._outside_words()
-            with vector.loop(self.layout.panels) as panel:
-                self.channel = vector.bind(T.int32(0) + self.layout.panel_start(panel))
-                for start in self.layout.tile_starts:
-                    if not self.layout.is_inner(start):
-                        self._tile(start, start)
-                    elif start == inner[0]:
-                        with vector.loop(len(inner)) as index:
-                            at = index * self.layout.tile + inner[0]
-                            self._tile(T.min(T.int32(0) + at, T.int32(inner[-1])), None)
+            if self.layout.is_float or rows.is_inside:
+                self._panels(is_inner=True)
+            elif self.layout.has_inner_rows:
+                behind = T.int32(op.out_h - rows.num_behind)
+                with T.If(T.And(self.row >= T.int32(rows.num_before), self.row < behind)):
+                    with T.Then():
+                        self._panels(is_inner=True)
+                    with T.Else():
+                        self._panels(is_inner=False)
+            else:
+                self._panels(is_inner=False)
+
+    def _panels(self, is_inner: bool) -> None:
+        """Compute one output row.
+
+        Args:
+            is_inner: No tap of the row needs to be replaced by the zero point.
+        """
+        self.is_inner = is_inner
+        self.outside = self._outside_words()
+        inner = [start for start in self.layout.tile_starts if self.layout.is_inner(start)]
+        with vector.loop(self.layout.panels) as panel:
+            self.channel = vector.bind(T.int32(0) + self.layout.panel_start(panel))
+            for start in self.layout.tile_starts:
+                if not self.layout.is_inner(start):
+                    self._tile(start, start)
+                elif start == inner[0]:
+                    with vector.loop(len(inner)) as index:
+                        at = index * self.layout.tile + inner[0]
+                        self._tile(T.min(T.int32(0) + at, T.int32(inner[-1])), None)
 
     def _tile(self, start: Expr, border: int | None) -> None:
         """Compute ``tile`` output columns of one panel.
@@ -197,7 +217,7 @@ class _Emitter:
         """Input element of the panel's first channel that a kernel row sees, kept inside."""
         op = self.op
         line = T.int32(0) + self.layout.rows.start(self.row) + tap * op.dilation_h
-        if not self.layout.rows.is_inside or not isinstance(tap, int):
+        if not self.is_inner or not isinstance(tap, int):
             line = T.min(T.max(line, T.int32(0)), T.int32(op.in_h - 1))
         pixel = (self.image * op.in_h + line) * op.in_w + self.layout.columns.start(start)
         return pixel * op.in_c + self.channel
@@ -228,7 +248,7 @@ class _Emitter:
             Ones in the bits of the taps that are inside, and the zero point in the others;
             None where all are inside.
         """
-        if self.layout.is_float or self.layout.rows.is_inside:
+        if self.is_inner:
             return None
         bits = WORD_BITS // self.isa.dot_k
         kept: Expr = T.int32(0)

@@ -121,6 +121,11 @@ class DepthwiseLayout:
         return self.groups <= MAX_UNROLLED_GROUPS
 
     @property
+    def has_inner_rows(self) -> bool:
+        """Whether rows with all taps inside are worth code of their own: most rows are."""
+        return (self.rows.num_before + self.rows.num_behind) * 2 < self.op.out_h
+
+    @property
     def weight_elements(self) -> int:
         """Packed weights."""
         return self.groups * self.op.kernel_w * self.op.out_c * self.isa.dot_k
