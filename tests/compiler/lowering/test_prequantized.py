@@ -135,6 +135,7 @@ def moves_of_integers(g):
     """What QOperator models do: operators that only choose elements, on the integers."""
     q = g.quantize(conv(g, image(g), pads=[1] * 4), *Y)
     q = g.op("MaxPool", q, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    q = g.op("Pad", q, g.constant(np.array([0, 0, 1, 0, 0, 0, 0, 2])), g.constant(np.uint8(9)))
     q = g.op("Resize", q, "", "", g.constant(np.array([1, 12, 7, 11])), mode="nearest")
     q = g.op("Slice", q, *(g.constant(np.array([n])) for n in (-1, -9, 3, -2)))
     q = g.op("Concat", q, g.op("Transpose", q, perm=[0, 1, 2, 3]), axis=2)
