@@ -24,6 +24,8 @@ def check_operands(draft: Draft) -> None:
         ModelError: The shape of a weight, or the value of a constant index, does not fit.
     """
     for node in draft.nodes:
+        if node.op_type in _HAVE_AXIS:
+            _axis(_Operands(node, draft))
         check = _CHECKS.get(node.op_type)
         if check is None:
             continue
@@ -128,8 +130,8 @@ def _require_room(o: _Operands, kernel: Shape) -> None:
         )
 
 
-def _split(o: _Operands) -> None:
-    axis, rank = o.integer("axis", 0), len(o.x())
+def _axis(o: _Operands) -> None:
+    axis, rank = o.integer("axis", 0), max(len(o.x()), 1)
     o.require(-rank <= axis < rank, f"axis {axis} is outside of rank {rank}")
 
 
@@ -256,6 +258,12 @@ def _local_response(o: _Operands) -> None:
     o.require(o.integer("size", 0) >= 1, "size must be at least 1")
 
 
+_HAVE_AXIS = frozenset(
+    """
+    ArgMax ArgMin Concat Gather GatherElements Hardmax LayerNormalization LogSoftmax
+    LpNormalization ScatterElements Softmax Split TopK
+    """.split()  # noqa: SIM905 (a list of names is easier to read without the quotes)
+)
 _CHECKS: dict[str, Callable[[_Operands], None]] = {
     "AveragePool": _window,
     "Clip": _clip,
@@ -285,5 +293,4 @@ _CHECKS: dict[str, Callable[[_Operands], None]] = {
     "ScatterElements": _indices,
     "ScatterND": _indices,
     "SpaceToDepth": _depth_and_space,
-    "Split": _split,
 }
