@@ -65,31 +65,26 @@ class Packing:
         return -(-self.op.group_out // self.isa.lanes)
 
     @property
-    def vector_elements(self) -> int:
-        """Weights of one vector of channels."""
+    def channel_elements(self) -> int:
+        """Weights of one output channel."""
         taps_h, taps_w = self.taps
-        return taps_h * taps_w * self.steps * self.isa.dot_k * self.isa.lanes
+        return taps_h * taps_w * self.steps * self.isa.dot_k
 
     def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
-        """Reorder OHWI weights to [group][panel][tap][step][vector][lane][k]."""
+        """Reorder OHWI weights to [group][panel][tap][step][channel][k].
+
+        A partial last vector of a group reads on; its other lanes are dropped.
+        """
         op, isa = self.op, self.isa
         taps = self.taps[0] * self.taps[1]
         rows = weight.reshape(op.groups, op.group_out, taps, self.run)
-        full = np.zeros(
-            (op.groups, self.vectors * isa.lanes, taps, self.steps * isa.dot_k), weight.dtype)
-        full[:, : op.group_out, :, : self.run] = rows
-        split = full.reshape(op.groups, self.vectors, isa.lanes, taps, self.steps, isa.dot_k)
-        parts = []
-        for group in split:
-            for first in range(0, self.vectors, panel):
-                parts.append(group[first : first + panel].transpose(2, 3, 0, 1, 4).reshape(-1))
-        return np.concatenate(parts)
-
-    def pack_bias(self, bias: NDArray[Any]) -> NDArray[Any]:
-        """Pad the bias of every group to whole vectors."""
-        full = np.zeros((self.op.groups, self.vectors * self.isa.lanes), bias.dtype)
-        full[:, : self.op.group_out] = bias.reshape(self.op.groups, self.op.group_out)
-        return full.reshape(-1)
+        full = np.zeros((op.groups, op.group_out, taps, self.steps * isa.dot_k), weight.dtype)
+        full[..., : self.run] = rows
+        split = full.reshape(op.groups, op.group_out, taps, self.steps, isa.dot_k)
+        size = panel * isa.lanes
+        return np.concatenate([
+            group[first : first + size].transpose(1, 2, 0, 3).reshape(-1)
+            for group in split for first in range(0, op.group_out, size)])
 
 
 class ConvGemm:
@@ -149,11 +144,11 @@ class _Emitter:
         weight = arrays["weight"]
         packed = [self.packing.pack_weight(weight, self.tiling.panel)]
         if self.is_float:
-            return [*packed, self.packing.pack_bias(arrays["bias"]), arrays["limits"]]
+            return [*packed, arrays["bias"].reshape(-1), arrays["limits"]]
         zero_point = arrays["zero_point"].astype(np.int64).reshape(-1)
         sums = weight.astype(np.int64).reshape(self.op.out_c, -1).sum(axis=1)
         bias = (arrays["bias"].astype(np.int64) - zero_point * sums).astype(np.int32)
-        packed.append(self.packing.pack_bias(bias))
+        packed.append(bias.reshape(-1))
         packed.extend(constant_arrays(self.op.requantize, self.op.out_c, arrays).values())
         if self.op.is_padded:
             packed.append(zero_point.astype(np.int32))
@@ -169,10 +164,10 @@ class _Emitter:
         elif op.requantize.residual and not self.is_float:
             inputs.append(("residual", out_elements, op.requantize.residual))
         weight_dtype = "float32" if self.is_float else "int8"
-        weights = op.groups * packing.vectors * packing.vector_elements
+        weights = op.out_c * packing.channel_elements
         constants = [
             ("weight", weights, weight_dtype),
-            ("bias", op.groups * packing.vectors * self.isa.lanes, self.isa.acc_dtype),
+            ("bias", op.out_c, self.isa.acc_dtype),
         ]
         if self.is_float:
             constants.append(LIMITS)
@@ -230,26 +225,26 @@ class _Emitter:
     ) -> None:
         op, isa, packing, rows = self.op, self.isa, self.packing, self.tiling.rows
         lanes = isa.lanes
-        first_vector = group * packing.vectors + panel * self.tiling.panel
+        channels = vectors * lanes
+        if is_last:
+            channels = op.group_out - (packing.vectors - vectors) * lanes
+        first_channel = group * op.group_out + panel * (self.tiling.panel * lanes)
         pixels = [vector.bind(self.padded.pixel_offset(row + r) + group * op.group_in)
                   for r in range(rows)]
         tile = register_tile(isa, rows, vectors)
         for v in range(vectors):
             bias = vector.bind(
-                vector.load(operands["bias"], (first_vector + v) * lanes, lanes))
+                vector.load(operands["bias"], first_channel + v * lanes, lanes))
             for r in range(rows):
                 tile.start(r, v, bias)
         taps_h, taps_w = packing.taps
-        step_elements = vectors * lanes * isa.dot_k
-        weights_at = first_vector * packing.vector_elements
+        step_elements = channels * isa.dot_k
+        weights_at = first_channel * packing.channel_elements
         with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw, \
                 vector.loop(packing.steps) as step:
             tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
             at = weights_at + ((kh * taps_w + kw) * packing.steps + step) * step_elements
             tile.step(source, [pixel + tap for pixel in pixels], operands["weight"], at)
-        channels = vectors * lanes
-        if is_last:
-            channels = op.group_out - (packing.vectors - vectors) * lanes
         in_group = panel * self.tiling.panel * lanes
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
