@@ -215,5 +215,6 @@ def quantized_limit(limit: float, scale: float, zero_point: int, info: np.iinfo[
     """The stored integer of a real limit, saturated."""
     if np.isinf(limit):
         return int(info.min if limit < 0 else info.max)
-    steps = float(np.rint(np.float32(limit) / np.float32(scale)))
+    with np.errstate(over="ignore"):  # infinity is saturated as well
+        steps = float(np.rint(np.float32(limit) / np.float32(scale)))
     return int(min(max(steps + zero_point, info.min), info.max))
