@@ -14,7 +14,7 @@ from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
-from octavo.compiler.lowering.regions import FLOAT_MATCHERS, INTEGER_MATCHERS
+from octavo.compiler.lowering.regions import EMPTY_MATCHERS, FLOAT_MATCHERS, INTEGER_MATCHERS
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.base import Target
@@ -74,9 +74,10 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
     last_of: dict[ir.Node, Region] = {}
     for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
         for node in graph:
-            if node in view.claimed or _is_empty(node):
+            if node in view.claimed:
                 continue
-            found = (match(node, view) for match in matchers)
+            fitting = EMPTY_MATCHERS if _is_empty(node) else matchers
+            found = (match(node, view) for match in fitting)
             free = (r for r in found if r is not None and view.claimed.isdisjoint(r.nodes))
             region = next(free, None)
             if region is not None:
@@ -86,7 +87,7 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
 
 
 def _is_empty(node: ir.Node) -> bool:
-    """Whether a node reads or makes a tensor without elements: no kernel, but folded later."""
+    """Whether a node reads or makes a tensor without elements: kernels take none."""
     read = [v for v in node.inputs if v is not None and v.const_value is None]
     # an output that nobody wants has no shape
     known = [value for value in (*read, *node.outputs) if value.shape is not None]

@@ -53,6 +53,9 @@ INTEGER_MATCHERS: tuple[Matcher, ...] = (
     softmax.match,
 )
 
+# Of tensors without elements: nothing is moved. Islands fold what else is made of them.
+EMPTY_MATCHERS: tuple[Matcher, ...] = (views.match, concat.match)
+
 FLOAT_MATCHERS: tuple[Matcher, ...] = (
     gather.match,
     views.match,

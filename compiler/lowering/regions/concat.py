@@ -55,6 +55,8 @@ def _emit(
         ctx.define(result, output)
     start = 0
     for part in parts:
+        if not part.num_elements:
+            continue
         place = output.sliced(axis, start, part.shape[axis])
         start += part.shape[axis]
         if params is None or same_quantization(part, output):
