@@ -32,6 +32,8 @@ def measure_interleaved(
     num_warmup: int = 3,
     min_runs: int = 10,
     budget_s: float = 10.0,
+    burst: int = 1,
+    settle_s: float = 0.0,
 ) -> dict[str, Latency]:
     """Run the programs in turn, again and again: drift meets all of them alike.
 
@@ -40,6 +42,10 @@ def measure_interleaved(
         num_warmup: Untimed rounds.
         min_runs: Timed rounds, at least.
         budget_s: Rounds go on until this many seconds have passed.
+        burst: Timed runs of a program in each round.
+        settle_s: Pause before a program's turn, followed by one untimed run. Worker threads of
+            some runtimes spin for a while after a run, on the cores of whoever is next:
+            programs with several threads need a pause.
 
     Returns:
         The latency of each program.
@@ -52,9 +58,13 @@ def measure_interleaved(
     num_rounds = 0
     while num_rounds < min_runs or time.perf_counter() < deadline:
         for name, run in programs.items():
-            start = time.perf_counter_ns()
-            run()
-            times_us[name].append((time.perf_counter_ns() - start) / 1e3)
+            if settle_s:
+                time.sleep(settle_s)
+                run()
+            for _ in range(burst):
+                start = time.perf_counter_ns()
+                run()
+                times_us[name].append((time.perf_counter_ns() - start) / 1e3)
         num_rounds += 1
     return {name: _summarise(values) for name, values in times_us.items()}
 
