@@ -1,7 +1,8 @@
 """Lower a QDQ model, or a float one, to a program.
 
-Regions are matched on the ONNX graph, where LSTM, Gelu and LayerNormalization are still one
-node. What no region takes goes through TVM Relax in float (float_island.py), and is listed.
+Regions are matched on the ONNX graph, where every operator is still one node: TVM's importer
+takes HardSwish apart and refuses LSTM. What no region takes goes through TVM Relax in float
+(float_island.py), and is listed.
 """
 
 from collections.abc import Callable, Mapping
