@@ -68,3 +68,19 @@ def quantize_bias(
         if part is not None:
             total = total + part.astype(np.float64)
     return np.clip(np.rint(total / acc_scale), INT32.min, INT32.max).astype(np.int32)
+
+
+def sum_biases(
+    parts: Sequence[NDArray[np.float32] | None], channels: int
+) -> NDArray[np.float32]:
+    """Sum real biases in float32.
+
+    Args:
+        parts: (C,) or (1,) each; None counts as nothing.
+        channels: C.
+    """
+    total = np.zeros(channels, np.float32)
+    for part in parts:
+        if part is not None:
+            total = total + part
+    return total

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.fusion import Tail, epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
@@ -104,7 +104,7 @@ def aligned(
 ) -> tuple[Tensor, Tensor, Order]:
     """Both operands with the output's rank, dense in one order of axes."""
     shape = shape_of(node.outputs[0])
-    origin = Region((node,), lambda _: None).origin()
+    origin = origin_of((node,))
     full = []
     for tensor in tensors:
         grown = tensor.reshaped((1,) * (len(shape) - tensor.rank) + tensor.shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     int_attribute,
@@ -39,7 +39,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
 def _emit(
     ctx: Context, node: ir.Node, result: ir.Value, params: QuantParams | None, reason: str
 ) -> None:
-    origin = Region((node,), lambda _: None).origin(reason)
+    origin = origin_of((node,), reason)
     shape = shape_of(result)
     axis = int_attribute(node, "axis", 0) % len(shape)
     values = [v for v in node.inputs if v is not None]

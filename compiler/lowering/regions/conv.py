@@ -18,7 +18,12 @@ from octavo.compiler.lowering.qdq_graph import (
 )
 from octavo.compiler.lowering.tensor import channels_last
 from octavo.compiler.lowering.view import QdqView
-from octavo.compiler.lowering.weights import IntegerWeights, integer_weights, quantize_bias
+from octavo.compiler.lowering.weights import (
+    IntegerWeights,
+    integer_weights,
+    quantize_bias,
+    sum_biases,
+)
 from octavo.targets.ops.conv import Conv
 
 CHANNEL_AXIS = 1
@@ -172,9 +177,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
             inputs.append(ctx.float_tensor(tail.residual, order))
         output = ctx.new_float(tail.result, order)
         values = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
-        total = np.zeros(weight.shape[0], np.float32)
-        for part in (bias, *tail.biases):
-            total = total if part is None else total + part
+        total = sum_biases([bias, *tail.biases], weight.shape[0])
         shapes = geometry(node, shape, weight.shape)
         op = conv_record(shape, weight.shape[0], shapes, "float32")
         arrays = {

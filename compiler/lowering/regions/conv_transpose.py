@@ -23,7 +23,7 @@ from octavo.compiler.lowering.qdq_graph import (
 )
 from octavo.compiler.lowering.tensor import Tensor, channels_last
 from octavo.compiler.lowering.view import QdqView
-from octavo.compiler.lowering.weights import integer_weights, quantize_bias
+from octavo.compiler.lowering.weights import integer_weights, quantize_bias, sum_biases
 from octavo.targets.ops.conv import Conv, Placement
 
 CHANNEL_AXIS = 1
@@ -137,9 +137,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         if tail.residual is not None:
             inputs.append(ctx.float_tensor(tail.residual, order))
         output = ctx.new_float(tail.result, order)
-        total = np.zeros(output.shape[1], np.float32)
-        for part in (bias, *tail.biases):
-            total = total if part is None else total + part
+        total = sum_biases([bias, *tail.biases], output.shape[1])
         arrays = {"bias": total, "limits": np.array([tail.low, tail.high], np.float32)}
         for op, values in _convolutions(node, source, weight, output):
             ctx.builder.call(

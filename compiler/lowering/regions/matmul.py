@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import ints_attribute, only_consumer, shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
@@ -67,7 +67,7 @@ def _fits(node: ir.Node) -> bool:
 
 def _operands(ctx: Context, node: ir.Node, tensors: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Operands broadcast to the output's batch, with the strides that the kernel takes."""
-    origin = Region((node,), lambda _: None).origin()
+    origin = origin_of((node,))
     batch = shape_of(node.outputs[0])[:-2]
     a, b = tensors
     if a.strides[-1] != 1:

@@ -17,7 +17,7 @@ from octavo.compiler.lowering.qdq_graph import (
 )
 from octavo.compiler.lowering.tensor import identity
 from octavo.compiler.lowering.view import QdqView
-from octavo.compiler.lowering.weights import integer_weights, quantize_bias
+from octavo.compiler.lowering.weights import integer_weights, quantize_bias, sum_biases
 from octavo.targets.ops.conv import Conv
 
 
@@ -140,9 +140,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         if tail.residual is not None:
             inputs.append(ctx.float_tensor(tail.residual, identity(rank)))
         output = ctx.new_float(tail.result, identity(rank))
-        total = np.zeros(rows.shape[0], np.float32)
-        for part in (bias, *tail.biases):
-            total = total if part is None else total + part
+        total = sum_biases([bias, *tail.biases], rows.shape[0])
         arrays = {
             "weight": rows[:, None, None, :],
             "bias": total,

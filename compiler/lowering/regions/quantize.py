@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.lowering.context import SIGN_BIT, Context, Region
+from octavo.compiler.lowering.context import SIGN_BIT, Context, Region, origin_of
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     operand,
@@ -67,7 +67,7 @@ def _dequantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantPara
 
 def flip_sign(ctx: Context, tensor: Tensor, dtype: str, node: ir.Node) -> Tensor:
     """Move between int8 and uint8 storage of the same real values."""
-    origin = Region((node,), lambda _: None).origin()
+    origin = origin_of((node,))
     flipped = ctx.new(f"{origin.name}.sign", dtype, tensor.shape, tensor.order)
     table = (np.arange(256, dtype=np.uint8) ^ SIGN_BIT).view(dtype)
     ctx.move(tensor, flipped, {"table": table}, "table", origin)
@@ -77,7 +77,7 @@ def flip_sign(ctx: Context, tensor: Tensor, dtype: str, node: ir.Node) -> Tensor
 def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams) -> None:
     result, tensor = node.outputs[0], ctx.tensor(source)
     stored = params.stored_as(ctx.activation_dtype)
-    origin = Region((node,), lambda _: None).origin()
+    origin = origin_of((node,))
     if not tensor.is_quantized:
         order = wanted_order(result, tensor)
         ctx.quantize(tensor, ctx.new_quantized(result, params, order), origin)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.qdq_graph import (
     constant,
     int_attribute,
@@ -66,7 +66,7 @@ def reshape(ctx: Context, x: Tensor, shape: tuple[int, ...], node: ir.Node) -> T
     """View of another shape; copied first where strides cannot express it."""
     viewed = x.reshaped(shape)
     if viewed is None:
-        origin = Region((node,), lambda _: None).origin()
+        origin = origin_of((node,))
         viewed = ctx.dense(x, x.reshape_order(shape), origin).reshaped(shape)
     assert viewed is not None
     return viewed
