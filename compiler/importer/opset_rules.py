@@ -9,6 +9,14 @@ from octavo.compiler.importer.draft import Draft, Emitter, attributes_of, input_
 from octavo.compiler.importer.structure import describe
 from octavo.errors import ModelError
 
+_QUANTIZED = frozenset(
+    getattr(onnx.TensorProto, name)
+    for name in (
+        "UINT8", "INT8", "UINT16", "INT16", "UINT4", "INT4",
+        "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ",
+    )
+)  # fmt: skip
+
 # (node, its opset, draft) -> nodes of opset 21; the node itself, changed, where that suffices
 Rule = Callable[[onnx.NodeProto, int, Draft], list[onnx.NodeProto]]
 
@@ -130,15 +138,23 @@ def _group_normalization(
     """GroupNormalization: scale and bias had one value per group, now one per channel."""
     if version >= 21:
         return [node]
-    num_channels = draft.types[node.input[0]].shape[1]
+    shape = draft.types[node.input[0]].shape
+    if len(shape) < 2:
+        raise ModelError(f"{describe(node)}: a tensor of rank {len(shape)} has no channels")
+    num_channels = shape[1]
     num_groups = int(attributes_of(node)["num_groups"])
     if num_groups < 1 or num_channels % num_groups:
         raise ModelError(f"{describe(node)}: {num_channels} channels in {num_groups} groups")
     emit = Emitter(draft, stem(node))
     for i in (1, 2):
+        if draft.types[node.input[i]].shape != (num_groups,):
+            raise ModelError(
+                f"{describe(node)}: '{node.input[i]}' has shape "
+                f"{list(draft.types[node.input[i]].shape)}, not [{num_groups}]"
+            )
         column = emit.op("Unsqueeze", [node.input[i], emit.ints("axes", [1])])
-        shape = emit.ints("shape", [num_groups, num_channels // num_groups])
-        wide = emit.op("Expand", [column, shape])
+        parts = emit.ints("shape", [num_groups, num_channels // num_groups])
+        wide = emit.op("Expand", [column, parts])
         node.input[i] = emit.op("Reshape", [wide, emit.ints("channels", [num_channels])])
     return [*emit.nodes, node]
 
@@ -188,6 +204,8 @@ def _quantization(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx
                 node.input[i] = emit.constant("scalar", value.reshape(()))
     is_quantize = node.op_type == "QuantizeLinear"
     output_dtype = int(attributes.pop("output_dtype", 0))
+    if is_quantize and output_dtype and output_dtype not in _QUANTIZED:
+        raise ModelError(f"{describe(node)}: output_dtype {output_dtype} is no quantized type")
     attributes.pop("precision", None)  # of the division; opset 21 uses the scale's type
     scale_dtype = draft.dtype(scale_name)
     cast_to = 0

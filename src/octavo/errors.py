@@ -9,11 +9,23 @@ what is wrong, its value, and what is allowed.
 class OctavoError(Exception):
     """Base of every error that the command reports in one line.
 
+    Names from a model can hold any character: what would break the line, or drive a terminal
+    (C0, C1, line separators, directional overrides, lone surrogates), is shown as its escape.
+
     Attributes:
         exit_code: 1 internal, 2 usage or bad input, 3 a gate failed, 4 device unreachable.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_visible, message)))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class ModelError(OctavoError):

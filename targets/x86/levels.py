@@ -25,7 +25,7 @@ X86_64 = Target(
 )
 
 X86_64_V3 = Target(
-    name="x86-64-v3",
+    name="x86-64-avx2",
     description="AVX2 and FMA: Haswell (2013), Zen (2017) and later",
     triple=TRIPLE,
     cpu="x86-64-v3",
@@ -37,7 +37,7 @@ X86_64_V3 = Target(
 )
 
 X86_64_AVX_VNNI = Target(
-    name="x86-64-avx-vnni",
+    name="x86-64-avxvnni",
     description="256-bit int8 dot products: Alder Lake, Sierra Forest, Zen 5 and later",
     triple=TRIPLE,
     cpu="x86-64-v3",
@@ -63,7 +63,7 @@ X86_64_CASCADE_LAKE = Target(
 )
 
 X86_64_AVX512_VNNI = Target(
-    name="x86-64-avx512-vnni",
+    name="x86-64-avx512vnni",
     description="512-bit int8 dot products: Ice Lake servers (2021), Zen 4 and later",
     triple=TRIPLE,
     cpu="x86-64-v4",

@@ -41,7 +41,7 @@ def test_a_target_cites_its_sources(name):
 
 
 @pytest.mark.parametrize(
-    ("typed", "nearest"), [("x86-64-v4", "x86-64-v3"), ("hots", "host"), ("x86_64", "x86-64")]
+    ("typed", "nearest"), [("x86-64-avx3", "x86-64-avx2"), ("hots", "host"), ("x86_64", "x86-64")]
 )
 def test_unknown_target_suggests_the_nearest(typed, nearest):
     with pytest.raises(TargetError, match=f"did you mean '{nearest}'"):
@@ -49,7 +49,7 @@ def test_unknown_target_suggests_the_nearest(typed, nearest):
 
 
 def test_unknown_target_lists_the_known_ones():
-    with pytest.raises(TargetError, match="x86-64-avx512-vnni") as caught:
+    with pytest.raises(TargetError, match="x86-64-avx512vnni") as caught:
         get_target("quantum")
     assert "did you mean" not in str(caught.value)
     assert "\n" not in str(caught.value)
