@@ -41,7 +41,8 @@ def test_a_target_cites_its_sources(name):
 
 
 @pytest.mark.parametrize(
-    ("typed", "nearest"), [("x86-64-avx3", "x86-64-avx2"), ("hots", "host"), ("x86_64", "x86-64")]
+    ("typed", "nearest"),
+    [("x86-64-avx3", "x86-64-avx2"), ("hots", "host"), ("x86_64", "x86-64")],
 )
 def test_unknown_target_suggests_the_nearest(typed, nearest):
     with pytest.raises(TargetError, match=f"did you mean '{nearest}'"):
