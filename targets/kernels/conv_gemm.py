@@ -21,7 +21,7 @@ from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
-from octavo.targets.kernels.tiling import Tiling, choose_tiling
+from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -88,9 +88,16 @@ class Packing:
 
 
 class ConvGemm:
-    """Serves every convolution and every product with constant weights."""
+    """Serves every convolution and every product with constant weights.
+
+    Attributes:
+        schedule: Tiles and blocks; None for the model's choice.
+    """
 
     name = "conv_gemm"
+
+    def __init__(self, schedule: Tiling | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: Conv, isa: Isa) -> str:
         """Accept whatever has the activation type of the instructions."""
@@ -98,40 +105,53 @@ class ConvGemm:
             return f"{op.dtype} activations; {isa.name} multiplies {isa.activation_dtype}"
         return ""
 
+    def schedules(self, op: Conv, isa: Isa) -> list[Tiling]:
+        """Tilings worth measuring, the model's choice first."""
+        return _Emitter(op, isa, None).tilings
+
+    def with_schedule(self, schedule: Tiling) -> "ConvGemm":
+        """Take this tiling."""
+        return ConvGemm(schedule)
+
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name instructions and register tile."""
-        emitter = _Emitter(op, isa)
+        emitter = _Emitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return _Emitter(op, isa, self.schedule).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack weights, fold the input zero point into the bias."""
-        return _Emitter(op, isa).constants(arrays)
+        return _Emitter(op, isa, self.schedule).constants(arrays)
 
     def scratch_bytes(self, op: Conv, isa: Isa) -> int:
         """Memory of the padded input."""
-        return _Emitter(op, isa).padded.scratch_bytes
+        return _Emitter(op, isa, self.schedule).padded.scratch_bytes
 
 
 class _Emitter:
     """Emits one convolution."""
 
-    def __init__(self, op: Conv, isa: Isa) -> None:
+    def __init__(self, op: Conv, isa: Isa, schedule: Tiling | None) -> None:
         self.op = op
         self.is_float = op.dtype == "float32"
         self.isa = float_isa(isa) if self.is_float else isa
         self.packing = Packing(op, self.isa)
         self.padded = PaddedInput(op)
         self.pixels = op.batch * op.out_h * op.out_w
+        self.schedule = schedule
 
     @cached_property
     def tiling(self) -> Tiling:
+        return self.schedule or self.tilings[0]
+
+    @cached_property
+    def tilings(self) -> list[Tiling]:
         taps_h, taps_w = self.packing.taps
-        return choose_tiling(
+        return tilings(
             isa=self.isa,
             rows=self.pixels,
             vectors=self.packing.vectors,

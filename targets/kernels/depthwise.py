@@ -16,7 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
+from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout, DepthwiseTile
 from octavo.targets.kernels.epilogue import Epilogue, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.spans import interleave
@@ -30,9 +30,16 @@ PARALLEL_MACS = 128 * 1024  # about a microsecond: fewer are not worth waking ot
 
 
 class Depthwise:
-    """Serves convolutions with one input and one output channel per group."""
+    """Serves convolutions with one input and one output channel per group.
+
+    Attributes:
+        schedule: The tile; None for the model's choice.
+    """
 
     name = "depthwise"
+
+    def __init__(self, schedule: DepthwiseTile | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: Conv, isa: Isa) -> str:
         """Say why not."""
@@ -45,18 +52,26 @@ class Depthwise:
             return f"code of {layout.num_dots} multiplications; at most {MAX_DOTS}"
         return ""
 
+    def schedules(self, op: Conv, isa: Isa) -> list[DepthwiseTile]:
+        """Tiles worth measuring, the model's choice first."""
+        return DepthwiseLayout(op, isa).schedules
+
+    def with_schedule(self, schedule: DepthwiseTile) -> "Depthwise":
+        """Take this tile."""
+        return Depthwise(schedule)
+
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name instructions and register tile."""
-        layout = DepthwiseLayout(op, isa)
+        layout = DepthwiseLayout(op, isa, self.schedule)
         return f"{self.name}.{layout.isa.name}.{layout.tile}x{layout.panel_channels}"
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(DepthwiseLayout(op, isa)).build()
+        return _Emitter(DepthwiseLayout(op, isa, self.schedule)).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Interleave the taps of weights, fold the input zero point into the bias."""
-        return DepthwiseLayout(op, isa).constants(arrays)
+        return DepthwiseLayout(op, isa, self.schedule).constants(arrays)
 
     def scratch_bytes(self, op: Conv, isa: Isa) -> int:
         """Need none."""

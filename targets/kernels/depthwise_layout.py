@@ -1,7 +1,7 @@
 """Decide how a depthwise convolution is tiled, and pack its constants accordingly."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +13,26 @@ from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, float_isa
 from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv
+from octavo.targets.schedule import Schedule
 
 Arrays = Mapping[str, NDArray[Any]]
 MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
 MAX_UNROLLED_GROUPS = 3
 MAX_DOTS = 800  # LLVM takes a second or two for these, and much longer for more
 FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
+
+
+@dataclass(frozen=True)
+class DepthwiseTile(Schedule):
+    """What stays in registers.
+
+    Attributes:
+        columns: Output columns of a tile.
+        panel: Vectors of channels of a tile.
+    """
+
+    columns: int
+    panel: int
 
 
 def upright(op: Conv) -> Conv:
@@ -44,9 +58,11 @@ class DepthwiseLayout:
         isa: Instructions of its arithmetic.
         rows, columns: The sliding window along each axis.
         groups: Groups of ``dot_k`` kernel rows.
+        schedule: The tile; None for the model's choice.
     """
 
-    def __init__(self, op: Conv, isa: Isa) -> None:
+    def __init__(self, op: Conv, isa: Isa, schedule: DepthwiseTile | None = None) -> None:
+        self.schedule = schedule
         self.op = op = upright(op)
         self.is_float = op.dtype == "float32"
         self.isa = float_isa(isa) if self.is_float else isa
@@ -59,19 +75,20 @@ class DepthwiseLayout:
     @cached_property
     def panel(self) -> int:
         """Vectors of channels that are computed together."""
+        if self.schedule is not None:
+            return self.schedule.panel
         vectors = -(-self.op.out_c // self.isa.lanes)
         counts = range(1, min(JOINED_VECTORS, vectors) + 1)
         return min(
-            [p for p in counts if self._num_dots(p) <= MAX_DOTS] or [1],
+            [p for p in counts if self._num_dots(p, self._tile(p)) <= MAX_DOTS] or [1],
             key=lambda p: (-(-vectors // p) * (p + 0.5), -p))
 
     @property
     def num_dots(self) -> int:
         """Multiplications in the code: every tile at a border is code of its own."""
-        return self._num_dots(self.panel)
+        return self._num_dots(self.panel, self.tile)
 
-    def _num_dots(self, panel: int) -> int:
-        tile = self._tile(panel)
+    def _num_dots(self, panel: int, tile: int) -> int:
         starts = self._starts(tile)
         borders = sum(not self._is_inner(start, tile) for start in starts)
         tiles = borders + (borders < len(starts))
@@ -91,12 +108,27 @@ class DepthwiseLayout:
     @cached_property
     def tile(self) -> int:
         """Output columns of a tile."""
-        return self._tile(self.panel)
+        return self._tile(self.panel) if self.schedule is None else self.schedule.columns
 
     def _tile(self, panel: int) -> int:
-        room = (self.isa.num_registers - FREE_REGISTERS - panel) // panel
-        most = max(1, min(MAX_COLUMNS, room, self.op.out_w))
+        most = self._max_tile(panel)
         return -(-self.op.out_w // -(-self.op.out_w // most))
+
+    def _max_tile(self, panel: int) -> int:
+        room = (self.isa.num_registers - FREE_REGISTERS - panel) // panel
+        return max(1, min(MAX_COLUMNS, room, self.op.out_w))
+
+    @property
+    def schedules(self) -> list[DepthwiseTile]:
+        """Tiles worth measuring, the model's choice first."""
+        vectors = -(-self.op.out_c // self.isa.lanes)
+        tiles = [
+            DepthwiseTile(columns, panel)
+            for panel in range(1, min(JOINED_VECTORS, vectors) + 1)
+            for columns in range(self._max_tile(panel), 0, -1)
+            if self._num_dots(panel, columns) <= MAX_DOTS
+        ]
+        return list(dict.fromkeys([DepthwiseTile(self.tile, self.panel), *tiles]))
 
     @cached_property
     def tile_starts(self) -> list[int]:

@@ -21,7 +21,7 @@ from octavo.targets.kernels.matmul_packing import PackedColumns
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.scratch import Scratch
-from octavo.targets.kernels.tiling import Tiling, choose_tiling
+from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.matmul import NO_LIMITS, MatMul
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -32,9 +32,16 @@ SLACK_BYTES = 64  # the last row is read in whole steps
 
 
 class MatMulGemm:
-    """Serves every product of two activations."""
+    """Serves every product of two activations.
+
+    Attributes:
+        schedule: Tiles and blocks; None for the model's choice.
+    """
 
     name = "matmul_gemm"
+
+    def __init__(self, schedule: Tiling | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: MatMul, isa: Isa) -> str:
         """Accept any operands whose sums fit."""
@@ -44,15 +51,23 @@ class MatMulGemm:
             return "a float product with a residual"
         return ""
 
+    def schedules(self, op: MatMul, isa: Isa) -> list[Tiling]:
+        """Tilings worth measuring, the model's choice first."""
+        return _Emitter(op, isa, None).tilings
+
+    def with_schedule(self, schedule: Tiling) -> "MatMulGemm":
+        """Take this tiling."""
+        return MatMulGemm(schedule)
+
     def variant(self, op: MatMul, isa: Isa) -> str:
         """Name instructions and register tile."""
-        emitter = _Emitter(op, isa)
+        emitter = _Emitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
 
     def build(self, op: MatMul, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return _Emitter(op, isa, self.schedule).build()
 
     def constants(self, op: MatMul, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Shift the zero points with their operands; one multiplier for each column."""
@@ -63,19 +78,20 @@ class MatMulGemm:
             if name in wide:
                 wide[name] = np.broadcast_to(wide[name].reshape(-1), (op.cols,))
         zero_points = arrays["zero_points"].astype(np.int32) + np.array(
-            _Emitter(op, isa).shifts, np.int32)
+            _Emitter(op, isa, self.schedule).shifts, np.int32)
         return [zero_points, *constant_arrays(op.requantize, op.cols, wide).values()]
 
     def scratch_bytes(self, op: MatMul, isa: Isa) -> int:
         """Memory of the packed matrix, the correction terms and the shifted ``a``."""
-        return _Emitter(op, isa).scratch.num_bytes
+        return _Emitter(op, isa, self.schedule).scratch.num_bytes
 
 
 class _Emitter:
     """Emits one product."""
 
-    def __init__(self, op: MatMul, isa: Isa) -> None:
+    def __init__(self, op: MatMul, isa: Isa, schedule: Tiling | None) -> None:
         self.op = op
+        self.schedule = schedule
         self.isa = float_isa(isa) if op.is_float else isa
         self.packing = PackedColumns(op, self.isa)
         self.shifts_a = not op.is_float and op.a_dtype != self.isa.activation_dtype
@@ -88,7 +104,11 @@ class _Emitter:
 
     @cached_property
     def tiling(self) -> Tiling:
-        return choose_tiling(
+        return self.schedule or self.tilings[0]
+
+    @cached_property
+    def tilings(self) -> list[Tiling]:
+        return tilings(
             isa=self.isa,
             rows=self.op.rows,
             vectors=self.packing.vectors,

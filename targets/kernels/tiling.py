@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from octavo.targets.isa import JOINED_VECTORS, Isa
+from octavo.targets.schedule import Schedule
 
 MAX_ROWS = 16  # more rows make long code and win nothing
 OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
@@ -16,10 +17,11 @@ STORE_CYCLES = 4.0  # packing and storing up to JOINED_VECTORS vectors of one pi
 TILE_CYCLES = 16.0  # addresses and loop of one tile
 BLOCK_BYTES = 256 * 1024  # input of one block: stays in the second-level cache
 MIN_TASKS = 8  # enough pieces for the cores of a phone or a laptop
+MAX_SLOWDOWN = 1.6  # slower tiles, by the model, are not worth measuring
 
 
 @dataclass(frozen=True)
-class Tiling:
+class Tiling(Schedule):
     """Register tile and cache block.
 
     Attributes:
@@ -38,7 +40,16 @@ class Tiling:
 def choose_tiling(
     *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
 ) -> Tiling:
-    """Pick the tile with the fewest modelled cycles.
+    """Pick the tile with the fewest modelled cycles: the first of ``tilings``."""
+    return tilings(
+        isa=isa, rows=rows, vectors=vectors, steps=steps, row_bytes=row_bytes, groups=groups
+    )[0]
+
+
+def tilings(
+    *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
+) -> list[Tiling]:
+    """List the tilings that may be the fastest, the one with the fewest modelled cycles first.
 
     Args:
         isa: Instructions.
@@ -59,12 +70,33 @@ def choose_tiling(
         tile_rows, panel = candidate
         return _cycles(isa, tile_rows, panel, rows, vectors, steps), -tile_rows * panel
 
-    tile_rows, panel = min(candidates, key=cost)
-    tiles = -(-rows // tile_rows)
-    panels = -(-vectors // panel) * groups
-    block_tiles = max(1, min(tiles, BLOCK_BYTES // max(1, row_bytes * tile_rows)))
-    wanted_blocks = -(-MIN_TASKS // panels)
-    block_tiles = max(1, min(block_tiles, -(-tiles // wanted_blocks)))
+    costs = {candidate: cost(candidate) for candidate in candidates}
+    candidates.sort(key=costs.__getitem__)
+    slowest = MAX_SLOWDOWN * costs[candidates[0]][0]
+    found = []
+    for tile_rows, panel in candidates:
+        if costs[tile_rows, panel][0] > slowest:
+            break
+        tiles = -(-rows // tile_rows)
+        panels = -(-vectors // panel) * groups
+        block_tiles = max(1, min(tiles, BLOCK_BYTES // max(1, row_bytes * tile_rows)))
+        wanted_blocks = -(-MIN_TASKS // panels)
+        block_tiles = max(1, min(block_tiles, -(-tiles // wanted_blocks)))
+        found.append(_blocked(tile_rows, panel, tiles, block_tiles))
+    first = found[0]
+    tiles = -(-rows // first.rows)
+    # Blocks are judged with the best tile only: the two hardly depend on each other.
+    other_blocks = [
+        _blocked(first.rows, first.panel, tiles, block_tiles)
+        for block_tiles in (
+            tiles, 2 * first.block_tiles, first.block_tiles // 2, first.block_tiles // 4)
+        if 1 <= block_tiles <= tiles
+    ]
+    return list(dict.fromkeys([first, *other_blocks, *found]))
+
+
+def _blocked(tile_rows: int, panel: int, tiles: int, block_tiles: int) -> Tiling:
+    """Blocks of about ``block_tiles`` tiles, as even as they get."""
     blocks = -(-tiles // block_tiles)
     return Tiling(tile_rows, panel, -(-tiles // blocks), blocks)
 
