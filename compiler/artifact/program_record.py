@@ -1,10 +1,12 @@
 """A compiled program as JSON values: what the manifest and the reports say of it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from octavo.compiler.artifact.memory_plan import MemoryPlan
 from octavo.compiler.artifact.weight_blob import WeightBlob
 from octavo.compiler.lowering.program import Port, Program, Step
+from octavo.compiler.roofline.traffic import step_traffic
 
 
 def program_record(program: Program, plan: MemoryPlan, blob: WeightBlob) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def _step_record(index: int, step: Step) -> dict[str, Any]:
         "op_types": list(step.op_types),
         "nodes": list(step.nodes),
         "macs": int(step.macs),
+        **asdict(step_traffic(step)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.base import Target
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
+from octavo.targets.ops.work import macs, touched
 
 
 @dataclass(frozen=True)
@@ -86,24 +88,24 @@ class ProgramBuilder:
         kernel = select(op, self.isa)
         key = (kernel.name, op)
         symbol = self.function(key, kernel.name, lambda: kernel.build(op, self.isa))
-        operands = [Operand(tensor.buffer) for tensor in inputs]
+        about = touched(op)
+        operands = _operands(inputs, about.inputs, is_written=False)
         operands += [
             Operand(self.weights(origin.name, data))
             for data in kernel.constants(op, self.isa, arrays)
         ]
-        operands += [Operand(tensor.buffer, is_written=True) for tensor in outputs]
+        operands += _operands(outputs, about.outputs, is_written=True)
         scratch = kernel.scratch_bytes(op, self.isa)
         if scratch:
-            operands.append(
-                Operand(self.arena(f"{origin.name}.scratch", scratch), is_written=True)
-            )
+            buffer = self.arena(f"{origin.name}.scratch", scratch)
+            operands.append(Operand(buffer, is_written=True, touched_bytes=0))
         self.append(
             symbol,
             operands,
             origin,
             placement,
             kernel.variant(op, self.isa),
-            getattr(op, "macs", 0),
+            macs(op),
         )
 
     def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
@@ -142,3 +144,18 @@ class ProgramBuilder:
     def program(self, name: str, inputs: list[Port], outputs: list[Port]) -> Program:
         """Finish."""
         return Program(name, self.target.name, inputs, outputs, self.steps, self.functions)
+
+
+def _operands(
+    tensors: Sequence[Tensor], elements: Sequence[int], *, is_written: bool
+) -> list[Operand]:
+    """Pointers to the starts of buffers; ``elements`` take part, all where it ends."""
+    return [
+        Operand(
+            tensor.buffer,
+            is_written=is_written,
+            touched_bytes=None if count is None else count * tensor.itemsize,
+        )
+        for tensor, count in zip_longest(tensors, elements)
+        if tensor is not None
+    ]

@@ -49,11 +49,20 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Operand:
-    """One pointer argument of a kernel: a buffer and a byte offset into it."""
+    """One pointer argument of a kernel: a buffer and a byte offset into it.
+
+    Attributes:
+        buffer: What it points into.
+        offset_bytes: Where.
+        is_written: The kernel writes there; else it reads.
+        touched_bytes: Bytes of the buffer that the operation is about; None for all of it, 0
+            for scratch.
+    """
 
     buffer: Buffer
     offset_bytes: int = 0
     is_written: bool = False
+    touched_bytes: int | None = None
 
 
 @dataclass(frozen=True)
