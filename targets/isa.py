@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
@@ -15,6 +16,7 @@ from octavo.targets import vector
 Expr = Any
 
 JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
+WORD_TABLE_ENTRIES = 32  # of a table that ``lookup_words`` reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,16 @@ class Isa:
         """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""
         del table, index, dtype, lanes
         return None
+
+    def lookup_words(self, table: Any, first: int, index: Expr) -> Expr:
+        """Look up ``lanes`` int32 lanes in ``WORD_TABLE_ENTRIES`` entries of a longer table.
+
+        Args:
+            table: int32 buffer.
+            first: Number of the entry that index 0 means.
+            index: int32, ``lanes`` lanes, each below ``WORD_TABLE_ENTRIES``.
+        """
+        return tirx.BufferLoad(table, [index + vector.splat(T.int32(first), self.lanes)])
 
 
 def clamp(value: Expr, low: Expr, high: Expr) -> Expr:

@@ -18,9 +18,14 @@ from octavo.targets.kernels.packed_gates import PackedGates, Parameter
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.fixed_point import (
+    COEFFICIENT_BITS,
+    EXPONENT_BITS,
+    NODE_BITS,
     NUM_SEGMENTS,
     SEGMENT_BITS,
     STATE_BITS,
+    TABLE_ROWS,
+    TANH_BITS,
     TANH_RANGE,
     tanh_table,
 )
@@ -115,7 +120,7 @@ class RecurrentEmitter:
     def _scalars(self) -> list[Parameter]:
         return [
             ("output_significand", 1, "int64"), ("output_shift", 1, "int64"),
-            ("params", NUM_PARAMS, "int32"), ("tanh", NUM_SEGMENTS, "int32"),
+            ("params", NUM_PARAMS, "int32"), ("tanh", TABLE_ROWS * NUM_SEGMENTS, "int32"),
             *self.own_parameters(),
         ]
 
@@ -124,7 +129,7 @@ class RecurrentEmitter:
         packed: list[NDArray[Any]] = []
         for gates in (self.from_input, *self.recurrent_gates()):
             packed += gates.constants(arrays)
-        given = {**arrays, "tanh": tanh_table()}
+        given = {**arrays, "tanh": tanh_table().reshape(-1)}
         return packed + [given[name].astype(dtype) for name, _, dtype in self._scalars()]
 
     def _multiply_inputs(self) -> None:
@@ -232,23 +237,29 @@ class RecurrentEmitter:
 
     def tanh(self, value: Expr) -> Expr:
         """``tanh_fixed`` of int32 lanes."""
-        lanes = self.isa.lanes
+        lanes, table = self.isa.lanes, self.operands["tanh"]
 
         def same(number: int) -> Expr:
             return vector.splat(T.int32(number), lanes)
 
-        limit = TANH_RANGE << STATE_BITS
-        position = vector.bind(clamp(value, same(-limit), same(limit - 1)) + same(limit))
-        index = T.shift_right(position, same(SEGMENT_BITS))
-        entry = vector.bind(self.gather(self.operands["tanh"], vector.bind(index)))
-        fraction = T.bitwise_and(position, same((1 << SEGMENT_BITS) - 1))
-        rise = T.bitwise_and(entry, same(0xFFFF)) * fraction + same(1 << (SEGMENT_BITS - 1))
-        return vector.bind(
-            T.shift_right(entry, same(16)) + T.shift_right(rise, same(SEGMENT_BITS)))
-
-    def gather(self, table: Any, index: Expr) -> Expr:
-        """Load table entries by int32 lanes."""
-        return tirx.BufferLoad(table, [index])
+        limit = (TANH_RANGE << STATE_BITS) - 1
+        limited = vector.bind(clamp(value, same(-limit), same(limit)))
+        position = vector.bind(T.max(limited, same(0) - limited))
+        index = vector.bind(T.shift_right(position, same(SEGMENT_BITS)))
+        first, second, c3 = (
+            vector.bind(self.isa.lookup_words(table, row * NUM_SEGMENTS, index))
+            for row in range(TABLE_ROWS))
+        fraction = vector.bind(T.bitwise_and(position, same((1 << SEGMENT_BITS) - 1)))
+        bend = T.shift_right(second, same(COEFFICIENT_BITS)) + T.shift_right(
+            c3 * fraction, same(SEGMENT_BITS))
+        slope = T.bitwise_and(second, same((1 << COEFFICIENT_BITS) - 1)) + T.shift_right(
+            bend * fraction, same(SEGMENT_BITS))
+        shift = T.bitwise_and(first, same((1 << EXPONENT_BITS) - 1))
+        rise = T.shift_right(slope * fraction, shift)
+        total = T.shift_right(first, same(EXPONENT_BITS)) + rise
+        magnitude = vector.bind(T.min(
+            T.shift_right(total, same(NODE_BITS - TANH_BITS)), same((1 << TANH_BITS) - 1)))
+        return vector.bind(tirx.Select(limited < same(0), same(0) - magnitude, magnitude))
 
     def round_shift(self, value: Expr, shift: int) -> Expr:
         """Divide int64 lanes by 2**shift, rounding half up."""

@@ -49,6 +49,15 @@ class Avx512Vnni(X86Isa):
             weights,
         )
 
+    def lookup_words(self, table: Any, first: int, index: Expr) -> Expr:
+        """VPERMI2D: two registers hold the table."""
+        halves = [
+            vector.bind(vector.load(table, first + half * self.lanes, self.lanes))
+            for half in range(2)
+        ]
+        return vector.intrinsic(
+            "int32", self.lanes, "llvm.x86.avx512.vpermi2var.d.512", halves[0], index, halves[1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Avx512Vbmi(Avx512Vnni):

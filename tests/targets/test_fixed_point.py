@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from octavo.targets.ops.fixed_point import (
+    COEFFICIENT_BITS,
+    EXPONENT_BITS,
     GATE_LIMIT,
+    NODE_BITS,
     NUM_SEGMENTS,
+    SEGMENT_BITS,
     STATE_BITS,
+    TABLE_ROWS,
     TANH_BITS,
     apply_rows,
     fixed_rows,
@@ -15,8 +20,8 @@ from octavo.targets.ops.fixed_point import (
 )
 
 # Both are below the 2**-12 that gates are allowed.
-TANH_ERROR = 2.0**-14
-SIGMOID_ERROR = 2.0**-15
+TANH_ERROR = 2.0**-14.9
+SIGMOID_ERROR = 2.0**-15.9
 
 
 def every_step() -> np.ndarray:
@@ -38,11 +43,22 @@ def test_tanh_saturates() -> None:
     np.testing.assert_array_equal(tanh_fixed(extremes), [-32767, -32767, 32767, 32767])
 
 
-def test_table_entries_hold_a_start_and_a_rise() -> None:
+def test_tanh_is_odd() -> None:
+    fixed = every_step()
+    np.testing.assert_array_equal(tanh_fixed(-fixed), -tanh_fixed(fixed))
+
+
+def test_table_entries_are_nodes_and_slopes() -> None:
     table = tanh_table()
-    assert table.shape == (NUM_SEGMENTS,)
-    starts, rises = table >> 16, table & 0xFFFF
-    np.testing.assert_array_equal(starts[:-1] + rises[:-1], starts[1:])
+    assert table.shape == (TABLE_ROWS, NUM_SEGMENTS)
+    nodes = (table[0] >> EXPONENT_BITS) * 2.0**-NODE_BITS - 2.0 ** -(TANH_BITS + 1)
+    starts = np.arange(NUM_SEGMENTS) * 2.0 ** (SEGMENT_BITS - STATE_BITS)
+    np.testing.assert_allclose(nodes, np.tanh(starts), rtol=0, atol=2.0**-NODE_BITS)
+    slopes = table[1] & ((1 << COEFFICIENT_BITS) - 1)
+    shifts = table[0] & ((1 << EXPONENT_BITS) - 1)
+    real = slopes * 2.0 ** (STATE_BITS - NODE_BITS - shifts)
+    # The cubic leaves a segment's start off by up to 1/100 of the slope.
+    np.testing.assert_allclose(real, 1 / np.cosh(starts) ** 2, rtol=0.01)
 
 
 @pytest.mark.parametrize("multiplier", [2.0**-40, 1e-6, 0.7, 3.3, 2.0**20])
