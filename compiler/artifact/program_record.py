@@ -44,6 +44,8 @@ def _step_record(index: int, step: Step) -> dict[str, Any]:
         "name": step.name,
         "kernel": step.kernel,
         "variant": step.variant,
+        "schedule": step.schedule,
+        "tuned": step.is_tuned,
         "placement": step.placement,
         "reason": step.reason,
         "op_types": list(step.op_types),

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.compiler.lowering.kernel_call import KernelCall, Scheduler, model_choice
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.base import Target
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
 from octavo.targets.ops.work import macs, touched
+from octavo.targets.schedule import ScheduleRecord, schedules_of
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class ProgramBuilder:
 
     Attributes:
         target: What the kernels are for.
+        scheduler: Asked for the schedule of every kernel call.
     """
 
     target: Target
+    scheduler: Scheduler = model_choice
     steps: list[Step] = field(default_factory=list)
     functions: dict[str, Any] = field(default_factory=dict)
 
@@ -85,8 +89,16 @@ class ProgramBuilder:
             origin: The ONNX nodes.
             placement: "int8" or "float32".
         """
-        kernel = select(op, self.isa)
-        key = (kernel.name, op)
+        kernel: Any = select(op, self.isa)
+        schedule = self.scheduler(
+            KernelCall(kernel, op, self.isa, inputs, outputs, arrays, placement)
+        )
+        is_tuned = schedule is not None
+        if schedule is not None:
+            kernel = kernel.with_schedule(schedule)
+        else:
+            schedule = next(iter(schedules_of(kernel, op, self.isa)), None)
+        key = (kernel.name, op, schedule)
         symbol = self.function(key, kernel.name, lambda: kernel.build(op, self.isa))
         about = touched(op)
         operands = _operands(inputs, about.inputs, is_written=False)
@@ -106,6 +118,8 @@ class ProgramBuilder:
             placement,
             kernel.variant(op, self.isa),
             macs(op),
+            None if schedule is None else schedule.record(),
+            is_tuned,
         )
 
     def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
@@ -125,6 +139,8 @@ class ProgramBuilder:
         placement: str,
         variant: str,
         macs: int = 0,
+        schedule: ScheduleRecord | None = None,
+        is_tuned: bool = False,
     ) -> None:
         """Append a call of a function that is already there."""
         self.steps.append(
@@ -138,6 +154,8 @@ class ProgramBuilder:
                 variant=variant,
                 macs=macs,
                 reason=origin.reason,
+                schedule=schedule,
+                is_tuned=is_tuned,
             )
         )
 

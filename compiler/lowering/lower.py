@@ -12,6 +12,7 @@ import onnx_ir as ir
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.islands import IslandQueue
+from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
@@ -30,6 +31,7 @@ def lower(
     mode: str | None = None,
     name: str = "network",
     reasons: Mapping[str, str] | None = None,
+    scheduler: Scheduler = model_choice,
     progress: Progress | None = None,
 ) -> Program:
     """Lower an imported model.
@@ -40,6 +42,7 @@ def lower(
         mode: "float32" or "dyadic"; None for the target's own.
         name: C identifier of the program.
         reasons: Why a node is in float, by name, where the quantizer knows.
+        scheduler: Asked for the schedule of every kernel call.
         progress: Called with nodes done and nodes in all.
 
     Raises:
@@ -47,7 +50,7 @@ def lower(
     """
     graph = model.graph
     view = QdqView(graph, reasons or {})
-    builder = ProgramBuilder(target)
+    builder = ProgramBuilder(target, scheduler)
     ctx = Context(builder, mode or target.requantize)
     inputs = [
         _input_port(ctx, value)

@@ -105,6 +105,8 @@ class Step:
         variant: The implementation that was chosen ("conv_gemm.avx512_vnni.9x3").
         macs: Multiply-accumulates of one run.
         reason: For a float step, why no integer kernel serves it; else "".
+        schedule: Loop decisions of the kernel as JSON values; None where it has none to make.
+        is_tuned: The schedule was measured; else a model of the machine chose it.
     """
 
     name: str
@@ -116,6 +118,8 @@ class Step:
     variant: str
     macs: int = 0
     reason: str = ""
+    schedule: dict[str, int | str | bool] | None = None
+    is_tuned: bool = False
 
 
 @dataclass
