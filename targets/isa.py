@@ -12,6 +12,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.tile_unit import TileUnit
 
 Expr = Any
 
@@ -33,6 +34,7 @@ class Isa:
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
         features: What the CPU must have, under LLVM's names.
+        tiles: A matrix unit beside the vector registers, or None.
     """
 
     name: str = "generic"
@@ -44,6 +46,7 @@ class Isa:
     acc_dtype: str = "int32"
     has_fma: bool = True
     features: tuple[str, ...] = ()
+    tiles: TileUnit | None = None
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
         """Load ``dot_k`` consecutive activations of one pixel, repeated for every lane.
