@@ -78,21 +78,26 @@ def tilings(
         if costs[tile_rows, panel][0] > slowest:
             break
         tiles = -(-rows // tile_rows)
-        panels = -(-vectors // panel) * groups
-        block_tiles = max(1, min(tiles, BLOCK_BYTES // max(1, row_bytes * tile_rows)))
-        wanted_blocks = -(-MIN_TASKS // panels)
-        block_tiles = max(1, min(block_tiles, -(-tiles // wanted_blocks)))
+        block_tiles = max(1, BLOCK_BYTES // max(1, row_bytes * tile_rows))
+        block_tiles = min(block_tiles, _max_block_tiles(tiles, -(-vectors // panel) * groups))
         found.append(_blocked(tile_rows, panel, tiles, block_tiles))
+    # Blocks are judged with the best tile only: the two hardly depend on each other.
     first = found[0]
     tiles = -(-rows // first.rows)
-    # Blocks are judged with the best tile only: the two hardly depend on each other.
+    most = _max_block_tiles(tiles, -(-vectors // first.panel) * groups)
     other_blocks = [
         _blocked(first.rows, first.panel, tiles, block_tiles)
         for block_tiles in (
-            tiles, 2 * first.block_tiles, first.block_tiles // 2, first.block_tiles // 4)
-        if 1 <= block_tiles <= tiles
+            most, first.block_tiles * 2, first.block_tiles // 2, first.block_tiles // 4)
+        if 1 <= block_tiles <= most
     ]
     return list(dict.fromkeys([first, *other_blocks, *found]))
+
+
+def _max_block_tiles(tiles: int, panels: int) -> int:
+    """Tiles of the largest block that leaves work for several cores."""
+    wanted_blocks = -(-MIN_TASKS // panels)
+    return max(1, -(-tiles // wanted_blocks))
 
 
 def _blocked(tile_rows: int, panel: int, tiles: int, block_tiles: int) -> Tiling:
