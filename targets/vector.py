@@ -98,6 +98,17 @@ def fma(a: Expr, b: Expr, c: Expr, lanes: int) -> Expr:
     return intrinsic("float32", lanes, "llvm.fma", a, b, c)
 
 
+def prefetch(buffer: BufferVar, offset: Expr) -> None:
+    """Ask for the cache line of an element, which may lie behind the buffer.
+
+    A hint that never fails; the line goes to the second-level cache.
+    """
+    for_reading, second_level, data = T.int32(0), T.int32(2), T.int32(1)
+    address = T.address_of(buffer[offset])
+    T.evaluate(T.call_llvm_intrin(
+        "void", "llvm.prefetch", address, for_reading, second_level, data))
+
+
 def copy(dst: BufferVar, dst_offset: Expr, src: BufferVar, src_offset: Expr, n: int) -> None:
     """Copy ``n`` consecutive elements; the buffers do not overlap."""
     _blocks(n, lambda at, lanes: store(

@@ -19,6 +19,7 @@ from octavo.targets.isa import Isa, float_isa
 from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
+from octavo.targets.kernels.panel_prefetch import PanelPrefetch
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.tiling import Tiling, tilings
@@ -42,7 +43,9 @@ class Packing:
     @property
     def merges_columns(self) -> bool:
         """Whether the taps of one kernel row are contiguous in the input."""
-        return self.op.groups == 1 and self.op.dilation_w == 1
+        op = self.op
+        is_dense = op.is_padded or op.in_pixel == op.in_c or op.kernel_w == 1
+        return op.groups == 1 and op.dilation_w == 1 and is_dense
 
     @property
     def taps(self) -> tuple[int, int]:
@@ -160,6 +163,11 @@ class _Emitter:
             groups=self.op.groups,
         )
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one weight."""
+        return 4 if self.is_float else 1
+
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
         weight = arrays["weight"]
         packed = [self.packing.pack_weight(weight, self.tiling.panel)]
@@ -176,7 +184,7 @@ class _Emitter:
 
     def _parameters(self) -> list[tuple[str, int, str]]:
         op, packing = self.op, self.packing
-        out_elements = op.batch * op.full_h * op.full_w * op.out_c
+        out_elements = op.out_elements
         out_dtype = "float32" if self.is_float else op.requantize.dtype
         inputs = [("x", self.padded.in_elements, op.dtype)]
         if self.is_float and op.residual:
@@ -227,7 +235,7 @@ class _Emitter:
                 tile = T.int32(0) + block * tiling.block_tiles + index
                 row = vector.bind(
                     T.min(tile * tiling.rows, T.int32(self.pixels - tiling.rows)))
-                emit = partial(self._tile, operands, source, finish, row, group)
+                emit = partial(self._tile, operands, source, finish, row, index, group)
                 if is_whole:
                     emit(panel, tiling.panel)
                 elif panels == 1:
@@ -241,7 +249,7 @@ class _Emitter:
 
     def _tile(
         self, operands: dict[str, Any], source: Any, finish: Epilogue | FloatEpilogue,
-        row: Any, group: Any, panel: Any, vectors: int, is_last: bool = False,
+        row: Any, index: Any, group: Any, panel: Any, vectors: int, is_last: bool = False,
     ) -> None:
         op, isa, packing, rows = self.op, self.isa, self.packing, self.tiling.rows
         lanes = isa.lanes
@@ -260,11 +268,19 @@ class _Emitter:
         taps_h, taps_w = packing.taps
         step_elements = channels * isa.dot_k
         weights_at = first_channel * packing.channel_elements
+        weights = operands["weight"]
+        steps = taps_h * taps_w * packing.steps
+        ahead = PanelPrefetch(
+            steps * step_elements, self.weight_bytes, self.tiling.block_tiles, steps)
+        weights_end = weights_at + steps * step_elements
+        ahead.emit_tile(weights, weights_end, index)
         with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw, \
                 vector.loop(packing.steps) as step:
             tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
-            at = weights_at + ((kh * taps_w + kw) * packing.steps + step) * step_elements
-            tile.step(source, [pixel + tap for pixel in pixels], operands["weight"], at)
+            number = (kh * taps_w + kw) * packing.steps + step
+            at = weights_at + number * step_elements
+            tile.step(source, [pixel + tap for pixel in pixels], weights, at)
+            ahead.emit_step(weights, weights_end, index, number)
         in_group = panel * self.tiling.panel * lanes
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
