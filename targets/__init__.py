@@ -17,6 +17,7 @@ TARGETS: dict[str, Target] = {
         levels.X86_64_AVX_VNNI,
         levels.X86_64_CASCADE_LAKE,
         levels.X86_64_AVX512_VNNI,
+        levels.X86_64_AMX,
     )
     if target is not None
 }

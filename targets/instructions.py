@@ -2,6 +2,7 @@
 
 from octavo.targets.base import Target
 from octavo.targets.isa import Isa
+from octavo.targets.x86.amx import AmxInt8
 from octavo.targets.x86.avx2 import Avx2
 from octavo.targets.x86.avx512_vnni import Avx512Vbmi, Avx512Vnni
 from octavo.targets.x86.avx_vnni import AvxVnni
@@ -9,7 +10,7 @@ from octavo.targets.x86.sse41 import Sse41
 
 ISAS: dict[str, Isa] = {
     isa.name: isa
-    for isa in (Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi())
+    for isa in (Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8())
 }
 
 

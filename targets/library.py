@@ -42,10 +42,12 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.resize import ResizeImage
     from octavo.targets.kernels.softmax import SoftmaxTable
+    from octavo.targets.kernels.tile_conv import TileConv
+    from octavo.targets.kernels.tile_matmul import TileMatMul
 
     return (
-        (Conv, (Depthwise(), ConvGemm())),
-        (MatMul, (MatMulGemm(),)),
+        (Conv, (Depthwise(), TileConv(), ConvGemm())),
+        (MatMul, (TileMatMul(), MatMulGemm())),
         (Move, (MoveElements(),)),
         (Binary, (ElementwiseBinary(),)),
         (MaxPool, (MaxPoolWindows(),)),

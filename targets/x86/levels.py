@@ -11,6 +11,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 ZIG_TARGET = "x86_64-linux-gnu.2.34"  # the first glibc with threads in libc itself
 _LEVELS = "System V ABI for AMD64, micro-architecture levels"
 _INTEL = "Intel 64 and IA-32 Architectures Optimization Reference Manual, 248966"
+_INTEL_AMX = "Intel Architecture Instruction Set Extensions Programming Reference, 319433"
 
 X86_64 = Target(
     name="x86-64",
@@ -73,4 +74,17 @@ X86_64_AVX512_VNNI = Target(
     l1_bytes=32 * 1024,
     l2_bytes=1024 * 1024,
     sources=(_LEVELS, _INTEL, "AMD Software Optimization Guide for Zen 4, 57647"),
+)
+
+X86_64_AMX = Target(
+    name="x86-64-amx",
+    description="products of 16x64-byte tiles: Sapphire Rapids (2023) and later Xeons",
+    triple=TRIPLE,
+    cpu="x86-64-v4",
+    features=("+avx512vnni", "+avx512vbmi", "+amx-tile", "+amx-int8"),
+    zig_target=ZIG_TARGET,
+    isa="amx_int8",
+    l1_bytes=48 * 1024,
+    l2_bytes=2 * 1024 * 1024,
+    sources=(_LEVELS, _INTEL, _INTEL_AMX),
 )

@@ -51,7 +51,7 @@ def llvm_cpu(isa: Isa) -> str:
     """The LLVM processor whose instructions ``isa`` may use."""
     if isa.name == "sse41":
         return "x86-64-v2"
-    return "icelake-server" if isa.name.startswith("avx512") else "x86-64-v3"
+    return "icelake-server" if "avx512f" in isa.features else "x86-64-v3"
 
 
 class Guarded:

@@ -14,12 +14,15 @@ from octavo.targets.ops.pool import AveragePool, MaxPool
 
 def test_every_reason_is_named_when_no_kernel_accepts():
     op = Conv(1, 9, 9, 16, 16, groups=16, dtype="int8")
+    isa = Isa(name="generic", activation_dtype="uint8")
     with pytest.raises(LoweringError) as error:
-        select(op, Isa(name="generic", activation_dtype="uint8"))
+        select(op, isa)
     message = str(error.value)
     assert "\n" not in message
     for kernel in kernels_for(op):
-        assert f"{kernel.name}: int8 activations; generic multiplies uint8" in message
+        assert f"{kernel.name}: {kernel.reject(op, isa)}" in message
+    assert "conv_gemm: int8 activations; generic multiplies uint8" in message
+    assert "tile_conv: generic has no tiles" in message
 
 
 def test_an_operation_without_kernels_is_an_error():
