@@ -1,7 +1,7 @@
 """Where a convolution finds its pixels: addresses, and the padded copy of the input."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,12 @@ class PaddedInput:
     @property
     def in_elements(self) -> int:
         """Elements of the unpadded input."""
-        return self.op.batch * self.op.in_h * self.op.in_w * self.op.in_c
+        return self.op.in_elements
+
+    @property
+    def pixel(self) -> int:
+        """Elements between neighbouring pixels that the inner loop reads."""
+        return self.op.in_c if self.op.is_padded else self.op.in_pixel
 
     @property
     def scratch_elements(self) -> int:
@@ -62,24 +67,24 @@ class PaddedInput:
         if op.stride_h == op.stride_w == 1 and self.width == op.out_w and (
             self.height == op.out_h
         ):
-            return row * op.in_c
+            return row * self.pixel
         image, y, x = self._split(row)
         line = image * self.height + y * op.stride_h
-        return (line * self.width + x * op.stride_w) * op.in_c
+        return (line * self.width + x * op.stride_w) * self.pixel
 
     def tap_offset(self, kh: Expr, kw: Expr) -> Expr:
         """Offset of a tap from the first one."""
         op = self.op
-        return (kh * op.dilation_h * self.width + kw * op.dilation_w) * op.in_c
+        return (kh * op.dilation_h * self.width + kw * op.dilation_w) * self.pixel
 
     def output_offset(self, row: Expr) -> Expr:
         """Element offset of output pixel ``row`` (flattened)."""
         op, place = self.op, self.op.placement
-        if place == type(place)():
-            return row * op.out_c
+        if replace(place, pixel_stride=0) == type(place)():
+            return row * op.out_pixel
         image, y, x = self._split(row)
         line = image * op.full_h + y * place.step_h + place.offset_h
-        return (line * op.full_w + x * place.step_w + place.offset_w) * op.out_c
+        return (line * op.full_w + x * place.step_w + place.offset_w) * op.out_pixel
 
     def _split(self, row: Expr) -> tuple[Expr, Expr, Expr]:
         op = self.op
@@ -105,8 +110,13 @@ class PaddedInput:
             at = vector.bind((image * self.height + y + op.pad_top) * line)
             if left:
                 vector.fill(scratch, at, value, left * op.in_c)
-            source = ((image * op.in_h + y) * op.in_w + skipped) * op.in_c
-            vector.copy(scratch, at + left * op.in_c, x, source, columns * op.in_c)
+            source = ((image * op.in_h + y) * op.in_w + skipped) * op.in_pixel
+            if op.in_pixel == op.in_c:
+                vector.copy(scratch, at + left * op.in_c, x, source, columns * op.in_c)
+            else:
+                with vector.loop(columns) as column:
+                    vector.copy(scratch, at + (left + column) * op.in_c,
+                                x, source + column * op.in_pixel, op.in_c)
             if right:
                 vector.fill(
                     scratch, at + (left + columns) * op.in_c, value, right * op.in_c)

@@ -89,8 +89,8 @@ class _Emitter:
 
     def build(self) -> Any:
         op = self.op
-        out_elements = op.batch * op.full_h * op.full_w * op.out_c
-        inputs = [("x", op.batch * op.in_h * op.in_w * op.in_c, op.dtype)]
+        out_elements = op.out_elements
+        inputs = [("x", op.in_elements, op.dtype)]
         if self.layout.is_float and op.residual:
             inputs.append(("residual", out_elements, "float32"))
         elif op.requantize.residual and not self.layout.is_float:
@@ -182,7 +182,7 @@ class _Emitter:
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
         for t in range(self.layout.tile):
             column = (start + t) * op.placement.step_w + op.placement.offset_w
-            out = vector.bind((line * op.full_w + column) * op.out_c + self.channel)
+            out = vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
             accs = [totals[t * width + v] for v in range(0, width, isa.lanes)]
             self.finish.emit_vectors(accs, self.channel, out, min(op.out_c, width))
 
@@ -220,7 +220,7 @@ class _Emitter:
                 continue  # what a zero is multiplied with may be infinite
             for v in range(0, width, isa.lanes):
                 taps = self._zeros() if not is_inside else self._read(
-                    [line + (column * op.in_c + v) for line in lines], outside)
+                    [line + (column * op.in_pixel + v) for line in lines], outside)
                 for t, tap in pairs:
                     weights = isa.load_weights(
                         self.weight, at + (tap * op.out_c + v) * isa.dot_k)
@@ -235,7 +235,7 @@ class _Emitter:
         if not self.is_inner or not isinstance(tap, int):
             line = T.min(T.max(line, T.int32(0)), T.int32(op.in_h - 1))
         pixel = (self.image * op.in_h + line) * op.in_w + self.layout.columns.start(start)
-        return pixel * op.in_c + self.channel
+        return pixel * op.in_pixel + self.channel
 
     def _read(self, offsets: list[Expr], outside: Words | None) -> Expr:
         """Read one element of each kernel row of a group, for one vector of channels."""

@@ -26,6 +26,8 @@ class Placement:
         height, width: Size of the whole output tensor; 0 means exactly the pixels written.
         step_h, step_w: Distance between neighbouring written pixels.
         offset_h, offset_w: First written pixel.
+        pixel_stride: Elements between neighbouring pixels of the whole output tensor; 0 means
+            its channels lie without gaps, more that it is a slice of a wider one.
     """
 
     height: int = 0
@@ -34,6 +36,7 @@ class Placement:
     step_w: int = 1
     offset_h: int = 0
     offset_w: int = 0
+    pixel_stride: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Conv:
         requantize: Epilogue of an integer convolution.
         residual: A float convolution adds a float tensor before its limits.
         placement: Where the output goes.
+        in_pixel_stride: Elements between neighbouring input pixels; 0 means in_c.
     """
 
     batch: int
@@ -75,6 +79,27 @@ class Conv:
     requantize: Requantize = field(default_factory=Requantize)
     residual: bool = False
     placement: Placement = field(default_factory=Placement)
+    in_pixel_stride: int = 0
+
+    @property
+    def in_pixel(self) -> int:
+        """Elements between neighbouring input pixels."""
+        return self.in_pixel_stride or self.in_c
+
+    @property
+    def out_pixel(self) -> int:
+        """Elements between neighbouring output pixels, and those of the residual."""
+        return self.placement.pixel_stride or self.out_c
+
+    @property
+    def in_elements(self) -> int:
+        """Elements from the first to the last of the input."""
+        return (self.batch * self.in_h * self.in_w - 1) * self.in_pixel + self.in_c
+
+    @property
+    def out_elements(self) -> int:
+        """Elements from the first to the last of the whole output tensor."""
+        return (self.batch * self.full_h * self.full_w - 1) * self.out_pixel + self.out_c
 
     @property
     def out_h(self) -> int:
