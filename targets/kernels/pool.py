@@ -59,8 +59,8 @@ class MaxPoolWindows:
     def build(self, op: MaxPool, isa: Isa) -> Any:
         """Emit the PrimFunc."""
         parameters = [
-            ("x", op.batch * op.in_h * op.in_w * op.channels, op.dtype),
-            ("y", op.batch * op.out_h * op.out_w * op.channels, op.dtype),
+            ("x", op.in_elements, op.dtype),
+            ("y", op.out_elements, op.dtype),
         ]
         return vector.prim_func(parameters, lambda x, y: _emit_max(op, isa, x, y))
 
@@ -86,9 +86,9 @@ def _emit_max(op: MaxPool, isa: Isa, x: Any, y: Any) -> None:
             is_unrolled) else []
         lines = [vector.bind(line) for line in lines]
         with vector.loop(op.out_w) as column:
-            out = vector.bind((T.int32(0) + task * op.out_w + column) * op.channels)
+            out = vector.bind((T.int32(0) + task * op.out_w + column) * op.out_pixel)
             if is_unrolled:
-                taps = [vector.bind((line + tap) * op.channels)
+                taps = [vector.bind((line + tap) * op.in_pixel)
                         for tap in _inner_taps(columns, column) for line in lines]
 
                 def emit(at: Expr, count: int) -> None:
@@ -106,7 +106,7 @@ def _emit_max(op: MaxPool, isa: Isa, x: Any, y: Any) -> None:
                             T.int32(int(lowest)), op.dtype, 1), lanes), lanes)
 
                     def visit(line: Expr, tap: Expr) -> None:
-                        pixel = ((image * op.in_h + line) * op.in_w + tap) * op.channels
+                        pixel = ((image * op.in_h + line) * op.in_w + tap) * op.in_pixel
                         found = vector.load(x, pixel + at, lanes)
                         vector.store(best, 0, T.max(vector.load(best, 0, lanes), found), lanes)
 
@@ -156,9 +156,9 @@ class AveragePoolWindows:
     def build(self, op: AveragePool, isa: Isa) -> Any:
         """Emit the PrimFunc."""
         parameters = [
-            ("x", op.batch * op.in_h * op.in_w * op.channels, op.dtype),
+            ("x", op.in_elements, op.dtype),
             *_average_constants(op),
-            ("y", op.batch * op.out_h * op.out_w * op.channels, op.requantize.dtype),
+            ("y", op.out_elements, op.requantize.dtype),
         ]
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
@@ -194,7 +194,7 @@ def _emit_average(op: AveragePool, isa: Isa, operands: dict[str, Any]) -> None:
         finish = Rescale(op.requantize, isa, operands)
         with vector.loop(op.out_w) as column:
             pixel = vector.bind(row * op.out_w + column)
-            out = vector.bind((T.int32(0) + task * op.out_w + column) * op.channels)
+            out = vector.bind((T.int32(0) + task * op.out_w + column) * op.out_pixel)
             names = ("significand", "shift") if finish.is_dyadic else ("multiplier",)
             scales = [scalar(operands, name, pixel) for name in names]
             outside: Expr = T.float32(0)
@@ -212,7 +212,7 @@ def _emit_average(op: AveragePool, isa: Isa, operands: dict[str, Any]) -> None:
 
                 def visit(line: Expr, tap: Expr) -> None:
                     base = vector.bind(
-                        ((image * op.in_h + line) * op.in_w + tap) * op.channels + at)
+                        ((image * op.in_h + line) * op.in_w + tap) * op.in_pixel + at)
                     for start in starts:
                         found = vector.cast(vector.load(x, base + start, lanes), wide, lanes)
                         total = vector.load(acc, start, lanes) + found

@@ -26,6 +26,8 @@ class MaxPool:
         dilation_h, dilation_w: Dilations.
         pad_top, pad_left, pad_bottom, pad_right: Padding that no window takes a value from.
         dtype: "uint8", "int8" or "float32"; of the output too.
+        in_pixel_stride, out_pixel_stride: Elements between neighbouring pixels; 0 means
+            ``channels``, more that the tensor is a slice of a wider one.
     """
 
     batch: int
@@ -45,6 +47,28 @@ class MaxPool:
     pad_bottom: int = 0
     pad_right: int = 0
     dtype: str = "uint8"
+    in_pixel_stride: int = 0
+    out_pixel_stride: int = 0
+
+    @property
+    def in_pixel(self) -> int:
+        """Elements between neighbouring input pixels."""
+        return self.in_pixel_stride or self.channels
+
+    @property
+    def out_pixel(self) -> int:
+        """Elements between neighbouring output pixels."""
+        return self.out_pixel_stride or self.channels
+
+    @property
+    def in_elements(self) -> int:
+        """Elements from the first to the last of the input."""
+        return (self.batch * self.in_h * self.in_w - 1) * self.in_pixel + self.channels
+
+    @property
+    def out_elements(self) -> int:
+        """Elements from the first to the last of the output."""
+        return (self.batch * self.out_h * self.out_w - 1) * self.out_pixel + self.channels
 
 
 @dataclass(frozen=True, kw_only=True)

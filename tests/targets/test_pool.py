@@ -1,5 +1,7 @@
 """Pools and reductions equal their references bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,32 @@ def test_max_pool_equals_the_reference(run_kernel, random_array, isa, index):
         y = np.zeros((op.batch, op.out_h, op.out_w, op.channels), dtype)
         y = run_kernel(MaxPoolWindows(), op, isa, [x], {}, y)
         np.testing.assert_array_equal(y, max_reference(op, {"x": x}))
+
+
+def widened(x, pixel):
+    """(N, H, W, C) as the first channels of wider pixels, without what follows the last."""
+    wide = np.full((*x.shape[:3], pixel), 99, x.dtype)
+    wide[..., : x.shape[3]] = x
+    return wide.reshape(-1)[: (wide.size // pixel - 1) * pixel + x.shape[3]]
+
+
+@pytest.mark.parametrize("channels", [1, 20, 64, 70])
+@pytest.mark.parametrize("kind", [MaxPool, AveragePool])
+def test_pools_of_slices_equal_the_reference(run_kernel, random_array, isa, kind, channels):
+    dense = window(kind, 6, 7, channels, (3, 3), (2, 2), (1, 1), (1, 1), batch=2)
+    op = replace(dense, in_pixel_stride=channels + 5, out_pixel_stride=channels + 9)
+    rng = np.random.default_rng(0)
+    x = random_array(rng, "uint8", 2 * 6 * 7 * channels).reshape(2, 6, 7, channels)
+    y = np.zeros((2, op.out_h, op.out_w, channels), "uint8")
+    arrays = {"x": x}
+    kernel, reference = MaxPoolWindows(), max_reference
+    if kind is AveragePool:
+        kernel, reference = AveragePoolWindows(), average_reference
+        arrays |= constants(random_array, rng, op, op.out_h * op.out_w, 1 / 9)
+    result = run_kernel(kernel, op, isa, [widened(x, op.in_pixel)], arrays,
+                        widened(y, op.out_pixel))
+    expected = widened(reference(dense, arrays), op.out_pixel)
+    np.testing.assert_array_equal(result, expected)
 
 
 def check_average(run_kernel, random_array, isa, op, seed, scale=1.0, zero_point=77):
