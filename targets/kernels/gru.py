@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
 from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.kernels.scratch import Scratch
@@ -76,17 +76,16 @@ class _Emitter(RecurrentEmitter):
         ))
 
     def start_state(self, line: Expr) -> None:
-        lanes, operands = self.isa.lanes, self.operands
+        lanes, operands, fixed = self.isa.lanes, self.operands, self.fixed
         significand, bias, shift = (
-            vector.splat(vector.load(operands[f"state_{what}"], 0), lanes)
+            fixed.same(vector.load(operands[f"state_{what}"], 0))
             for what in ("significand", "bias", "shift"))
         zero = vector.splat(vector.load(operands["params"], PARAM_ZERO_POINT), lanes)
-        limit, low = (vector.splat(T.int64(v), lanes) for v in (MAX_STATE, -MAX_STATE))
         with vector.loop(self.from_input.blocks) as block:
             h = vector.load(operands["rows"], self.row_at(line, 0) + block * lanes, lanes)
-            centred = vector.cast(h, "int32", lanes) - zero
-            scaled = T.shift_right(self.wide(centred) * significand + bias, shift)
-            state = vector.cast(clamp(scaled, low, limit), "int32", lanes)
+            centred = vector.bind(vector.cast(h, "int32", lanes) - zero)
+            scaled = (fixed.words(centred) * significand + bias) >> shift
+            state = fixed.join(fixed.clamp(scaled, -MAX_STATE, MAX_STATE))
             vector.store(operands["state"], self.state_at(line, block), state, lanes)
 
     def step(self, direction: Expr, step: Expr, parity: Expr) -> None:
@@ -99,49 +98,56 @@ class _Emitter(RecurrentEmitter):
     def _step_together(self, direction: Expr, step: Expr, parity: Expr) -> None:
         """All gates at once: the reset gate scales a product."""
         gates, operands = self.groups[0], self.operands
+        lanes, fixed = self.isa.lanes, self.fixed
 
         def tile(first: Expr, rows: int) -> None:
-            def block(index: Expr, valid: int) -> None:
-                products = self._multiply(gates, "rows", direction, first, rows, index, parity)
-                for r in range(rows):
-                    at = self._gate_inputs(direction, step, first + r, index)
-                    line = direction * self.op.batch + first + r
-                    accs = products.row(r)
-                    z, reset = (
-                        self._sigmoid(gates, acc, at, direction, index, gate)
-                        for gate, acc in enumerate(accs[:NUM_SIGMOIDS]))
-                    part = gates.gate_input(operands, accs[HIDDEN], direction, index, HIDDEN)
-                    scaled = self.round_shift(self.wide(reset) * self.wide(part), STATE_BITS)
-                    part = vector.cast(scaled, "int32", self.isa.lanes)
-                    y = self._update(z, part, at, line, index)
-                    self.store_output(y, direction, step, parity, first + r, index, valid)
+            self.multiply_rows(gates, "rows", direction, first, rows, parity, parity)
+            with vector.loop(rows) as row, vector.loop(gates.blocks) as block:
+                at = self._product_at(direction, row, block)
+                input_at = self._gate_inputs(direction, step, first + row, block)
+                z, reset = (
+                    self._sigmoid(gates, at, input_at, direction, block, gate)
+                    for gate in range(NUM_SIGMOIDS))
+                acc = vector.load(operands["products"], at + HIDDEN * lanes, lanes)
+                part = gates.gate_input(operands, acc, direction, block, HIDDEN)
+                product = fixed.words(reset) * fixed.words(part)
+                scaled = fixed.join(fixed.round_shift(product, STATE_BITS))
+                vector.store(operands["products"], at, z, lanes)
+                vector.store(operands["products"], at + HIDDEN * lanes, scaled, lanes)
+            with vector.loop(rows) as row:
+                def update(block: Expr, valid: int) -> None:
+                    at = self._product_at(direction, row, block)
+                    z = vector.bind(vector.load(operands["products"], at, lanes))
+                    part = vector.load(operands["products"], at + HIDDEN * lanes, lanes)
+                    y = self._update(z, part, direction, step, first + row, block)
+                    self.store_output(y, direction, step, parity, first + row, block, valid)
 
-            self.for_blocks(block)
+                self.for_blocks(update)
 
         self.for_tiles(gates, tile)
 
     def _step_sigmoids(self, direction: Expr, step: Expr, parity: Expr) -> None:
         """Update and reset gates of all features, and the reset state as y is quantized."""
-        gates, operands, lanes = self.groups[0], self.operands, self.isa.lanes
+        gates, operands = self.groups[0], self.operands
+        lanes, fixed = self.isa.lanes, self.fixed
 
         def tile(first: Expr, rows: int) -> None:
-            def block(index: Expr, valid: int) -> None:
-                products = self._multiply(gates, "rows", direction, first, rows, index, parity)
-                for r in range(rows):
-                    at = self._gate_inputs(direction, step, first + r, index)
-                    line = direction * self.op.batch + first + r
-                    z, reset = (
-                        self._sigmoid(gates, acc, at, direction, index, gate)
-                        for gate, acc in enumerate(products.row(r)))
-                    state_at = vector.bind(self.state_at(line, index))
-                    vector.store(operands["update"], state_at, z, lanes)
-                    state = vector.load(operands["state"], state_at, lanes)
-                    scaled = self.round_shift(self.wide(reset) * self.wide(state), STATE_BITS)
-                    row = self.row_at(line, 0) + index * lanes
-                    vector.store(
-                        operands["reset_rows"], row, self.quantize_state(scaled), lanes)
-
-            self.for_blocks(block)
+            self.multiply_rows(gates, "rows", direction, first, rows, parity, parity)
+            with vector.loop(rows) as row, vector.loop(gates.blocks) as block:
+                at = self._product_at(direction, row, block)
+                input_at = self._gate_inputs(direction, step, first + row, block)
+                z, reset = (
+                    self._sigmoid(gates, at, input_at, direction, block, gate)
+                    for gate in range(NUM_SIGMOIDS))
+                line = direction * self.op.batch + first + row
+                state_at = vector.bind(T.int32(0) + self.state_at(line, block))
+                vector.store(operands["update"], state_at, z, lanes)
+                state = vector.bind(vector.load(operands["state"], state_at, lanes))
+                product = fixed.words(reset) * fixed.words(state)
+                scaled = fixed.join(fixed.round_shift(product, STATE_BITS))
+                reset_at = self.row_at(line, 0) + block * lanes
+                vector.store(
+                    operands["reset_rows"], reset_at, self.quantize_state(scaled), lanes)
 
         self.for_tiles(gates, tile)
 
@@ -150,55 +156,55 @@ class _Emitter(RecurrentEmitter):
         gates, operands, lanes = self.groups[1], self.operands, self.isa.lanes
 
         def tile(first: Expr, rows: int) -> None:
-            def block(index: Expr, valid: int) -> None:
-                products = self._multiply(
-                    gates, "reset_rows", direction, first, rows, index, T.int32(0))
-                for r in range(rows):
-                    at = self._gate_inputs(direction, step, first + r, index)
-                    line = direction * self.op.batch + first + r
-                    part = gates.gate_input(operands, products.row(r)[0], direction, index, 0)
-                    z = vector.load(operands["update"], self.state_at(line, index), lanes)
-                    y = self._update(z, part, at, line, index)
-                    self.store_output(y, direction, step, parity, first + r, index, valid)
+            self.multiply_rows(
+                gates, "reset_rows", direction, first, rows, parity, T.int32(0))
+            with vector.loop(rows) as row:
+                def update(block: Expr, valid: int) -> None:
+                    at = self._product_at(direction, row, block)
+                    acc = vector.load(operands["products"], at, lanes)
+                    part = gates.gate_input(operands, acc, direction, block, 0)
+                    line = direction * self.op.batch + first + row
+                    z = vector.load(operands["update"], self.state_at(line, block), lanes)
+                    y = self._update(vector.bind(z), part, direction, step, first + row, block)
+                    self.store_output(y, direction, step, parity, first + row, block, valid)
 
-            self.for_blocks(block)
+                self.for_blocks(update)
 
         self.for_tiles(gates, tile)
 
-    def _multiply(
-        self, gates: PackedGates, source: str, direction: Expr, first: Expr, rows: int,
-        block: Expr, parity: Expr,
-    ) -> Any:
-        offsets = [
-            vector.bind(self.row_at(direction * self.op.batch + first + r, parity))
-            for r in range(rows)
-        ]
-        return gates.multiply(self.operands, direction, block, self.operands[source], offsets)
+    def _product_at(self, direction: Expr, row: Expr, block: Expr) -> Expr:
+        return vector.bind(T.int32(0) + self.product_at(direction, row, block))
 
     def _gate_inputs(self, direction: Expr, step: Expr, sequence: Expr, block: Expr) -> Expr:
         row = step * self.op.batch + sequence
-        return vector.bind(self.gate_inputs_at(direction, row, block))
+        return vector.bind(T.int32(0) + self.gate_inputs_at(direction, row, block))
 
     def _sigmoid(
-        self, gates: PackedGates, acc: Expr, at: Expr, direction: Expr, block: Expr, gate: int
+        self, gates: PackedGates, at: Expr, input_at: Expr, direction: Expr, block: Expr,
+        gate: int,
     ) -> Expr:
         """A sigmoid gate, 16 bits behind the point."""
-        lanes = self.isa.lanes
-        from_output = gates.gate_input(self.operands, acc, direction, block, gate)
-        from_input = vector.load(self.operands["gate_inputs"], at + gate * lanes, lanes)
+        lanes, operands = self.isa.lanes, self.operands
+        acc = vector.load(operands["products"], at + gate * lanes, lanes)
+        from_output = gates.gate_input(operands, acc, direction, block, gate)
+        from_input = vector.load(operands["gate_inputs"], input_at + gate * lanes, lanes)
         value = self.tanh(vector.bind(from_input + from_output))
         return vector.bind(value + vector.splat(T.int32(SIGMOID_ONE_HALF), lanes))
 
-    def _update(self, z: Expr, part: Expr, at: Expr, line: Expr, block: Expr) -> Expr:
+    def _update(
+        self, z: Expr, part: Expr, direction: Expr, step: Expr, sequence: Expr, block: Expr
+    ) -> Expr:
         """Mix the hidden gate and the state; return y."""
-        lanes, operands = self.isa.lanes, self.operands
+        lanes, operands, fixed = self.isa.lanes, self.operands, self.fixed
+        at = self._gate_inputs(direction, step, sequence, block)
         from_input = vector.load(operands["gate_inputs"], at + HIDDEN * lanes, lanes)
-        n = self.wide(self.tanh(vector.bind(from_input + part)))
-        n = n * vector.splat(T.int64(1 << (STATE_BITS - TANH_BITS)), lanes)
-        state_at = vector.bind(self.state_at(line, block))
-        state = self.wide(vector.load(operands["state"], state_at, lanes))
-        z = vector.bind(self.wide(z))
-        rest = vector.splat(T.int64(ONE), lanes) - z
-        mixed = vector.bind(self.round_shift(rest * n + z * state, STATE_BITS))
-        vector.store(operands["state"], state_at, vector.cast(mixed, "int32", lanes), lanes)
-        return self.quantize_state(mixed)
+        n = self.tanh(vector.bind(from_input + part))
+        n = vector.bind(n * vector.splat(T.int32(1 << (STATE_BITS - TANH_BITS)), lanes))
+        line = direction * self.op.batch + sequence
+        state_at = vector.bind(T.int32(0) + self.state_at(line, block))
+        state = vector.bind(vector.load(operands["state"], state_at, lanes))
+        rest = vector.bind(vector.splat(T.int32(ONE), lanes) - z)
+        mixed = fixed.words(rest) * fixed.words(n) + fixed.words(z) * fixed.words(state)
+        state = fixed.join(fixed.round_shift(mixed, STATE_BITS))
+        vector.store(operands["state"], state_at, state, lanes)
+        return self.quantize_state(state)

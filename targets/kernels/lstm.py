@@ -95,43 +95,51 @@ class _Emitter(RecurrentEmitter):
         self.for_blocks(block)
 
     def step(self, direction: Expr, step: Expr, parity: Expr) -> None:
-        batch = self.op.batch
-
         def tile(first: Expr, rows: int) -> None:
-            def block(index: Expr, valid: int) -> None:
-                offsets = [
-                    vector.bind(self.row_at(direction * batch + first + r, parity))
-                    for r in range(rows)
-                ]
-                products = self.from_output.multiply(
-                    self.operands, direction, index, self.operands["rows"], offsets)
-                for r in range(rows):
-                    y = self._cell(products.row(r), direction, step, first + r, index)
-                    self.store_output(y, direction, step, parity, first + r, index, valid)
+            self.multiply_rows(
+                self.from_output, "rows", direction, first, rows, parity, parity)
+            with vector.loop(rows) as row, vector.loop(self.from_output.blocks) as block:
+                self._open_gates(direction, step, first + row, row, block)
+            with vector.loop(rows) as row:
+                def update(block: Expr, valid: int) -> None:
+                    y = self._cell(direction, first + row, row, block)
+                    self.store_output(y, direction, step, parity, first + row, block, valid)
 
-            self.for_blocks(block)
+                self.for_blocks(update)
 
         self.for_tiles(self.from_output, tile)
 
-    def _cell(
-        self, accs: list[Expr], direction: Expr, step: Expr, sequence: Expr, block: Expr
-    ) -> Expr:
-        """Update the cell of one vector of features; return y."""
-        lanes, batch, operands = self.isa.lanes, self.op.batch, self.operands
-        at = vector.bind(self.gate_inputs_at(direction, step * batch + sequence, block))
+    def _open_gates(
+        self, direction: Expr, step: Expr, sequence: Expr, row: Expr, block: Expr
+    ) -> None:
+        """Replace the products by what the cell needs: input * cell gate, output, forget."""
+        lanes, operands = self.isa.lanes, self.operands
+        line = step * self.op.batch + sequence
+        input_at = vector.bind(T.int32(0) + self.gate_inputs_at(direction, line, block))
+        at = vector.bind(T.int32(0) + self.product_at(direction, row, block))
         values = []
-        for gate, acc in enumerate(accs):
+        for gate in range(self.op.gates):
+            acc = vector.load(operands["products"], at + gate * lanes, lanes)
             from_output = self.from_output.gate_input(operands, acc, direction, block, gate)
-            from_input = vector.load(operands["gate_inputs"], at + gate * lanes, lanes)
+            from_input = vector.load(operands["gate_inputs"], input_at + gate * lanes, lanes)
             values.append(self.tanh(vector.bind(from_input + from_output)))
         half = vector.splat(T.int32(SIGMOID_ONE_HALF), lanes)
-        i, o, f = (vector.bind(value + half) for value in values[:3])
-        state_at = vector.bind(self.state_at(direction * batch + sequence, block))
-        cell = vector.load(operands["state"], state_at, lanes)
-        added = self.wide(i * values[3]) * vector.splat(T.int64(2), lanes)
-        total = self.round_shift(self.wide(f) * self.wide(cell) + added, STATE_BITS)
-        limit = vector.splat(T.int64(MAX_CELL), lanes)
-        low = vector.splat(T.int64(-MAX_CELL), lanes)
-        cell = vector.bind(vector.cast(clamp(total, low, limit), "int32", lanes))
+        i, o, f = (value + half for value in values[:3])
+        for slot, value in enumerate((i * values[3], o, f)):
+            vector.store(operands["products"], at + slot * lanes, value, lanes)
+
+    def _cell(self, direction: Expr, sequence: Expr, row: Expr, block: Expr) -> Expr:
+        """Update the cell of one vector of features; return y."""
+        lanes, operands, fixed = self.isa.lanes, self.operands, self.fixed
+        at = vector.bind(T.int32(0) + self.product_at(direction, row, block))
+        added, o, f = (
+            vector.bind(vector.load(operands["products"], at + slot * lanes, lanes))
+            for slot in range(3))
+        state_at = vector.bind(
+            T.int32(0) + self.state_at(direction * self.op.batch + sequence, block))
+        cell = vector.bind(vector.load(operands["state"], state_at, lanes))
+        twice = fixed.words(added) * fixed.same(T.int64(2))
+        total = fixed.round_shift(fixed.words(f) * fixed.words(cell) + twice, STATE_BITS)
+        cell = fixed.join(fixed.clamp(total, -MAX_CELL, MAX_CELL))
         vector.store(operands["state"], state_at, cell, lanes)
-        return self.quantize_state(self.wide(o * self.tanh(cell)))
+        return self.quantize_state(vector.bind(o * self.tanh(cell)))

@@ -1,6 +1,6 @@
 """Weights of recurrent gates: packed for the inner loop, multiplied, scaled to gate inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.fixed_lanes import FixedLanes, split_lanes
 from octavo.targets.kernels.register_tile import RegisterTile, register_tile
-from octavo.targets.ops.fixed_point import GATE_LIMIT
 from octavo.targets.ops.recurrent import Arrays, Recurrent, X, Y
 
 MAX_DEPTH = 1 << 14  # products and their zero-point corrections stay below 2**31
 FREE_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
+# Sums that must be under way at once to keep the multipliers busy: two operations a cycle of
+# four to five cycles each, on every x86 core with VNNI.
+MIN_CHAINS = 8
 Parameter = tuple[str, int, str]
 
 
@@ -74,7 +77,7 @@ class PackedGates:
             (self.name("start"), n, "int32"),
             (self.name("significand"), n, "int32"),
             (self.name("bias"), n, "int64"),
-            (self.name("shift"), n, "int32"),
+            (self.name("shift"), n, "int64"),
         ]
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
@@ -87,16 +90,21 @@ class PackedGates:
         split = padded.reshape(*rows.shape[:-1], self.steps, self.isa.dot_k)
         packed = split.transpose(0, 2, 4, 1, 3, 5)
         start = -zero_point * rows.astype(np.int64).sum(axis=-1)
-        fixed = [
-            self._split(arrays[f"{self.part}_{what}"][..., None])[..., 0].astype(dtype)
-            for what, dtype in (("significand", np.int32), ("bias", np.int64),
-                                ("shift", np.int32))
+        significand, bias, shift = (
+            self._columns(self._split(arrays[f"{self.part}_{what}"][..., None])[..., 0])
+            for what in ("significand", "bias", "shift"))
+        return [
+            np.ascontiguousarray(packed).reshape(-1),
+            self._columns(start).astype(np.int32),
+            significand.astype(np.int32),
+            split_lanes(bias, self.isa.lanes),
+            split_lanes(shift, self.isa.lanes),
         ]
-        columns = [
-            np.ascontiguousarray(a.transpose(0, 2, 1, 3)).reshape(-1)
-            for a in (start.astype(np.int32), *fixed)
-        ]
-        return [np.ascontiguousarray(packed).reshape(-1), *columns]
+
+    @staticmethod
+    def _columns(values: NDArray[Any]) -> NDArray[Any]:
+        """Order (directions, gates, blocks, lanes) as the columns of weights are."""
+        return np.ascontiguousarray(values.transpose(0, 2, 1, 3)).reshape(-1)
 
     def _split(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Pad (directions, gates * hidden, n) to (directions, gates, blocks, lanes, n)."""
@@ -121,30 +129,45 @@ class PackedGates:
                 vector.load(operands[self.name("start")], at + gate * lanes, lanes))
             for row in range(len(offsets)):
                 tile.start(row, gate, start)
-        depth = self.steps * self.isa.dot_k
-        with vector.loop(self.steps) as step:
-            tile.step(
-                source, [offset + step * self.isa.dot_k for offset in offsets],
+        first = vector.bind(at * (self.steps * self.isa.dot_k))
+
+        def step(into: RegisterTile, index: Expr) -> None:
+            into.step(
+                source, [offset + index * self.isa.dot_k for offset in offsets],
                 operands[self.name("weight")],
-                at * depth + step * (self.block_columns * self.isa.dot_k))
+                first + index * (self.block_columns * self.isa.dot_k))
+
+        self._accumulate(tile, len(offsets), step)
         return tile
+
+    def _accumulate(
+        self, tile: RegisterTile, rows: int, step: Callable[[RegisterTile, Expr], None]
+    ) -> None:
+        """Run all steps of a tile; a small one gets more accumulators than it has results."""
+        width = min(-(-MIN_CHAINS // (rows * self.count)), self.steps)
+        tiles = [tile, *(register_tile(self.isa, rows, self.count) for _ in range(1, width))]
+        zero = vector.splat(T.int32(0), self.isa.lanes)
+        for more in tiles[1:]:
+            more.fill(zero)
+        full, rest = divmod(self.steps, width)
+        with vector.loop(full) as group:
+            for i, each in enumerate(tiles):
+                step(each, group * width + i)
+        for i in range(rest):
+            step(tiles[i], T.int32(full * width + i))
+        for more in tiles[1:]:
+            tile.add(more)
 
     def gate_input(
         self, operands: Mapping[str, Any], acc: Expr, direction: Expr, block: Expr, gate: int
     ) -> Expr:
         """Scale the accumulators of one gate, counted from the first: ``apply_rows``."""
-        lanes = self.isa.lanes
+        lanes, fixed = self.isa.lanes, FixedLanes(self.isa)
         at = direction * self.columns + block * self.block_columns + gate * lanes
-
-        def wide(what: str) -> Expr:
-            value = vector.load(operands[self.name(what)], at, lanes)
-            return vector.cast(value, "int64", lanes)
-
-        product = vector.cast(acc, "int64", lanes) * wide("significand") + wide("bias")
-        value = T.shift_right(product, wide("shift"))
-        limit = vector.splat(T.int64(GATE_LIMIT), lanes)
-        low = vector.splat(T.int64(-GATE_LIMIT), lanes)
-        return vector.bind(vector.cast(clamp(value, low, limit), "int32", lanes))
+        return fixed.apply_rows(
+            acc, vector.load(operands[self.name("significand")], at, lanes),
+            fixed.load(operands[self.name("bias")], at),
+            fixed.load(operands[self.name("shift")], at))
 
 
 def reject_recurrent(op: Recurrent, isa: Isa) -> str:

@@ -1,34 +1,23 @@
 """What LSTM and GRU kernels share: the products, the recurrence, fixed-point activations.
 
 Columns are hidden features in vectors of ``lanes``; all gates of a vector are multiplied
-together, so that the activations find them in registers. The products with x of all steps come
-first, the recurrence follows, one task for each direction.
+together. The products with x of all steps come first, the recurrence follows, one task for
+each direction; of a step all products come first, then the gates, then the state.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
-from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.kernels.fixed_lanes import FixedLanes, Wide
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.scratch import Scratch
-from octavo.targets.ops.fixed_point import (
-    COEFFICIENT_BITS,
-    EXPONENT_BITS,
-    NODE_BITS,
-    NUM_SEGMENTS,
-    SEGMENT_BITS,
-    STATE_BITS,
-    TABLE_ROWS,
-    TANH_BITS,
-    TANH_RANGE,
-    tanh_table,
-)
+from octavo.targets.ops.fixed_point import NUM_SEGMENTS, TABLE_ROWS, tanh_table
 from octavo.targets.ops.recurrent import Arrays, Recurrent
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
@@ -46,6 +35,7 @@ class RecurrentEmitter:
     Attributes:
         op: The layer.
         isa: Instructions.
+        fixed: Fixed-point operations on vectors.
         from_input: All gates, multiplied with x.
         operands: Buffers by name, once the body is being emitted.
     """
@@ -53,6 +43,7 @@ class RecurrentEmitter:
     def __init__(self, op: Recurrent, isa: Isa) -> None:
         self.op = op
         self.isa = isa
+        self.fixed = FixedLanes(isa)
         self.from_input = PackedGates(op, isa, "input", 0, op.gates)
         self.operands: dict[str, Any] = {}
 
@@ -97,6 +88,7 @@ class RecurrentEmitter:
              * self.from_input.blocks, "int32"),
             ("state", sequences * self.padded_hidden, "int32"),
             ("rows", 2 * sequences * self.row_elements, op.dtype),
+            ("products", op.directions * self._tile_rows() * self.from_input.columns, "int32"),
         ))
 
     def build(self) -> Any:
@@ -138,7 +130,8 @@ class RecurrentEmitter:
         total = op.steps * op.batch
         rows = min(gates.max_rows, total)
         tiles = -(-total // rows)
-        with vector.loop(op.directions * tiles, op.macs >= PARALLEL_MACS) as task:
+        macs = total * op.directions * op.gates * op.hidden * op.inputs
+        with vector.loop(op.directions * tiles, macs >= PARALLEL_MACS) as task:
             direction, index = task // tiles, task % tiles
             # The last tile moves back over its neighbour, so that all tiles are whole.
             row = vector.bind(T.min(T.int32(0) + index * rows, T.int32(total - rows)))
@@ -212,6 +205,49 @@ class RecurrentEmitter:
         """Emit one time step."""
         raise NotImplementedError
 
+    def multiply_rows(
+        self, gates: PackedGates, source: str, direction: Expr, first: Expr, rows: int,
+        parity: Expr, source_parity: Expr,
+    ) -> None:
+        """Store the products of some sequences with all features.
+
+        What follows is one long chain of operations for every vector. Apart from the
+        products, chains of neighbouring vectors overlap.
+
+        Args:
+            gates: Weights.
+            source: Operand that holds the rows that are multiplied.
+            direction: Number of the recurrence.
+            first: First sequence.
+            rows: Number of sequences.
+            parity: Of the step. Steps go through the weights from first to last and from
+                last to first in turn: what the step before used last is still in the
+                first-level cache, even if all of them do not fit.
+            source_parity: Which of two rows is read.
+        """
+        lanes = self.isa.lanes
+        line = direction * self.op.batch + first
+        offsets = [vector.bind(self.row_at(line + r, source_parity)) for r in range(rows)]
+        with vector.loop(gates.blocks) as index:
+            turned = index + parity * (gates.blocks - 1 - 2 * index)
+            block = vector.bind(T.int32(0) + turned)
+            products = gates.multiply(
+                self.operands, direction, block, self.operands[source], offsets)
+            for row in range(rows):
+                at = vector.bind(T.int32(0) + self.product_at(direction, row, block))
+                for gate, acc in enumerate(products.row(row)):
+                    vector.store(self.operands["products"], at + gate * lanes, acc, lanes)
+
+    def product_at(self, direction: Expr, row: Expr, block: Expr) -> Expr:
+        """Where the first gate of a vector of features of a row of the tile lies."""
+        columns = self.from_input.block_columns
+        line = direction * self._tile_rows() + row
+        return (line * self.from_input.blocks + block) * columns
+
+    def _tile_rows(self) -> int:
+        """Most sequences that are multiplied together."""
+        return max(min(gates.max_rows, self.op.batch) for gates in self.recurrent_gates())
+
     def for_tiles(self, gates: PackedGates, emit: Callable[[Expr, int], None]) -> None:
         """Cover the sequences by tiles; none twice, for the state changes in place."""
         rows = min(gates.max_rows, self.op.batch)
@@ -237,55 +273,27 @@ class RecurrentEmitter:
 
     def tanh(self, value: Expr) -> Expr:
         """``tanh_fixed`` of int32 lanes."""
-        lanes, table = self.isa.lanes, self.operands["tanh"]
-
-        def same(number: int) -> Expr:
-            return vector.splat(T.int32(number), lanes)
-
-        limit = (TANH_RANGE << STATE_BITS) - 1
-        limited = vector.bind(clamp(value, same(-limit), same(limit)))
-        position = vector.bind(T.max(limited, same(0) - limited))
-        index = vector.bind(T.shift_right(position, same(SEGMENT_BITS)))
-        first, second, c3 = (
-            vector.bind(self.isa.lookup_words(table, row * NUM_SEGMENTS, index))
-            for row in range(TABLE_ROWS))
-        fraction = vector.bind(T.bitwise_and(position, same((1 << SEGMENT_BITS) - 1)))
-        bend = T.shift_right(second, same(COEFFICIENT_BITS)) + T.shift_right(
-            c3 * fraction, same(SEGMENT_BITS))
-        slope = T.bitwise_and(second, same((1 << COEFFICIENT_BITS) - 1)) + T.shift_right(
-            bend * fraction, same(SEGMENT_BITS))
-        shift = T.bitwise_and(first, same((1 << EXPONENT_BITS) - 1))
-        rise = T.shift_right(slope * fraction, shift)
-        total = T.shift_right(first, same(EXPONENT_BITS)) + rise
-        magnitude = vector.bind(T.min(
-            T.shift_right(total, same(NODE_BITS - TANH_BITS)), same((1 << TANH_BITS) - 1)))
-        return vector.bind(tirx.Select(limited < same(0), same(0) - magnitude, magnitude))
-
-    def round_shift(self, value: Expr, shift: int) -> Expr:
-        """Divide int64 lanes by 2**shift, rounding half up."""
-        lanes = self.isa.lanes
-        half = vector.splat(T.int64(1 << (shift - 1)), lanes)
-        return T.shift_right(value + half, vector.splat(T.int64(shift), lanes))
-
-    def wide(self, value: Expr) -> Expr:
-        """Convert int32 lanes to int64."""
-        return vector.cast(value, "int64", self.isa.lanes)
+        return self.fixed.tanh(value, self.operands["tanh"])
 
     def quantize_state(self, value: Expr) -> Expr:
-        """Round int64 lanes to y."""
-        lanes = self.isa.lanes
+        """Round int32 lanes to y."""
+        lanes, fixed = self.isa.lanes, self.fixed
 
         def scalar(name: str, slot: int = 0) -> Expr:
-            loaded = vector.load(self.operands[name], slot)
-            return vector.splat(vector.cast(loaded, "int64", 1), lanes)
+            return vector.cast(vector.load(self.operands[name], slot), "int64", 1)
 
-        shift, one = scalar("output_shift"), vector.splat(T.int64(1), lanes)
-        scaled = value * scalar("output_significand") + T.shift_left(one, shift - one)
-        moved = T.shift_right(scaled, shift) + scalar("params", PARAM_ZERO_POINT)
-        limited = clamp(moved, scalar("params", PARAM_QMIN), scalar("params", PARAM_QMAX))
-        narrow = self.isa.narrow(
-            vector.cast(limited, "int32", lanes), self.op.dtype, lanes)
-        return vector.bind(narrow)
+        shift = vector.bind(scalar("output_shift"))
+        # Below 2**31: as an extended int32 it is an operand of the fast multiplication.
+        significand = vector.cast(
+            vector.cast(scalar("output_significand"), "int32", 1), "int64", 1)
+        half = T.shift_left(T.int64(1), shift - T.int64(1))
+        scaled = fixed.words(value) * fixed.same(significand) + fixed.same(half)
+        moved = (scaled >> fixed.same(shift)) + fixed.same(scalar("params", PARAM_ZERO_POINT))
+        low, high = (
+            fixed.same(scalar("params", slot)) for slot in (PARAM_QMIN, PARAM_QMAX))
+        limited = Wide(
+            clamp(moved.even, low.even, high.even), clamp(moved.odd, low.odd, high.odd))
+        return vector.bind(self.isa.narrow(fixed.join(limited), self.op.dtype, lanes))
 
     def store_output(
         self, value: Expr, direction: Expr, step: Expr, parity: Expr, sequence: Expr,

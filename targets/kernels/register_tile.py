@@ -59,6 +59,19 @@ class RegisterTile:
             for v in range(self.vectors)
         ]
 
+    def fill(self, value: Expr) -> None:
+        """Set all accumulators."""
+        for slot in range(self.rows * self.vectors):
+            vector.store(self.acc, slot * self.isa.lanes, value, self.isa.lanes)
+
+    def add(self, other: "RegisterTile") -> None:
+        """Add the accumulators of a tile of the same size."""
+        lanes = self.isa.lanes
+        for slot in range(self.rows * self.vectors):
+            at = slot * lanes
+            total = vector.load(self.acc, at, lanes) + vector.load(other.acc, at, lanes)
+            vector.store(self.acc, at, total, lanes)
+
     def _slot(self, row: int, column: int) -> int:
         return (row * self.vectors + column) * self.isa.lanes
 

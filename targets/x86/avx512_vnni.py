@@ -56,7 +56,8 @@ class Avx512Vnni(X86Isa):
             for half in range(2)
         ]
         return vector.intrinsic(
-            "int32", self.lanes, "llvm.x86.avx512.vpermi2var.d.512", halves[0], index, halves[1])
+            "int32", self.lanes, "llvm.x86.avx512.vpermi2var.d.512",
+            halves[0], index, halves[1])
 
 
 @dataclass(frozen=True, kw_only=True)
