@@ -12,6 +12,7 @@ from octavo.errors import ArtifactError
 
 ABI_VERSION = 1
 UNSUPPORTED_CPU = 6
+TILES_REFUSED = 10
 DTYPE_NAMES = (
     "float32", "float64", "float16", "bfloat16", "bool",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",

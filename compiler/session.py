@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.native_library import (
+    TILES_REFUSED,
     UNSUPPORTED_CPU,
     NativeLibrary,
     OptionsStruct,
@@ -92,8 +93,10 @@ class Session:
         options = OptionsStruct(num_threads=num_threads)
         status = library.prepare(self._model, options)
         if status == UNSUPPORTED_CPU:
-            missing = ", ".join(library.missing_cpu_features()) or "permission to use AMX"
+            missing = ", ".join(library.missing_cpu_features())
             raise TargetError(f"{directory}: {library.message(status)}: {missing}")
+        if status == TILES_REFUSED:
+            raise TargetError(f"{directory}: {library.message(status)}")
         if status != 0:
             raise ArtifactError(f"{directory}: {library.message(status)}")
 

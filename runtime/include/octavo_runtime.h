@@ -30,7 +30,8 @@ typedef enum octavo_status {
   OCTAVO_UNSUPPORTED_CPU = 6,   /* see octavo_missing_cpu_features */
   OCTAVO_THREAD_ERROR = 7,      /* the system refused to start a thread */
   OCTAVO_NOT_PREPARED = 8,
-  OCTAVO_KERNEL_FAILED = 9
+  OCTAVO_KERNEL_FAILED = 9,
+  OCTAVO_TILES_REFUSED = 10     /* the system does not let this process use the AMX tiles */
 } octavo_status;
 
 typedef enum octavo_dtype {

@@ -18,6 +18,7 @@ const char *octavo_status_message(octavo_status status) {
     case OCTAVO_THREAD_ERROR: return "the system refused to start a thread";
     case OCTAVO_NOT_PREPARED: return "octavo_prepare has not been called";
     case OCTAVO_KERNEL_FAILED: return "a kernel reported a failure";
+    case OCTAVO_TILES_REFUSED: return "the system refuses this process the AMX tiles of the CPU";
   }
   return "unknown status";
 }
@@ -75,7 +76,7 @@ static octavo_status check_cpu(const octavo_program *program) {
   if (octavo_missing_cpu_features(program) != 0) return OCTAVO_UNSUPPORTED_CPU;
   bool needs_amx = (program->cpu_features & octavo_cpu_feature_amx()) != 0;
   /* The first tile instruction of a process without the permission is a fatal signal. */
-  return needs_amx && !octavo_platform_request_amx() ? OCTAVO_UNSUPPORTED_CPU : OCTAVO_OK;
+  return needs_amx && !octavo_platform_request_amx() ? OCTAVO_TILES_REFUSED : OCTAVO_OK;
 }
 
 octavo_status octavo_prepare(octavo_model *model, const octavo_options *options) {
