@@ -132,6 +132,10 @@ class NativeLibrary:
         self.input = bind("octavo_input", ctypes.c_void_p, model, index)
         self.output = bind("octavo_output", ctypes.c_void_p, model, index)
         self.run = bind("octavo_run", status, model)
+        # The two arrays of pointers as void pointers, which ctypes passes without a check.
+        self.run_copy = bind(
+            "octavo_run_copy", status, model, ctypes.c_void_p, ctypes.c_void_p
+        )
         self.run_timed = bind(
             "octavo_run_timed", status, model, ctypes.POINTER(ctypes.c_uint64)
         )

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from octavo.compiler.native_library import (
     NativeLibrary,
     OptionsStruct,
 )
-from octavo.compiler.tensor_info import arena_view, tensor_info
+from octavo.compiler.tensor_info import TensorInfo, arena_view, tensor_info
 from octavo.errors import ArtifactError, DataError, TargetError
 
 MAX_THREADS = 256
@@ -47,6 +47,21 @@ class StepProfile:
     def latency_us(self) -> float:
         """Median over the runs."""
         return float(np.median(self.latencies_us))
+
+
+@dataclass(frozen=True, eq=False)
+class BoundRun:
+    """Repeated runs on the same arrays; see ``Session.bind``.
+
+    Attributes:
+        inputs: What every run reads; fill them between runs.
+        outputs: What every run overwrites.
+        run: Runs one inference. Nothing is checked and nothing allocated.
+    """
+
+    inputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, NDArray[Any]]
+    run: Callable[[], None]
 
 
 class Session:
@@ -121,6 +136,56 @@ class Session:
                 info.name: view.copy()
                 for info, view in zip(self.outputs, self._output_views, strict=True)
             }
+
+    def bind(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Mapping[str, NDArray[Any]] | None = None,
+    ) -> BoundRun:
+        """Prepare repeated runs on the same arrays, for networks of microseconds.
+
+        Args:
+            inputs: As for ``run``, and contiguous.
+            outputs: Contiguous arrays to write to, by name; those of outputs that are not
+                named, and all when None, are new.
+
+        Returns:
+            The runs; they keep the arrays alive, and end with the session.
+
+        Raises:
+            DataError: An array is missing, unknown, of another type or shape, or not
+                contiguous or not writable memory.
+        """
+        sources = self._check(inputs)
+        given = {} if outputs is None else outputs
+        _check_names(given, [info.name for info in self.outputs], "output", "gives")
+        results = [
+            _fitting(given[info.name], info, "output", "gives")
+            if info.name in given
+            else np.empty(info.shape, info.dtype)
+            for info in self.outputs
+        ]
+        infos, arrays = (*self.inputs, *self.outputs), (*sources, *results)
+        for info, array in zip(infos, arrays, strict=True):
+            if not array.flags.c_contiguous:
+                raise DataError(f"the array of {info.name!r} is not contiguous")
+        for info, array in zip(self.outputs, results, strict=True):
+            if not array.flags.writeable:
+                raise DataError(f"the array of {info.name!r} is read-only")
+        source_pointers, result_pointers = _pointers(sources), _pointers(results)
+        library, lock, require_open = self._library, self._lock, self._require_open
+
+        def run() -> None:
+            with lock:
+                require_open()
+                status = library.run_copy(self._model, source_pointers, result_pointers)
+            self._succeed(status)
+
+        return BoundRun(
+            {info.name: array for info, array in zip(self.inputs, sources, strict=True)},
+            {info.name: array for info, array in zip(self.outputs, results, strict=True)},
+            run,
+        )
 
     def profile(
         self, inputs: Mapping[str, NDArray[Any]] | None = None, runs: int = 30, warmup: int = 5
@@ -225,22 +290,12 @@ class Session:
             raise ArtifactError(f"the run failed: {self._library.message(status)}")
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        names = [info.name for info in self.inputs]
-        unknown = [name for name in inputs if name not in names]
-        missing = [name for name in names if name not in inputs]
-        if unknown or missing:
-            wrong = f"unknown input {unknown[0]!r}" if unknown else f"no input {missing[0]!r}"
-            raise DataError(f"{wrong}; the model takes: {', '.join(names) or 'none'}")
-        arrays = []
-        for info in self.inputs:
-            array = np.asarray(inputs[info.name])
-            if array.dtype != np.dtype(info.dtype) or array.shape != info.shape:
-                raise DataError(
-                    f"input {info.name!r} is {array.dtype} {array.shape};"
-                    f" the model takes {info.dtype} {info.shape}"
-                )
-            arrays.append(array)
-        return arrays
+        if len(inputs) != len(self.inputs) or any(i.name not in inputs for i in self.inputs):
+            names = [info.name for info in self.inputs]
+            _check_names(inputs, names, "input", "takes")
+            missing = next(name for name in names if name not in inputs)
+            raise DataError(f"no input {missing!r}; the model takes: {', '.join(names)}")
+        return [_fitting(inputs[info.name], info, "input", "takes") for info in self.inputs]
 
     def _set_inputs(self, arrays: list[NDArray[Any]]) -> None:
         for view, array in zip(self._input_views, arrays, strict=True):
@@ -271,6 +326,32 @@ def load(
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder}: {name} is missing")
     return Session(folder, manifest, num_threads)
+
+
+def _check_names(
+    given: Mapping[str, Any], known: Sequence[str], kind: str, verb: str
+) -> None:
+    """Refuse a name that the model does not have."""
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise DataError(
+            f"unknown {kind} {unknown[0]!r}; the model {verb}: {', '.join(known) or 'none'}"
+        )
+
+
+def _fitting(value: Any, info: TensorInfo, kind: str, verb: str) -> NDArray[Any]:
+    """The array, if it has exactly the type and shape of a tensor."""
+    array = np.asarray(value)
+    if array.dtype != info.numpy_dtype or array.shape != info.shape:
+        raise DataError(
+            f"{kind} {info.name!r} is {array.dtype} {array.shape};"
+            f" the model {verb} {info.dtype} {info.shape}"
+        )
+    return array
+
+
+def _pointers(arrays: Sequence[NDArray[Any]]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
 
 
 def _positive(value: int, name: str) -> int:

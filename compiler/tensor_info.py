@@ -2,6 +2,7 @@
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ class TensorInfo:
     shape: tuple[int, ...]
     scale: float | None
     zero_point: int | None
+
+    @cached_property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype itself: comparing it with a name takes a microsecond."""
+        return np.dtype(self.dtype)
 
 
 def tensor_info(tensor: TensorStruct) -> TensorInfo:

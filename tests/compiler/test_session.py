@@ -46,6 +46,40 @@ def test_outputs_survive_the_next_run_and_the_session(add_artifact):
     assert (first == EXPECTED).all()
 
 
+def test_bound_arrays_are_read_and_written_by_every_run(add_artifact):
+    x, y = INPUT.copy(), np.zeros(1000, np.int8)
+    with load(add_artifact) as session:
+        bound = session.bind({"x:0": x}, {"y": y})
+        for step in (np.int8(0), np.int8(5)):
+            x += step
+            bound.run()
+            assert (y == EXPECTED + step).all()
+        assert bound.outputs["y"] is y
+        assert bound.inputs["x:0"] is x
+        assert (bound.outputs["w"] == WEIGHTS).all()  # nobody gave an array for it
+        session.run({"x:0": INPUT})
+        assert (y == EXPECTED + np.int8(5)).all()
+    with pytest.raises(ValueError, match="closed"):
+        bound.run()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        ({}, {}, "no input 'x:0'"),
+        ({"x:0": np.asfortranarray(INPUT)}, {}, "array of 'x:0' is not contiguous"),
+        ({"x:0": INPUT}, {"z": INPUT}, "unknown output 'z'; the model gives: y, w"),
+        ({"x:0": INPUT}, {"y": INPUT}, r"'y' is int8 \(10, 100\).*gives int8 \(1000,\)"),
+        ({"x:0": INPUT}, {"y": np.zeros(2000, np.int8)[::2]}, "'y' is not contiguous"),
+        ({"x:0": INPUT}, {"y": np.broadcast_to(np.int8(0), 1000)}, "'y' is not contiguous"),
+        ({"x:0": INPUT}, {"y": np.frombuffer(bytes(1000), np.int8)}, "'y' is read-only"),
+    ],
+)
+def test_arrays_that_cannot_be_bound_are_refused(add_artifact, inputs, outputs, message):
+    with load(add_artifact) as session, pytest.raises(DataError, match=message):
+        session.bind(inputs, outputs)
+
+
 def test_inputs_and_outputs_are_described(add_artifact):
     with load(add_artifact) as session:
         (x,), (y, w) = session.inputs, session.outputs
