@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
+from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
@@ -81,15 +82,17 @@ class Isa:
         return vector.cast(value, dtype, lanes)
 
     def quantize_vectors(
-        self, reals: Sequence[Expr], zero_point: Expr, low: Expr, high: Expr, dtype: str
+        self, reals: Sequence[Expr], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str,
     ) -> Expr | None:
         """Round float32 vectors, add the zero point, limit, and join them to one vector.
 
         Args:
             reals: Vectors of ``lanes`` float32, in the order of the result; no NaN.
-            zero_point: int32 scalar, added after rounding half to even.
-            low: int32 scalar, lowest result.
-            high: int32 scalar, highest result.
+            zero_point: int32 scalar, added after rounding half to even; None for 0.
+            low: int32 scalar, lowest result; None for the type's limit.
+            high: int32 scalar, highest result; None for the type's limit, if all ``reals`` are
+                below 2**31.
             dtype: "uint8" or "int8".
 
         Returns:
@@ -103,6 +106,23 @@ class Isa:
         """Convert int32 vectors in range to 8 bits and join them, as ``quantize_vectors``."""
         del values, dtype
         return None
+
+    def join_words(self, low: Expr, high: Expr) -> Expr:
+        """Convert two int32 vectors, values 0 to 65535, to one of uint16.
+
+        Returns:
+            ``2 * lanes`` lanes in an order of the instructions' own, which ``join_bytes``
+            undoes.
+        """
+        order = [T.int32(lane) for lane in range(2 * self.lanes)]
+        halves = [vector.cast(half, "uint16", self.lanes) for half in (low, high)]
+        return tirx.Shuffle(halves, order)
+
+    def join_bytes(self, low: Expr, high: Expr) -> Expr:
+        """Convert two results of ``join_words``, values 0 to 255, to uint8 in their order."""
+        order = [T.int32(lane) for lane in range(4 * self.lanes)]
+        halves = [vector.cast(half, "uint8", 2 * self.lanes) for half in (low, high)]
+        return tirx.Shuffle(halves, order)
 
     def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
         """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""

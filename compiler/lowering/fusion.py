@@ -27,6 +27,8 @@ INFINITY = float("inf")
 # One step of the operand saturates any 8-bit result long before: nothing changes above these.
 MAX_MULTIPLIER = np.float64(2**29)
 MAX_RATIO = np.float64(2**20)
+# |accumulator| <= 2**31 and |residual| <= 2**8: their sum stays below 2**31.
+MAX_UNLIMITED_MULTIPLIER = 0.5
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,13 @@ def epilogue(
     if residual is not None and residual.scale is not None:
         ratio = min(np.float64(residual.scale) / np.float64(output.scale), MAX_RATIO)
     if mode == "float32":
+        is_type = (low, high) == (info.min, info.max)
+        is_small = float(multiplier.max()) <= MAX_UNLIMITED_MULTIPLIER
+        record = replace(
+            record,
+            has_zero_point=output.zero_point != 0,
+            has_limits=not (is_type and is_small),
+        )
         arrays["multiplier"] = multiplier.astype(np.float32)
         if ratio is not None:
             arrays["residual_multiplier"] = np.array([ratio], np.float32)

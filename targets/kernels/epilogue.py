@@ -101,11 +101,12 @@ class Epilogue:
             self._real(acc, channel + i * lanes, offset + i * lanes, lanes)
             for i, acc in enumerate(accs)
         ]
+        has_limits = self.op.has_limits
         joined = self.isa.quantize_vectors(
             reals,
-            self._param(PARAM_ZERO_POINT),
-            self._param(PARAM_QMIN),
-            self._param(PARAM_QMAX),
+            self._param(PARAM_ZERO_POINT) if self.op.has_zero_point else None,
+            self._param(PARAM_QMIN) if has_limits else None,
+            self._param(PARAM_QMAX) if has_limits else None,
             self.op.dtype,
         )
         if joined is None:

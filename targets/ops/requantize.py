@@ -29,12 +29,17 @@ class Requantize:
         dtype: Output type: "uint8", "int8"; or "float32", which dequantizes.
         residual: Type of the tensor added before rounding ("uint8" or "int8"), or None.
         has_table: A 256-entry table maps the rounded value to the output.
+        has_zero_point: The output's zero point may be another than 0.
+        has_limits: The output's limits may be tighter than its type's, or values to be rounded
+            may reach 2**31: where neither is so, saturation is enough.
     """
 
     mode: str = "float32"
     dtype: str = "uint8"
     residual: str | None = None
     has_table: bool = False
+    has_zero_point: bool = True
+    has_limits: bool = True
 
 
 def dyadic(multiplier: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -29,6 +29,11 @@ PACK_WORDS = {
     8: "llvm.x86.avx2.packssdw",
     16: "llvm.x86.avx512.packssdw.512",
 }
+PACK_UNSIGNED_WORDS = {
+    4: "llvm.x86.sse41.packusdw",
+    8: "llvm.x86.avx2.packusdw",
+    16: "llvm.x86.avx512.packusdw.512",
+}
 PACK_BYTES = {
     "uint8": {
         4: "llvm.x86.sse2.packuswb.128",
@@ -58,18 +63,37 @@ class X86Isa(Isa):
             "int32", lanes, CONVERT[lanes], value, *unmasked, T.int32(CURRENT_ROUNDING))
 
     def quantize_vectors(
-        self, reals: Sequence[Expr], zero_point: Expr, low: Expr, high: Expr, dtype: str
+        self, reals: Sequence[Expr], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str,
     ) -> Expr | None:
         """Limit from above, CVTPS2DQ, and pack with saturation."""
-        top = vector.splat(vector.cast(high - zero_point, "float32", 1), self.lanes)
-        integers = [self.round_to_int32(T.min(real, top), self.lanes) for real in reals]
+        if high is not None:
+            last = high if zero_point is None else high - zero_point
+            top = vector.splat(vector.cast(last, "float32", 1), self.lanes)
+            reals = [T.min(real, top) for real in reals]
+        integers = [self.round_to_int32(real, self.lanes) for real in reals]
         packed = self._pack(integers, zero_point, dtype)
+        if low is None:
+            return packed
         lanes = self.lanes * JOINED_VECTORS
         return T.max(packed, vector.splat(vector.cast(low, dtype, 1), lanes))
 
     def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
         """Pack with saturation."""
         return self._pack(values, None, dtype)
+
+    def join_words(self, low: Expr, high: Expr) -> Expr:
+        """PACKUSDW."""
+        name, lanes = PACK_UNSIGNED_WORDS[self.lanes], 2 * self.lanes
+        return T.reinterpret(
+            vector.vector_type("uint16", lanes), vector.intrinsic("int16", lanes, name, low, high))
+
+    def join_bytes(self, low: Expr, high: Expr) -> Expr:
+        """PACKUSWB and one permutation."""
+        words = [T.reinterpret(f"int16x{2 * self.lanes}", half) for half in (low, high)]
+        mixed = vector.intrinsic(
+            "int8", 4 * self.lanes, PACK_BYTES["uint8"][self.lanes], *words)
+        return self._sorted(mixed, "uint8")
 
     def _pack(self, values: Sequence[Expr], zero_point: Expr | None, dtype: str) -> Expr:
         """Join up to four int32 vectors; missing ones repeat the last."""
@@ -84,6 +108,11 @@ class X86Isa(Isa):
                 word = vector.intrinsic("int16", 2 * lanes, "llvm.sadd.sat", word, moved)
             words.append(vector.bind(word))
         mixed = vector.intrinsic("int8", 4 * lanes, PACK_BYTES[dtype][lanes], *words)
+        return self._sorted(mixed, dtype)
+
+    def _sorted(self, mixed: Expr, dtype: str) -> Expr:
+        """Put bytes that were packed within 128-bit blocks in the order of their vectors."""
+        lanes = self.lanes
         blocks = lanes // BLOCK_LANES
         # Block b of the bytes holds block b of each vector; 4 bytes are one 32-bit lane here.
         order = [b * BLOCK_LANES + v for v in range(JOINED_VECTORS) for b in range(blocks)]

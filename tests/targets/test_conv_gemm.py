@@ -41,6 +41,11 @@ EPILOGUES = {
     "residual": Requantize(residual="uint8"),
     "signed residual, table": Requantize(residual="int8", dtype="int8", has_table=True),
     "table": Requantize(has_table=True),
+    "saturated": Requantize(has_limits=False),
+    "saturated, from 0": Requantize(has_limits=False, has_zero_point=False),
+    "signed, saturated, residual": Requantize(
+        dtype="int8", residual="uint8", has_limits=False, has_zero_point=False),
+    "limits around 0": Requantize(dtype="int8", has_zero_point=False),
     "dyadic": Requantize(mode="dyadic"),
     "dyadic, residual, table": Requantize(mode="dyadic", residual="int8", has_table=True),
     "dequantize": Requantize(dtype="float32"),
@@ -69,6 +74,9 @@ def make_arrays(op, rng, zero_point=117, spread=1.0):
     significand, shift = dyadic(multiplier)
     out = (op.batch, op.out_h, op.out_w, op.out_c)
     low, high = (3, 250) if op.requantize.dtype == "uint8" else (-120, 119)
+    if not op.requantize.has_limits:
+        low, high = (0, 255) if op.requantize.dtype == "uint8" else (-128, 127)
+    zero_out = (low + high) // 2 if op.requantize.has_zero_point else 0
     return {
         "x": rng.integers(0, 256, (op.batch, op.in_h, op.in_w, op.in_c)).astype(np.uint8),
         "weight": rng.integers(
@@ -78,7 +86,7 @@ def make_arrays(op, rng, zero_point=117, spread=1.0):
         "multiplier": multiplier.astype(np.float32),
         "significand": significand,
         "shift": shift,
-        "params": np.array([(low + high) // 2, low, high, 99], np.int32),
+        "params": np.array([zero_out, low, high, 99], np.int32),
         "residual": rng.integers(0, 256, out).astype(np.uint8).view(
             op.requantize.residual or "uint8"),
         "residual_multiplier": np.array([0.37], np.float32),
