@@ -19,7 +19,12 @@ from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.tile_block import TileBlock, for_panel, tile_tasks
-from octavo.targets.kernels.tile_cost import register_cycles, share_out, tile_cycles
+from octavo.targets.kernels.tile_cost import (
+    SLOWER,
+    register_cycles,
+    share_out,
+    tile_cycles,
+)
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
 from octavo.targets.kernels.tile_positions import TilePositions
 from octavo.targets.ops.conv import Conv
@@ -44,7 +49,7 @@ class TileConv:
             return "pixels of a slice; tiles take whole ones"
         emitter = _Emitter(op, isa)
         if op.dtype == isa.activation_dtype and not emitter.is_worthwhile:
-            return "vector registers are expected to be faster"
+            return SLOWER
         return ""
 
     def variant(self, op: Conv, isa: Isa) -> str:

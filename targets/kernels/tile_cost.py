@@ -15,6 +15,7 @@ from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
 from octavo.targets.kernels.tiling import DOTS_PER_CYCLE, MIN_TASKS
 
+SLOWER = "vector registers are expected to be faster"  # why tiles refuse an operation
 BLOCK_BYTES = 512 * 1024  # rows of a task: stay in the second-level cache of 2 MiB
 MAX_SETUP_SHARE = 1 / 32  # of a task's cycles
 

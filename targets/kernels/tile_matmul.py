@@ -22,7 +22,12 @@ from octavo.targets.kernels.matmul_packing import PackedColumns
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tile_block import TileBlock, for_panel, tile_tasks
-from octavo.targets.kernels.tile_cost import register_cycles, share_out, tile_cycles
+from octavo.targets.kernels.tile_cost import (
+    SLOWER,
+    register_cycles,
+    share_out,
+    tile_cycles,
+)
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout, even_rows
 from octavo.targets.ops.matmul import MatMul
 
@@ -43,7 +48,7 @@ class TileMatMul:
         if op.depth > MAX_DEPTH:
             return f"depth {op.depth}: sums are proved to fit up to {MAX_DEPTH}"
         if not _Emitter(op, isa).is_worthwhile:
-            return "vector registers are expected to be faster"
+            return SLOWER
         return ""
 
     def variant(self, op: MatMul, isa: Isa) -> str:
