@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.importer import import_model
 from octavo.compiler.recipes import get_recipe
+from octavo.compiler.tuning.options import TuningOptions, check_tunable
 from octavo.errors import DataError, LoweringError
 from octavo.targets import get_target
 from octavo.targets.base import Target
@@ -58,6 +60,9 @@ def compile_model(
     force: bool = False,
     allow_external_data: bool = False,
     max_samples: int | None = None,
+    tune: bool = False,
+    tune_seconds: float | None = None,
+    use_tuned: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompileResult:
@@ -79,14 +84,22 @@ def compile_model(
         force: Replace an artifact that is there.
         allow_external_data: Read weight files beside the model.
         max_samples: Calibrate with at most so many samples.
+        tune: Measure the schedules of kernels on this machine, one thread, and keep the
+            results for later compilations.
+        tune_seconds: Begin no measurement after so many seconds.
+        use_tuned: Take the schedules that were measured before on this machine.
         seed: Recorded in the manifest.
         progress: Called with a stage, steps done and steps in all.
 
     Raises:
-        ModelError, DataError, RecipeError, TargetError, ArtifactError, LoweringError: The
-            user's input does not allow it; nothing is written.
+        ModelError, DataError, RecipeError, TargetError, ArtifactError, LoweringError,
+            StoreError: The user's input does not allow it; nothing is written.
+        ValueError: The options of tuning contradict each other.
     """
     machine = get_target(target)
+    tuning = TuningOptions(tune, use_tuned, tune_seconds)
+    if tune:
+        check_tunable(machine)
     destination = Path(os.path.abspath(output))
     check_destination(destination, force=force)
     report = progress or _silent
@@ -111,9 +124,11 @@ def compile_model(
         )
     # TVM takes seconds to load: not before everything that the user gave is known to be good.
     from octavo.compiler.lowering.lower import lower
+    from octavo.compiler.tuning.stage import tuned_scheduler
 
     mode = "dyadic" if integer_only else requantize
-    program = lower(
+    lower_with = partial(
+        lower,
         done.model,
         machine,
         mode=mode,
@@ -121,6 +136,13 @@ def compile_model(
         reasons=done.reasons,
         progress=lambda done, total: report("lower", done, total),
     )
+    scheduler, tuning_notes = tuned_scheduler(
+        tuning,
+        machine,
+        lambda scheduler: lower_with(scheduler=scheduler),
+        partial(report, "tune"),
+    )
+    program = lower_with(scheduler=scheduler)
     if integer_only:
         check_integer_only(program.steps)
     program.metadata |= {
@@ -143,7 +165,7 @@ def compile_model(
         extra_files=_report_page,
     )
     report("build", 1, 1)
-    return CompileResult(destination, manifest, done.errors, done.notes)
+    return CompileResult(destination, manifest, done.errors, (*done.notes, *tuning_notes))
 
 
 def is_quantized(model: Any) -> bool:

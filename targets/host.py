@@ -73,7 +73,13 @@ def cpu_flags(cpuinfo: Path) -> frozenset[str]:
 
 def cache_bytes(folder: Path) -> tuple[int, int]:
     """Sizes of the first-level data cache and of the second level; 0 where unknown."""
-    sizes = {1: 0, 2: 0}
+    levels = cache_levels(folder)
+    return levels.get(1, 0), levels.get(2, 0)
+
+
+def cache_levels(folder: Path) -> dict[int, int]:
+    """Bytes of every level of data cache that the system tells of."""
+    sizes: dict[int, int] = {}
     for index in sorted(folder.glob("index*")):
         try:
             kind, level, size = (
@@ -83,6 +89,21 @@ def cache_bytes(folder: Path) -> tuple[int, int]:
         except OSError:
             continue
         parsed = re.fullmatch(r"(\d+)([KM]?)", size)
-        if parsed and level in ("1", "2") and kind in ("Data", "Unified"):
+        if parsed and level.isdecimal() and kind in ("Data", "Unified"):
             sizes[int(level)] = int(parsed.group(1)) * _UNITS[parsed.group(2)]
-    return sizes[1], sizes[2]
+    return sizes
+
+
+def missing_flags(target: Target) -> frozenset[str] | None:
+    """What this CPU lacks to run code for a target, in the words of /proc/cpuinfo.
+
+    Returns:
+        None where the target is of another architecture or system.
+    """
+    host = host_target()
+    if host is None:
+        return None
+    if target.name == host.name:
+        return frozenset()
+    needed = next((flags for level, flags in LEVELS if level.name == target.name), None)
+    return None if needed is None else needed - cpu_flags(CPUINFO)

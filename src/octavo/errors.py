@@ -70,6 +70,12 @@ class ToolchainError(OctavoError):
     exit_code = 1
 
 
+class StoreError(OctavoError):
+    """The store of measurements is damaged, of another version, or not a store at all."""
+
+    exit_code = 2
+
+
 class GateError(OctavoError):
     """An accuracy, latency or coverage limit that the user set was not met."""
 
