@@ -15,6 +15,7 @@ from octavo.compiler.cli.options import (
     output_options,
     parse_shapes,
     quantize_options,
+    tuning_options,
 )
 from octavo.compiler.cli.progress import progress_bar
 from octavo.compiler.cli.summary import summary_lines
@@ -66,6 +67,7 @@ from octavo.errors import GateError
     metavar="DB",
     help="Exit with 3 when the output's signal to quantization noise is below this.",
 )
+@tuning_options
 @model_options
 @force_option
 @output_options
@@ -87,6 +89,9 @@ def compile_command(
     float_only: bool,
     min_coverage: float | None,
     min_sqnr: float | None,
+    tune: bool,
+    tune_seconds: float | None,
+    use_tuned: bool,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
@@ -94,6 +99,10 @@ def compile_command(
     """Compile MODEL (an ONNX file) for a target, quantizing it first when it is float."""
     if float_only and (integer_only or data is not None):
         raise click.UsageError("--float-only goes with neither --integer-only nor --data")
+    if tune and not use_tuned:
+        raise click.UsageError("--tune measures to use what it finds: not with --no-tuned")
+    if tune_seconds is not None and not tune:
+        raise click.UsageError("--tune-seconds goes with --tune")
     from octavo.targets import get_target
 
     get_target(target)  # a wrong name is said at once, before TVM is loaded
@@ -119,6 +128,9 @@ def compile_command(
             force=force,
             allow_external_data=allow_external_data,
             max_samples=max_samples,
+            tune=tune,
+            tune_seconds=tune_seconds,
+            use_tuned=use_tuned,
             seed=seed,
             progress=progress,
         )

@@ -138,6 +138,34 @@ def quantize_options(function: FunctionT) -> FunctionT:
     )
 
 
+def tuning_options(function: FunctionT) -> FunctionT:
+    """Whether schedules of kernels are measured."""
+    return _apply(
+        function,
+        (
+            click.option(
+                "--tune",
+                is_flag=True,
+                help="Measure which schedules of the kernels are fastest on this machine"
+                " (minutes), and keep the results for later compilations.",
+            ),
+            click.option(
+                "--tune-seconds",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="S",
+                help="Begin no further measurement after S seconds.",
+            ),
+            click.option(
+                "--no-tuned",
+                "use_tuned",
+                flag_value=False,
+                default=True,
+                help="Leave out what was measured before, and choose by the models alone.",
+            ),
+        ),
+    )
+
+
 force_option = click.option("--force", is_flag=True, help="Replace the output when it exists.")
 threads_option = click.option(
     "--num-threads",
