@@ -43,14 +43,18 @@ class Tiles:
         return 0 if self.emulator is None else self.emulator.amx_emulator_num_unreleased()
 
 
+def has_tiles() -> bool:
+    """Whether the CPU runs tile instructions itself."""
+    return {"amx_tile", "amx_int8"} <= cpu_flags(CPUINFO)
+
+
 @pytest.fixture(scope="session")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Tiles:
     """Ask for the CPU's tiles, or install the emulator."""
-    flags = cpu_flags(CPUINFO)
-    missing = VECTOR_FLAGS - flags
+    missing = VECTOR_FLAGS - cpu_flags(CPUINFO)
     if missing:
-        pytest.skip(f"this CPU lacks {', '.join(sorted(missing))}: kernels use more than tiles")
-    if {"amx_tile", "amx_int8"} <= flags:
+        pytest.skip(f"this CPU lacks {', '.join(sorted(missing))}; kernels need them too")
+    if has_tiles():
         libc = ctypes.CDLL(None, use_errno=True)
         refused = libc.syscall(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, TILE_DATA)
         if refused:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.targets.test_conv_gemm import EPILOGUES, PAD, make_arrays
 
 from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_cost import SLOWER
@@ -11,7 +12,6 @@ from octavo.targets.ops.conv import Conv, Placement, reference
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.x86.amx import AmxInt8
 from octavo.targets.x86.avx512_vnni import Avx512Vbmi
-from tests.targets.test_conv_gemm import EPILOGUES, PAD, make_arrays
 
 ISA = AmxInt8()
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from tests.targets.test_matmul import mixture, random_arrays, scores
 
 from octavo.targets.kernels.matmul import MAX_DEPTH
 from octavo.targets.kernels.tile_cost import SLOWER
@@ -12,7 +13,6 @@ from octavo.targets.ops.matmul import MatMul, reference
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.x86.amx import AmxInt8
 from octavo.targets.x86.avx512_vnni import Avx512Vbmi
-from tests.targets.test_matmul import mixture, random_arrays, scores
 
 ISA = AmxInt8()
 
