@@ -1,0 +1,77 @@
+"""Every integer path multiplies with the instructions that its level is named for."""
+
+import re
+
+import pytest
+
+from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.targets import TARGETS
+from octavo.targets.instructions import isa_of
+from octavo.targets.library import select
+from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.matmul import MatMul
+from octavo.targets.ops.requantize import Requantize
+
+PAD = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
+HEADS = ((3,), 197, 197, 64, (64, 192), (64, 1, 192), (197 * 197, 197), *(197 * 192,) * 2,
+         3 * 197 * 197)
+OPERATIONS = {
+    "1x1": Conv(1, 28, 28, 128, 128),
+    "1x1 strided": Conv(1, 28, 28, 256, 128, 1, 1, 2, 2),
+    "3x3": Conv(1, 28, 28, 64, 64, 3, 3, **PAD),
+    "3x3 strided, residual": Conv(
+        1, 29, 29, 64, 64, 3, 3, 2, 2, requantize=Requantize(residual="uint8")),
+    "first layer": Conv(1, 224, 224, 3, 64, 7, 7, 2, 2, 1, 1, 3, 3, 3, 3),
+    "linear": Conv(1, 1, 197, 192, 576, requantize=Requantize(mode="dyadic")),
+    "attention": MatMul(*HEADS),
+    "signed attention": MatMul(*HEADS, a_dtype="int8", b_dtype="int8"),
+}
+# Multiplications of uint8 by int8, in the assembler's words, by target.
+PRODUCTS = {
+    "x86-64": r"\tpmaddwd\t.*%xmm",
+    "x86-64-avx2": r"\tvpmaddwd\t.*%ymm",
+    "x86-64-avxvnni": r"\tvpdpbusd\t.*%ymm",
+    "x86-64-cascade-lake": r"\tvpdpbusd\t.*%zmm",
+    "x86-64-avx512vnni": r"\tvpdpbusd\t.*%zmm",
+    "x86-64-amx": r"\ttdpbusd\t%tmm\d, %tmm\d, %tmm\d",
+}
+SIGNED_TILES = r"\ttdpbssd\t%tmm\d, %tmm\d, %tmm\d"
+# Sums of pairs that saturate 16 bits depend on the data (octavo.targets.x86.multiply_pairs).
+INEXACT = r"pmaddubsw"
+
+
+def assembly(op, target):
+    """Machine code of the kernel that serves ``op``, as the assembler writes it."""
+    import tvm
+    from tvm.tirx.build import codegen_build
+
+    isa = isa_of(target)
+    function = select(op, isa).build(op, isa)
+    machine = tvm.target.Target(target.tvm_target())
+    alignments = {"kernel": [64] * len(function.params)}
+    module = lower_to_raw_abi({"kernel": function}, alignments, machine)
+    return codegen_build(module, machine).inspect_source("asm")
+
+
+def test_every_level_is_tested():
+    assert set(PRODUCTS) == set(TARGETS) - {"host"}
+
+
+@pytest.mark.parametrize("target", PRODUCTS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_products_use_the_instruction_of_the_level(target, name):
+    code = assembly(OPERATIONS[name], TARGETS[target])
+    wanted = PRODUCTS[target]
+    if target == "x86-64-amx" and name == "signed attention":
+        wanted = SIGNED_TILES
+    assert re.search(wanted, code)
+    assert not re.search(INEXACT, code)
+
+
+def test_tiles_are_configured_and_released_by_every_task():
+    """The body of a parallel loop is a function of its own, and runs on any thread."""
+    code = assembly(OPERATIONS["3x3"], TARGETS["x86-64-amx"])
+    bodies = [body for body in re.split(r"\.type\s+\S+,@function", code) if "tdpb" in body]
+    assert len(bodies) == 1
+    assert bodies[0].count("ldtilecfg") == 1
+    assert bodies[0].count("tilerelease") == 1
