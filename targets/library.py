@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from octavo.errors import LoweringError
+from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @cache
 def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
+    from octavo.targets.kernels.attention import AttentionRows
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.depthwise import Depthwise
@@ -48,6 +50,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     return (
         (Conv, (Depthwise(), TileConv(), ConvGemm())),
         (MatMul, (TileMatMul(), MatMulGemm())),
+        (Attention, (AttentionRows(),)),
         (Move, (MoveElements(),)),
         (Binary, (ElementwiseBinary(),)),
         (MaxPool, (MaxPoolWindows(),)),

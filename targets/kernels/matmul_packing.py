@@ -67,7 +67,7 @@ class PackedColumns:
             packed_at: Its first element.
             stride: Elements from one step to the next.
         """
-        if self.op.b_strides[-2] == 1 and self.op.depth > 1:
+        if self.op.b_strides[-1] != 1:
             self._transpose(b, b_at, first_col, packed, packed_at, stride)
         else:
             self._interleave(b, b_at, first_col, packed, packed_at, stride)

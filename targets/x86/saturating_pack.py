@@ -85,8 +85,8 @@ class X86Isa(Isa):
     def join_words(self, low: Expr, high: Expr) -> Expr:
         """PACKUSDW."""
         name, lanes = PACK_UNSIGNED_WORDS[self.lanes], 2 * self.lanes
-        return T.reinterpret(
-            vector.vector_type("uint16", lanes), vector.intrinsic("int16", lanes, name, low, high))
+        words = vector.intrinsic("int16", lanes, name, low, high)
+        return T.reinterpret(f"uint16x{lanes}", words)
 
     def join_bytes(self, low: Expr, high: Expr) -> Expr:
         """PACKUSWB and one permutation."""

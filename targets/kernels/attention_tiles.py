@@ -1,0 +1,104 @@
+"""Choose the rows and panels of attention from a model of the machine.
+
+The same rows make scores and mix values, so that a tile's weights never leave the first-level
+cache. Panels of one product differ by at most one vector: a narrow last one would wait for the
+latency of its few sums.
+"""
+
+from dataclasses import dataclass
+
+from octavo.targets.isa import Isa
+from octavo.targets.kernels.tiling import (
+    DOT_LATENCY,
+    DOTS_PER_CYCLE,
+    LOADS_PER_CYCLE,
+    MAX_ROWS,
+    OVERHEAD_REGISTERS,
+    TILE_CYCLES,
+)
+from octavo.targets.ops.attention import Attention
+
+MAX_PANEL = 6
+ROW_CYCLES = 40.0  # largest score, total and ratio of a row
+WEIGHT_CYCLES = 7.0  # weights of one vector of scores
+STORE_CYCLES = 4.0  # one vector of outputs
+STEP_CYCLES = 1.0  # loop and addresses of one step
+MIN_TASKS = 12  # whatever number of threads there is, they get about as many
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Vectors of columns in panels of two widths, the wide ones first.
+
+    Attributes:
+        width: Vectors of a wide panel; the others have one less.
+        num_wide: Wide panels, at least 1.
+        num_narrow: The others.
+    """
+
+    width: int
+    num_wide: int
+    num_narrow: int
+
+    @property
+    def groups(self) -> tuple[tuple[int, int, int], ...]:
+        """First vector, panels and vectors of a panel, of the wide and the narrow ones."""
+        wide = (0, self.num_wide, self.width)
+        narrow = (self.num_wide * self.width, self.num_narrow, self.width - 1)
+        return (wide, narrow) if self.num_narrow else (wide,)
+
+
+def even_panels(vectors: int, most: int) -> Panels:
+    """Split vectors into as few panels of at most ``most`` as there can be."""
+    count = -(-vectors // most)
+    width = -(-vectors // count)
+    num_narrow = count * width - vectors
+    return Panels(width, count - num_narrow, num_narrow)
+
+
+@dataclass(frozen=True)
+class AttentionTiles:
+    """How attention is cut up.
+
+    Attributes:
+        rows: Queries of a tile.
+        scores: Panels of the keys.
+        values: Panels of the features of the values.
+        block_tiles: Tiles of one task; the last tiles may repeat earlier ones.
+        blocks: Tasks of one head.
+    """
+
+    rows: int
+    scores: Panels
+    values: Panels
+    block_tiles: int
+    blocks: int
+
+
+def choose_tiles(op: Attention, isa: Isa) -> AttentionTiles:
+    """Pick the tiles with the fewest modelled cycles."""
+    vectors = -(-op.columns // isa.lanes), -(-op.width // isa.lanes)
+    steps = -(-op.depth // isa.dot_k), -(-op.columns // isa.dot_k)
+
+    def panels(rows: int) -> list[Panels]:
+        most = min(MAX_PANEL, (isa.num_registers - OVERHEAD_REGISTERS) // (rows + 1))
+        return [even_panels(n, most) for n in vectors]
+
+    def cost(rows: int) -> float:
+        cycles = rows * (ROW_CYCLES + vectors[0] * WEIGHT_CYCLES + vectors[1] * STORE_CYCLES)
+        for split, num_steps in zip(panels(rows), steps, strict=True):
+            for _, count, width in split.groups:
+                cycles += count * (num_steps * _step_cycles(isa, rows, width) + TILE_CYCLES)
+        return cycles * -(-op.rows // rows)
+
+    most_rows = min(op.rows, MAX_ROWS, isa.num_registers - OVERHEAD_REGISTERS - 1)
+    rows = min(range(1, most_rows + 1), key=lambda n: (cost(n), -n))
+    tiles = -(-op.rows // rows)
+    block_tiles = -(-tiles // min(tiles, -(-MIN_TASKS // op.batch_size)))
+    scores, values = panels(rows)
+    return AttentionTiles(rows, scores, values, block_tiles, -(-tiles // block_tiles))
+
+
+def _step_cycles(isa: Isa, rows: int, width: int) -> float:
+    dots = rows * width * isa.dot_cost / DOTS_PER_CYCLE
+    return max(dots, (rows + width) / LOADS_PER_CYCLE, DOT_LATENCY) + STEP_CYCLES
