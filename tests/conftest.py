@@ -25,3 +25,28 @@ def pytest_configure(config: pytest.Config) -> None:
             " install this checkout (pip install -e .) or set PYTHONPATH=src",
             returncode=4,
         )
+
+
+@pytest.fixture
+def make_peaks():
+    """Peaks of a machine that nobody has: round numbers, for sums by hand."""
+    from octavo.compiler.roofline.peaks import MemoryLevel, Peaks, Rate
+
+    def make(num_threads: int = 1) -> Peaks:
+        def rate(best: float) -> Rate:
+            return Rate(best * num_threads, best * num_threads)
+
+        return Peaks(
+            isa="generic",
+            num_threads=num_threads,
+            int8=rate(400.0),
+            float32=rate(100.0),
+            levels=(
+                MemoryLevel("L1", 1000 * num_threads, rate(200.0)),
+                MemoryLevel("L2", 10_000 * num_threads, rate(100.0)),
+                MemoryLevel("memory", None, rate(10.0)),
+            ),
+            call_us=0.1 if num_threads == 1 else 2.0,
+        )
+
+    return make

@@ -27,9 +27,12 @@ def runtime_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where compiled parts stay between runs: the XDG cache folder, or the temporary one."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(base).expanduser() / "octavo"
+    """Where compiled parts and measurements stay between runs.
+
+    ``OCTAVO_CACHE`` names the folder; else it is in the XDG cache folder, or a temporary one.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = Path(os.environ.get("OCTAVO_CACHE") or base / "octavo").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,11 @@ from octavo.compiler.cli.options import (
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.report.records import LatencyRecord
 from octavo.compiler.report.units import count_text, printable, time_text
+from octavo.errors import DeviceError, ToolchainError
+
+if TYPE_CHECKING:
+    from octavo.compiler.report.records import Report
+    from octavo.compiler.roofline.peaks import Peaks
 
 REPORT = "report.html"  # the page inside an artifact
 NUM_SLOWEST = 15  # rows without -v
@@ -47,6 +52,12 @@ NUM_SLOWEST = 15  # rows without -v
     show_default=True,
     help="Where to run it.",
 )
+@click.option(
+    "--roofline/--no-roofline",
+    default=True,
+    show_default=True,
+    help="Compare with the machine's peaks, which are measured once (seconds) and kept.",
+)
 @click.option("--trace", type=NEW_PATH, metavar="FILE.json", help="Write a Chrome trace.")
 @click.option("--report", type=NEW_PATH, metavar="FILE.html", help="Write a report page.")
 @threads_option
@@ -60,6 +71,7 @@ def profile_command(
     runs: int,
     warmup: int,
     device: str,
+    roofline: bool,
     trace: Path | None,
     report: Path | None,
     num_threads: int,
@@ -71,6 +83,7 @@ def profile_command(
             check_output_file(path, force=force)
     from octavo.compiler.artifact.manifest import add_artifact_file
     from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.report.bottlenecks import equal_steps_by_gain
     from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.page import render_page
@@ -88,7 +101,8 @@ def profile_command(
         profiles = session.profile(inputs, runs=runs, warmup=warmup)
         manifest = session.manifest
     samples_us = [profile.latencies_us for profile in profiles]
-    facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us)
+    peaks = _peaks(console, manifest, num_threads) if roofline else ()
+    facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks)
     if trace is not None:
         document = chrome_trace(facts.name, facts.steps, samples_us)
         write_output_file(trace, json.dumps(document).encode())
@@ -100,24 +114,61 @@ def profile_command(
             )  # the manifest lists it with its checksum
         else:
             write_output_file(report, page)
+    found = facts.roofline.steps if facts.roofline else [{}] * len(facts.steps)
     console.result(
         {
             "device": device,
             "num_threads": num_threads,
             "runs": runs,
             "run": facts.run,
+            "peaks": peaks,
+            "bottlenecks": equal_steps_by_gain(facts),
             "steps": [
-                to_json_value(step) | to_json_value(latency)
-                for step, latency in zip(facts.steps, facts.latencies, strict=True)
+                to_json_value(step) | to_json_value(latency) | to_json_value(place)
+                for step, latency, place in zip(
+                    facts.steps, facts.latencies, found, strict=True
+                )
             ],
         },
-        _steps_table(facts, limit=None if console.verbosity > 0 else NUM_SLOWEST),
-        _run_line(facts.run, num_runs=runs, num_threads=num_threads) if facts.run else "",
+        *_for_people(console, facts, num_threads),
     )
 
 
-def _steps_table(facts: Any, *, limit: int | None) -> Any:
-    """Steps by time, slowest first; in run order with -v."""
+def _peaks(
+    console: Console, manifest: dict[str, Any], num_threads: int
+) -> "tuple[Peaks, ...]":
+    """Peaks of the machine; none, with a warning, where they cannot be measured."""
+    from octavo.compiler.roofline.artifact_peaks import artifact_peaks
+
+    try:
+        peaks = artifact_peaks(manifest, num_threads)
+    except (DeviceError, ToolchainError) as error:
+        console.warn(f"no roofline: {error}")
+        return ()
+    if not all(p.is_steady for p in peaks):
+        console.note("the machine is busy: its peaks may be higher, and are not kept")
+    return peaks
+
+
+def _for_people(console: Console, facts: "Report", num_threads: int) -> list[Any]:
+    """Table and closing lines."""
+    from octavo.compiler.cli.roofline_table import steps_table
+    from octavo.compiler.report.bottlenecks import next_bottleneck, peaks_text, total_gain
+
+    limit = 0 if console.verbosity > 0 else NUM_SLOWEST
+    lines = []
+    if facts.run is not None:
+        runs = facts.num_runs
+        lines.append(_run_line(facts.run, num_runs=runs, num_threads=num_threads))
+    if facts.roofline is None:
+        return [_steps_table(facts, limit=limit or None), *lines]
+    lines += [peaks_text(p) for p in facts.roofline.peaks]
+    lines += filter(None, (total_gain(facts), printable(next_bottleneck(facts))))
+    return [steps_table(facts, limit=limit, is_wide=console.verbosity > 0), *lines]
+
+
+def _steps_table(facts: "Report", *, limit: int | None) -> Any:
+    """Steps by time, slowest first; all of them in run order without a limit."""
     from rich.table import Table
 
     rows = list(zip(facts.steps, facts.latencies, strict=True))

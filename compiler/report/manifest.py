@@ -1,6 +1,7 @@
 """From ``manifest.json`` to report records."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from octavo.compiler.report.records import (
     error_records,
     latency_records,
 )
+from octavo.compiler.roofline.peaks import Peaks
+from octavo.compiler.roofline.roofline import MeasuredStep, Roofline, measured_roofline
+from octavo.compiler.roofline.traffic import Traffic
 from octavo.errors import ArtifactError
 
 
@@ -22,6 +26,7 @@ def report_from_manifest(
     errors: Iterable[Any] | None = None,
     samples_us: Sequence[Sequence[float]] = (),
     runs_us: Sequence[float] | None = None,
+    peaks: Sequence[Peaks] = (),
 ) -> Report:
     """Gather what there is to show about an artifact.
 
@@ -30,6 +35,7 @@ def report_from_manifest(
         errors: Per-layer errors; those of the manifest when None.
         samples_us: Per step, the time of each run in microseconds; empty when not measured.
         runs_us: Times of whole runs; the sums over the steps when None.
+        peaks: Of the machine that measured, see ``artifact_peaks``; empty for no roofline.
 
     Returns:
         The report.
@@ -46,7 +52,17 @@ def report_from_manifest(
         ) from error
     if samples_us and len(samples_us) != len(steps):
         raise ArtifactError(f"{len(samples_us)} timings for {len(steps)} steps; compile again")
+    if peaks and samples_us:
+        return replace(report, roofline=_roofline(report, peaks))
     return report
+
+
+def _roofline(report: Report, peaks: Sequence[Peaks]) -> Roofline:
+    measured = (
+        MeasuredStep(step.macs, step.placement, step.traffic, latency.median_us)
+        for step, latency in zip(report.steps, report.latencies, strict=True)
+    )
+    return measured_roofline(measured, report.weights_bytes + report.arena_bytes, peaks)
 
 
 def _report(
@@ -98,8 +114,14 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
         op_types=tuple(str(op) for op in entry["op_types"]),
         placement=str(entry["placement"]),
         variant=str(entry["variant"]),
+        function=str(entry["kernel"]),
         macs=int(entry["macs"]),
         reason=str(entry.get("reason", "")),
+        traffic=Traffic(
+            read_bytes=int(entry["read_bytes"]),
+            weight_bytes=int(entry["weight_bytes"]),
+            written_bytes=int(entry["written_bytes"]),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from octavo.compiler.report import charts
+from octavo.compiler.report import bottlenecks, charts, roofline_chart
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.summary import summarize
 from octavo.compiler.report.units import (
@@ -28,6 +28,7 @@ def _template() -> Any:
     )
     environment.filters |= {
         "bytes": size_text,
+        "capitalize_first": _capitalize_first,
         "count": count_text,
         "decibel": decibel_text,
         "time": time_text,
@@ -36,6 +37,10 @@ def _template() -> Any:
     environment.finalize = lambda value: printable(value) if type(value) is str else value
     source = files("octavo.compiler.report").joinpath("report.html.jinja")
     return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def render_page(report: Report) -> str:
@@ -48,6 +53,7 @@ def render_page(report: Report) -> str:
         A complete document. Equal reports give equal text.
     """
     summary = summarize(report)
+    roofline = report.roofline
     measured = list(zip(report.steps, report.latencies, strict=False))
     slowest = sorted(measured, key=lambda row: (-row[1].median_us, row[0].index))
     live = charts.live_bytes(report.buffers, len(report.steps))
@@ -59,8 +65,17 @@ def render_page(report: Report) -> str:
         error_chart=charts.error_chart(report.errors, summary.worst_layers),
         latency_chart=charts.latency_chart(report) if measured else None,
         memory_chart=charts.memory_chart(report),
+        roofline_chart=roofline_chart.roofline_chart(report),
+        roofline_width=roofline_chart.WIDTH,
+        roofline_height=roofline_chart.HEIGHT,
+        by_gain=bottlenecks.steps_by_gain(report),
+        kernels=bottlenecks.kernels_by_gain(report),
+        next_bottleneck=bottlenecks.next_bottleneck(report),
+        total_gain=bottlenecks.total_gain(report),
+        peaks=[bottlenecks.peaks_text(p) for p in roofline.peaks] if roofline else [],
         measured=measured,
         slowest=slowest[:NUM_SLOWEST],
+        num_slowest=NUM_SLOWEST,
         peak_step=report.steps[live.index(max(live))] if any(live) else None,
     )
     return text

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
+from octavo.compiler.roofline.roofline import Roofline
+from octavo.compiler.roofline.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,10 @@ class StepRecord:
         op_types: ONNX operators that it computes.
         placement: "int8" or "float32".
         variant: The implementation.
+        function: What it calls; equal layers share one.
         macs: Multiply-accumulates of one run.
         reason: Why a float step is no integer step; else "".
+        traffic: Bytes that one run must read and write.
     """
 
     index: int
@@ -28,8 +32,10 @@ class StepRecord:
     op_types: tuple[str, ...]
     placement: str
     variant: str
+    function: str
     macs: int
     reason: str
+    traffic: Traffic
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,7 @@ class Report:
         latencies: One per step, or empty when nothing was measured.
         run: Latency of a whole run; None when not measured.
         num_runs: Runs behind the latencies.
+        roofline: The latencies against the machine's peaks; None when those are not known.
         files: Name to SHA-256 of every file of the artifact.
         versions: Tool to version.
     """
@@ -120,6 +127,7 @@ class Report:
     latencies: tuple[LatencyRecord, ...] = ()
     run: LatencyRecord | None = None
     num_runs: int = 0
+    roofline: Roofline | None = None
     files: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
 

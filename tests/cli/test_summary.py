@@ -3,13 +3,18 @@ from pathlib import Path
 from octavo.compiler.cli.summary import summary_lines
 from octavo.compiler.report.records import ErrorRecord, Report, StepRecord
 from octavo.compiler.report.summary import summarize
+from octavo.compiler.roofline.traffic import Traffic
+
+
+def _step(index, name, op_types, placement, macs, reason):
+    traffic = Traffic(0, 0, 0)
+    return StepRecord(index, name, op_types, placement, "v", "f", macs, reason, traffic)
 
 
 def make_report(num_float, reason="no integer kernel", **fields):
-    steps = [StepRecord(0, "stem", ("Conv", "Relu"), "int8", "v", 100, "")]
+    steps = [_step(0, "stem", ("Conv", "Relu"), "int8", 100, "")]
     steps += [
-        StepRecord(i + 1, f"head{i}", ("Softmax",), "float32", "", 0, reason)
-        for i in range(num_float)
+        _step(i + 1, f"head{i}", ("Softmax",), "float32", 0, reason) for i in range(num_float)
     ]
     return Report("tiny", "host", tuple(steps), 2048, 1024, 3 << 20, **fields)
 

@@ -18,6 +18,9 @@ def manifest():
                 "variant": "conv_gemm.portable.1x1",
                 "macs": 900,
                 "reason": "",
+                "read_bytes": 1000,
+                "weight_bytes": 300,
+                "written_bytes": 500,
             },
             {
                 "name": "head/softmax",
@@ -28,6 +31,9 @@ def manifest():
                 "variant": "",
                 "macs": 100,
                 "reason": "no integer kernel for axis 1",
+                "read_bytes": 500,
+                "weight_bytes": 0,
+                "written_bytes": 100,
             },
         ],
         "memory": {
