@@ -34,10 +34,19 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 
 #include <pthread.h>
 
-/* In all about 20 to 60 microseconds: longer than the gap between two parallel kernels of a run,
- * short enough that an idle model does not burn a core. Yielding now and then lets the awaited
- * thread go on at once where the system put both on one core. */
-enum { kSpins = 50, kYields = 20 };
+/* How long a thread that waits spins before it sleeps, in microseconds. Waking it takes the caller
+ * some 10, and the thread itself 30 or more; seeing a signal while it spins takes less than 1.
+ * So during a run workers bridge the steps of one thread, and after a run the time to the next one
+ * if that follows at once; an idle model does not burn a core. */
+#ifndef OCTAVO_RUN_SPIN_US
+#define OCTAVO_RUN_SPIN_US 1000
+#endif
+#ifndef OCTAVO_IDLE_SPIN_US
+#define OCTAVO_IDLE_SPIN_US 50
+#endif
+enum { kSpinsPerLook = 32 }; /* about a microsecond between looks at the clock */
+/* Yielding now and then lets the awaited thread go on where the system put both on one core. */
+enum { kYieldNs = 8000 };
 /* Kernels keep at most 64 KiB of locals; musl's default stack is only twice that. */
 enum { kStackBytes = 512 * 1024 };
 /* A loop is cut into more tasks than there are threads: one that comes late takes fewer. */
@@ -49,6 +58,13 @@ typedef struct event {
   atomic_uint num_sleepers;
 } event;
 
+/* Progress of one wait; times are monotonic. */
+typedef struct spin {
+  uint64_t begin_ns; /* 0: not looked yet */
+  uint64_t last_run_ns;
+  uint64_t last_yield_ns;
+} spin;
+
 typedef struct worker {
   octavo_pool *pool;
   pthread_t thread;
@@ -59,13 +75,14 @@ typedef struct worker {
  * scheduled: the others do its part. */
 struct octavo_pool {
   event started;  /* one count per launch, and one to stop */
-  event finished; /* one count per launch, by whoever ends its last task */
+  event finished; /* one count per worker that is up, then one per launch, by whoever ends it */
   /* Launch number (32 bits), its tasks (16), next task to take (16). The number keeps a thread
    * that dozed through a launch from taking a task of the next one by mistake. */
   _Alignas(OCTAVO_ALIGNMENT) atomic_ullong ticket;
   _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_done;
   atomic_int failure;
   atomic_bool stopping;
+  atomic_bool is_running; /* between octavo_pool_enter and its counterpart */
   /* Written by the launching thread before the ticket opens, read by holders of a task. */
   octavo_parallel_task task;
   void *data;
@@ -85,12 +102,28 @@ static void pause_cpu(void) {
 #endif
 }
 
-static void wait_past(event *e, unsigned seen) {
-  for (int i = 0; i < kSpins * kYields; i++) {
-    if (atomic_load_explicit(&e->count, memory_order_acquire) != seen) return;
-    if (i % kSpins < kSpins - 1) pause_cpu();
-    else octavo_platform_yield();
+/* Whether to spin on, at a look at the clock; yields now and then. */
+static bool keep_spinning(const octavo_pool *pool, spin *s) {
+  uint64_t now_ns = octavo_platform_now_ns();
+  if (s->begin_ns == 0) *s = (spin){now_ns, now_ns, now_ns};
+  if (atomic_load_explicit(&pool->is_running, memory_order_relaxed)) s->last_run_ns = now_ns;
+  if (now_ns - s->begin_ns > OCTAVO_RUN_SPIN_US * 1000u) return false;
+  if (now_ns - s->last_run_ns > OCTAVO_IDLE_SPIN_US * 1000u) return false;
+  if (now_ns - s->last_yield_ns > kYieldNs) {
+    octavo_platform_yield();
+    s->last_yield_ns = octavo_platform_now_ns();
   }
+  return true;
+}
+
+static void wait_past(const octavo_pool *pool, event *e, unsigned seen) {
+  spin s = {0};
+  do {
+    for (int i = 0; i < kSpinsPerLook; i++) {
+      if (atomic_load_explicit(&e->count, memory_order_acquire) != seen) return;
+      pause_cpu();
+    }
+  } while (keep_spinning(pool, &s));
   /* Sequentially consistent on both sides: either the signaller sees the sleeper, or the sleeper
    * sees the new count. */
   atomic_fetch_add(&e->num_sleepers, 1);
@@ -130,8 +163,9 @@ static void *work(void *argument) {
   worker *self = argument;
   octavo_pool *pool = self->pool;
   if (pool->pin_threads) octavo_platform_pin_thread(self->id);
+  signal_all(&pool->finished);
   for (unsigned seen = 0;;) {
-    wait_past(&pool->started, seen);
+    wait_past(pool, &pool->started, seen);
     seen = atomic_load(&pool->started.count);
     if (atomic_load(&pool->stopping)) return NULL;
     run_tasks(pool);
@@ -168,8 +202,15 @@ octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_
     }
   }
   pthread_attr_destroy(&attributes);
-  if (status != OCTAVO_OK) stop(pool, num_started);
-  else *out = pool;
+  if (status != OCTAVO_OK) {
+    stop(pool, num_started);
+    return status;
+  }
+  /* Not before all are up, on the CPUs that they keep: the first run finds them waiting. */
+  for (unsigned num_up; (num_up = atomic_load(&pool->finished.count)) < num_started;) {
+    wait_past(pool, &pool->finished, num_up);
+  }
+  *out = pool;
   return status;
 }
 
@@ -179,6 +220,8 @@ void octavo_pool_destroy(octavo_pool *pool) {
 
 octavo_pool *octavo_pool_enter(octavo_pool *pool) {
   octavo_pool *before = t_pool;
+  if (before != NULL) atomic_store(&before->is_running, false);
+  if (pool != NULL) atomic_store(&pool->is_running, true);
   t_pool = pool;
   return before;
 }
@@ -206,7 +249,7 @@ int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task
   t_pool = NULL; /* a loop inside a task runs in that task's thread */
   run_tasks(pool);
   t_pool = pool;
-  wait_past(&pool->finished, seen);
+  wait_past(pool, &pool->finished, seen);
   return atomic_load(&pool->failure);
 }
 
