@@ -83,7 +83,7 @@ class ProgramBuilder:
 
         Args:
             op: Operation record of ``octavo.targets.ops``.
-            inputs: In the operation's order; each pointer is to the start of the buffer.
+            inputs: In the operation's order; each pointer is to the tensor's ``address``.
             arrays: The operation's constants by name.
             outputs: In the operation's order.
             origin: The ONNX nodes.
@@ -167,12 +167,14 @@ class ProgramBuilder:
 def _operands(
     tensors: Sequence[Tensor], elements: Sequence[int], *, is_written: bool
 ) -> list[Operand]:
-    """Pointers to the starts of buffers; ``elements`` take part, all where it ends."""
+    """Pointers to the tensors' addresses; ``elements`` take part, all of a tensor where it ends."""
     return [
         Operand(
             tensor.buffer,
+            tensor.address * tensor.itemsize,
             is_written=is_written,
-            touched_bytes=None if count is None else count * tensor.itemsize,
+            touched_bytes=(tensor.num_elements if count is None else count)
+            * tensor.itemsize,
         )
         for tensor, count in zip_longest(tensors, elements)
         if tensor is not None

@@ -1,6 +1,6 @@
 """What the lowering of one region may ask for: tensors, copies, kernel calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
+from octavo.compiler.lowering.places import CHANNEL_AXIS, Place
 from octavo.compiler.lowering.program import Buffer, Storage
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
@@ -20,6 +21,7 @@ from octavo.compiler.lowering.qdq_graph import (
 from octavo.compiler.lowering.tensor import (
     Order,
     Tensor,
+    channels_last,
     dense_strides,
     identity,
     real_value,
@@ -63,6 +65,7 @@ class Context:
         builder: Where steps go.
         mode: Rounding contract, "float32" or "dyadic".
         ports: Buffers that the caller of the program reads or writes.
+        places: Values that belong into a slice of a concatenated tensor.
     """
 
     def __init__(self, builder: ProgramBuilder, mode: str) -> None:
@@ -71,6 +74,8 @@ class Context:
         self.activation_dtype = builder.target.activation_dtype
         self.before_read: Callable[[ir.Value], None] = lambda value: None
         self.ports: list[Buffer] = []
+        self.places: Mapping[ir.Value, Place] = {}
+        self._wholes: dict[ir.Value, Tensor] = {}
         self._tensors: dict[ir.Value, Tensor] = {}
         self._floats: dict[ir.Value, Tensor] = {}
 
@@ -140,20 +145,70 @@ class Context:
 
     def new_quantized(self, value: ir.Value, params: QuantParams, order: Order) -> Tensor:
         """Reserve the dense tensor of a quantized value, and define the value."""
+        tensor = self._quantized(value, params, order)
+        self.define(value, tensor)
+        return tensor
+
+    def _quantized(self, value: ir.Value, params: QuantParams, order: Order) -> Tensor:
         stored = params.stored_as(self.activation_dtype)
-        tensor = replace(
+        return replace(
             self.new(value.name or "q", stored.dtype, shape_of(value), order),
             scale=stored.scale,
             zero_point=stored.zero_point,
         )
-        self.define(value, tensor)
-        return tensor
 
     def new_float(self, value: ir.Value, order: Order) -> Tensor:
         """Reserve the dense tensor of a float value, and define the value."""
         tensor = self.new(value.name or "f", "float32", shape_of(value), order)
         self.define(value, tensor)
         return tensor
+
+    def new_pixels(self, value: ir.Value, params: QuantParams | None) -> Tensor:
+        """Take the place of a value whose channels come last, and define the value.
+
+        Args:
+            value: What will be written.
+            params: Its quantization; None for float.
+
+        Returns:
+            A slice of the tensor that the value is concatenated to, if it is; else a tensor of
+            its own. It has a ``pixel_stride`` and is addressed directly.
+        """
+        order = channels_last(len(shape_of(value)))
+        tensor = self.place_of(value)
+        if tensor is not None:
+            self.define(value, tensor)
+        elif params is None:
+            tensor = self.new_float(value, order)
+        else:
+            tensor = self.new_quantized(value, params, order)
+        return tensor.addressed_directly()
+
+    def place_of(self, value: ir.Value) -> Tensor | None:
+        """The slice of a concatenated tensor where a value belongs, or None."""
+        place = self.places.get(value)
+        if place is None:
+            return None
+        whole = self.whole(place.whole, place.params)
+        count = shape_of(value)[CHANNEL_AXIS]
+        return whole.sliced(CHANNEL_AXIS, place.start, count)
+
+    def whole(self, value: ir.Value, params: QuantParams | None) -> Tensor:
+        """The tensor of a concatenated value, reserved before the value is defined."""
+        known = self._wholes.get(value)
+        if known is None:
+            order = channels_last(len(shape_of(value)))
+            known = self.place_of(value)
+            if known is None and params is not None:
+                known = self._quantized(value, params, order)
+            elif known is None:
+                known = self.new(value.name or "f", "float32", shape_of(value), order)
+            self._wholes[value] = known
+        return known
+
+    def has_whole(self, value: ir.Value) -> bool:
+        """Whether parts of a concatenated value are in place."""
+        return value in self._wholes
 
     # -- copies ------------------------------------------------------------------------------
 
@@ -168,6 +223,24 @@ class Context:
         )
         self.move(tensor, copied, {}, "copy", origin)
         return copied
+
+    def pixels(self, tensor: Tensor, origin: Origin) -> Tensor:
+        """The tensor with a ``pixel_stride``, addressed directly; copied if it must be."""
+        if tensor.pixel_stride is None:
+            return self.dense(tensor, channels_last(tensor.rank), origin)
+        return tensor.addressed_directly()
+
+    def float_view(self, value: ir.Value) -> Tensor:
+        """A value as float32 numbers, dequantized if it must be, wherever they lie."""
+        tensor = self.tensor(value)
+        return self.float_tensor(value) if tensor.is_quantized else tensor
+
+    def float_pixels(self, value: ir.Value) -> Tensor:
+        """As ``pixels``, of a value as float32 numbers."""
+        tensor = self.tensor(value)
+        if tensor.is_quantized:
+            tensor = self.float_tensor(value, channels_last(tensor.rank))
+        return self.pixels(tensor, Origin(f"{value.name}.layout", ("Transpose",), ("",)))
 
     def float_tensor(self, value: ir.Value, order: Order | None = None) -> Tensor:
         """A value as float32 numbers, dequantized if it must be.

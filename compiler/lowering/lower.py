@@ -13,6 +13,7 @@ from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
+from octavo.compiler.lowering.places import find_places
 from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
@@ -58,6 +59,7 @@ def lower(
         if value.name not in graph.initializers
     ]
     last_of = _match_regions(graph, view)
+    ctx.places = find_places(graph, view)
     islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
     nodes = list(graph)

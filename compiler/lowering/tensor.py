@@ -30,6 +30,8 @@ class Tensor:
         offset: Element of the buffer at index (0, ..., 0).
         scale: Quantization step, or None for a tensor that is what it is.
         zero_point: Stored integer that stands for 0.0, as stored.
+        address: Element of the buffer that a kernel is given the address of: the first of the
+            buffer, or ``offset`` for kernels that know nothing of what lies before.
     """
 
     buffer: Buffer
@@ -39,6 +41,7 @@ class Tensor:
     offset: int = 0
     scale: float | None = None
     zero_point: int = 0
+    address: int = 0
 
     @property
     def rank(self) -> int:
@@ -82,6 +85,34 @@ class Tensor:
     def is_dense_in_any_order(self) -> bool:
         """Whether the elements lie without gaps in their own order."""
         return self.is_dense(self.order)
+
+    @cached_property
+    def pixel_stride(self) -> int | None:
+        """Elements between neighbouring pixels of (N, C, spatial...).
+
+        None unless the channels lie without gaps and all pixels at equal distances.
+        """
+        if self.rank < 2 or (self.shape[1] > 1 and self.strides[1] != 1):
+            return None
+        moving = [a for a in (0, *range(2, self.rank)) if self.shape[a] > 1]
+        if not moving:
+            return self.shape[1]
+        for outer, inner in pairwise(moving):
+            if self.strides[outer] != self.strides[inner] * self.shape[inner]:
+                return None
+        stride = self.strides[moving[-1]]
+        return stride if stride >= self.shape[1] else None
+
+    def is_at(self, other: "Tensor") -> bool:
+        """Whether the elements of both views are the same bytes of memory."""
+        if self.buffer is not other.buffer or self.offset != other.offset:
+            return False
+        strides = _match(self.strides, other.strides, self.shape)
+        return (self.dtype, self.shape, strides) == (other.dtype, other.shape, other.strides)
+
+    def addressed_directly(self) -> "Tensor":
+        """View whose kernels are given the address of element (0, ..., 0)."""
+        return replace(self, address=self.offset)
 
     def transposed(self, perm: tuple[int, ...]) -> "Tensor":
         """View with axes permuted, as ONNX Transpose."""

@@ -1,14 +1,14 @@
-"""Concat -> one copy, or one table, of each input into its place."""
+"""Concat -> one copy, or one table, of each input that is not in its place already."""
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region, origin_of
+from octavo.compiler.lowering.places import concat_params
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     int_attribute,
     only_consumer,
-    quantize_params,
     shape_of,
 )
 from octavo.compiler.lowering.regions.quantize import requantize_table
@@ -21,14 +21,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     values = [v for v in node.inputs if v is not None]
     if node.op_type != "Concat" or len(values) != len(node.inputs):
         return None
-    consumer = only_consumer(node.outputs[0])
-    params = None
-    if (
-        consumer is not None
-        and consumer.op_type == "QuantizeLinear"
-        and all(view.is_dequantized(v) or view.scalar_params(v) for v in values)
-    ):
-        params = quantize_params(consumer)
+    params, consumer = concat_params(node, view), only_consumer(node.outputs[0])
     if params is None or consumer is None:
         reason = view.float_reason(node)
         return Region((node,), lambda ctx: _emit(ctx, node, node.outputs[0], None, reason))
@@ -45,9 +38,14 @@ def _emit(
     values = [v for v in node.inputs if v is not None]
     if params is not None:
         parts = [ctx.tensor(v) for v in values]
+    elif result.dtype == ir.DataType.FLOAT:
+        parts = [ctx.float_view(v) for v in values]
+    if ctx.has_whole(result):
+        output = ctx.whole(result, params)
+        ctx.define(result, output)
+    elif params is not None:
         output = ctx.new_quantized(result, params, _order(parts, len(shape)))
     elif result.dtype == ir.DataType.FLOAT:
-        parts = [ctx.float_tensor(v) for v in values]
         output = ctx.new_float(result, _order(parts, len(shape)))
     else:
         parts = [ctx.plain(v, identity(len(shape))) for v in values]
@@ -59,6 +57,8 @@ def _emit(
             continue
         place = output.sliced(axis, start, part.shape[axis])
         start += part.shape[axis]
+        if part.is_at(place):
+            continue
         if params is None or same_quantization(part, output):
             ctx.move(part, place, {}, "copy", origin)
         else:

@@ -16,7 +16,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
     string_attribute,
 )
-from octavo.compiler.lowering.tensor import channels_last
+from octavo.compiler.lowering.tensor import Tensor, channels_last
 from octavo.compiler.lowering.view import QdqView
 from octavo.compiler.lowering.weights import (
     IntegerWeights,
@@ -102,6 +102,31 @@ def conv_record(
     )
 
 
+def between(op: Conv, x: Tensor, output: Tensor) -> Conv:
+    """The operation for pixels that may be slices of wider ones."""
+    return replace(
+        op,
+        in_pixel_stride=slice_stride(x),
+        placement=replace(op.placement, pixel_stride=slice_stride(output)),
+    )
+
+
+def slice_stride(tensor: Tensor) -> int:
+    """Elements between neighbouring pixels; 0 where the channels fill them."""
+    stride = tensor.pixel_stride
+    return 0 if stride is None or stride == tensor.shape[CHANNEL_AXIS] else stride
+
+
+def new_output(ctx: Context, tail: Tail) -> Tensor:
+    """Where a convolution writes: in the concatenated tensor that its result belongs to."""
+    if tail.residual is None:
+        return ctx.new_pixels(tail.result, tail.params)
+    order = channels_last(len(shape_of(tail.result)))  # of the residual, which is dense
+    if tail.params is None:
+        return ctx.new_float(tail.result, order)
+    return ctx.new_quantized(tail.result, tail.params, order)
+
+
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     """DQ, DQ(weights) -> Conv -> [tail] -> Q."""
     x, w = operand(node, 0), operand(node, 1)
@@ -134,19 +159,16 @@ def _emit_integer(
     assert x_value is not None
     origin, shape = region.origin(), shape_of(x_value)
     order = channels_last(len(shape))
-    x = ctx.dense(ctx.tensor(x_value), order, origin)
+    x = ctx.pixels(ctx.tensor(x_value), origin)
     residual = None
     if tail.residual is not None:
         residual = ctx.dense(ctx.tensor(tail.residual), order, origin)
-    if tail.params is None:
-        output = ctx.new_float(tail.result, order)
-    else:
-        output = ctx.new_quantized(tail.result, tail.params, order)
+    output = new_output(ctx, tail)
     values = weights.values.reshape(*weights.values.shape[:2], -1, weights.values.shape[-1])
     shapes = geometry(node, shape, weights.values.shape)
     acc_scale = np.float64(x.scale or 1.0) * weights.scale.astype(np.float64)
     record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
-    op = conv_record(shape, weights.values.shape[0], shapes, x.dtype)
+    op = between(conv_record(shape, weights.values.shape[0], shapes, x.dtype), x, output)
     arrays |= {
         "weight": values.transpose(0, 2, 3, 1),
         "bias": quantize_bias([bias, *tail.biases], acc_scale),
@@ -172,14 +194,15 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         origin = Region(nodes, emit).origin(view.float_reason(node))
         shape = shape_of(x)
         order = channels_last(len(shape))
-        inputs = [ctx.float_tensor(x, order)]
+        inputs = [ctx.float_pixels(x)]
         if tail.residual is not None:
             inputs.append(ctx.float_tensor(tail.residual, order))
-        output = ctx.new_float(tail.result, order)
+        output = new_output(ctx, tail)
         values = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
         total = sum_biases([bias, *tail.biases], weight.shape[0])
         shapes = geometry(node, shape, weight.shape)
         op = conv_record(shape, weight.shape[0], shapes, "float32")
+        op = between(op, inputs[0], output)
         arrays = {
             "weight": values.transpose(0, 2, 3, 1),
             "bias": total,

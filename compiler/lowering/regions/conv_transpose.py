@@ -21,6 +21,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
     string_attribute,
 )
+from octavo.compiler.lowering.regions.conv import between, new_output
 from octavo.compiler.lowering.tensor import Tensor, channels_last
 from octavo.compiler.lowering.view import QdqView
 from octavo.compiler.lowering.weights import integer_weights, quantize_bias, sum_biases
@@ -89,16 +90,13 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     def emit(ctx: Context) -> None:
         origin = Region(nodes, emit).origin()
         order = channels_last(len(shape_of(x)))
-        source = ctx.dense(ctx.tensor(x), order, origin)
+        source = ctx.pixels(ctx.tensor(x), origin)
         inputs = [source]
         residual = None
         if tail.residual is not None:
             residual = ctx.dense(ctx.tensor(tail.residual), order, origin)
             inputs.append(residual)
-        if tail.params is None:
-            output = ctx.new_float(tail.result, order)
-        else:
-            output = ctx.new_quantized(tail.result, tail.params, order)
+        output = new_output(ctx, tail)
         acc_scale = np.float64(source.scale or 1.0) * scale.astype(np.float64)
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
         arrays |= {
@@ -107,7 +105,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
         }
         for op, weight in _convolutions(node, source, weights.values, output):
             ctx.builder.call(
-                replace(op, requantize=record),
+                between(replace(op, requantize=record), source, output),
                 inputs,
                 {**arrays, "weight": weight},
                 [output],
@@ -132,16 +130,16 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
     def emit(ctx: Context) -> None:
         origin = Region(nodes, emit).origin(view.float_reason(node))
         order = channels_last(len(shape_of(x)))
-        source = ctx.float_tensor(x, order)
+        source = ctx.float_pixels(x)
         inputs = [source]
         if tail.residual is not None:
             inputs.append(ctx.float_tensor(tail.residual, order))
-        output = ctx.new_float(tail.result, order)
+        output = new_output(ctx, tail)
         total = sum_biases([bias, *tail.biases], output.shape[1])
         arrays = {"bias": total, "limits": np.array([tail.low, tail.high], np.float32)}
         for op, values in _convolutions(node, source, weight, output):
             ctx.builder.call(
-                replace(op, residual=tail.residual is not None),
+                between(replace(op, residual=tail.residual is not None), source, output),
                 inputs,
                 {**arrays, "weight": values},
                 [output],

@@ -10,9 +10,10 @@ from octavo.compiler.lowering.regions.pool import (
     around,
     element_counts,
     reduced_axes,
+    slice_strides,
     window_fields,
 )
-from octavo.compiler.lowering.tensor import Order, Tensor, channels_last, identity
+from octavo.compiler.lowering.tensor import Order, Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.pool import AveragePool, Reduce
 from octavo.targets.ops.requantize import Requantize
@@ -41,16 +42,19 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
     reason = view.float_reason(node)
 
     def emit(ctx: Context) -> None:
-        order = channels_last(len(shape))
-        source = ctx.float_tensor(x, order)
-        output = ctx.new_float(node.outputs[0], order)
+        origin = Region((node,), emit).origin(reason)
+        source = ctx.float_pixels(x)
+        output = ctx.new_pixels(node.outputs[0], None)
         includes_pad = bool(int_attribute(node, "count_include_pad", 0))
         window = window_fields(node, shape, out_shape)
         multiplier = (1 / element_counts(window, includes_pad)).astype(np.float32)
         op = AveragePool(
-            **window, dtype="float32", count_include_pad=includes_pad, requantize=REAL
+            **window,
+            **slice_strides(source, output),
+            dtype="float32",
+            count_include_pad=includes_pad,
+            requantize=REAL,
         )
-        origin = Region((node,), emit).origin(reason)
         ctx.builder.call(op, [source], {"multiplier": multiplier}, [output], origin, "float32")
 
     return Region((node,), emit)

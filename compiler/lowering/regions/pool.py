@@ -17,8 +17,8 @@ from octavo.compiler.lowering.qdq_graph import (
     operand,
     shape_of,
 )
-from octavo.compiler.lowering.regions.conv import Geometry, geometry
-from octavo.compiler.lowering.tensor import channels_last, identity
+from octavo.compiler.lowering.regions.conv import Geometry, geometry, slice_stride
+from octavo.compiler.lowering.tensor import Tensor, channels_last, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 
@@ -52,13 +52,19 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
         is_integer = x.dtype in EIGHT_BITS or view.is_dequantized(x)
         origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         shape, out_shape = shape_of(x), shape_of(node.outputs[0])
-        order = channels_last(len(shape))
-        source = ctx.tensor(x) if is_integer else ctx.float_tensor(x)
-        source = ctx.dense(source, order, origin)
-        output = ctx.new(origin.name, source.dtype, out_shape, order)
-        output = replace(output, scale=source.scale, zero_point=source.zero_point)
+        source = ctx.pixels(ctx.tensor(x), origin) if is_integer else ctx.float_pixels(x)
+        output = ctx.place_of(node.outputs[0])
+        if output is None:
+            order = channels_last(len(shape))
+            output = ctx.new(origin.name, source.dtype, out_shape, order)
+            output = replace(output, scale=source.scale, zero_point=source.zero_point)
         ctx.define(node.outputs[0], output)
-        op = MaxPool(**window_fields(node, shape, out_shape), dtype=source.dtype)
+        output = output.addressed_directly()
+        op = MaxPool(
+            **window_fields(node, shape, out_shape),
+            **slice_strides(source, output),
+            dtype=source.dtype,
+        )
         ctx.builder.call(
             op, [source], {}, [output], origin, "int8" if is_integer else "float32"
         )
@@ -92,6 +98,14 @@ def window_fields(
     }
 
 
+def slice_strides(source: Tensor, output: Tensor) -> dict[str, int]:
+    """Fields of pools whose tensors may be slices of wider ones."""
+    return {
+        "in_pixel_stride": slice_stride(source),
+        "out_pixel_stride": slice_stride(output),
+    }
+
+
 def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
     """DQ -> AveragePool -> Q."""
     x = operand(node, 0)
@@ -110,16 +124,19 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
     def emit(ctx: Context) -> None:
         origin = Region(nodes, emit).origin()
         shape, out_shape = shape_of(x), shape_of(node.outputs[0])
-        order = channels_last(len(shape))
-        source = ctx.dense(ctx.tensor(x), order, origin)
-        output = ctx.new_quantized(tail.result, params, order)
+        source = ctx.pixels(ctx.tensor(x), origin)
+        output = ctx.new_pixels(tail.result, params)
         includes_pad = bool(int_attribute(node, "count_include_pad", 0))
         window = window_fields(node, shape, out_shape)
         acc_scale = np.float64(source.scale or 1.0) / element_counts(window, includes_pad)
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
         op = AveragePool(
-            **window, dtype=source.dtype, count_include_pad=includes_pad, requantize=record
+            **window,
+            **slice_strides(source, output),
+            dtype=source.dtype,
+            count_include_pad=includes_pad,
+            requantize=record,
         )
         ctx.builder.call(op, [source], arrays, [output], origin)
 
