@@ -1,6 +1,7 @@
 """Settings that every test shares."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_CACHE = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
             " install this checkout (pip install -e .) or set PYTHONPATH=src",
             returncode=4,
         )
+    _separate_cache(config)
 
 
 @pytest.fixture
@@ -50,3 +53,26 @@ def make_peaks():
         )
 
     return make
+
+
+def _separate_cache(config: pytest.Config) -> None:
+    """Keep what this user has measured out of the tests, and theirs out of the user's cache.
+
+    Compiled parts of the toolchain are shared: they take long and are always the same.
+    """
+    from octavo.compiler.artifact.toolchain import cache_folder
+
+    shared = cache_folder()
+    folder = tempfile.TemporaryDirectory(prefix="octavo-tests-")
+    config.add_cleanup(folder.cleanup)
+    for part in ("zig", "runtime"):
+        (shared / part).mkdir(exist_ok=True)
+        (Path(folder.name) / part).symlink_to(shared / part)
+    config.stash[SHARED_CACHE] = shared
+    os.environ["OCTAVO_CACHE"] = folder.name
+
+
+@pytest.fixture(scope="session")
+def shared_cache(pytestconfig: pytest.Config) -> Path:
+    """The cache folder of this user; tests use only its compiled parts."""
+    return pytestconfig.stash[SHARED_CACHE]

@@ -31,6 +31,7 @@ def summary_lines(summary: Summary, directory: Path) -> list[str]:
     return [
         f"{printable(summary.name)} for {printable(summary.target)}",
         *_placement_lines(summary),
+        *_schedule_lines(summary),
         *_memory_lines(summary),
         *_accuracy_lines(summary),
         *_latency_lines(summary),
@@ -59,6 +60,14 @@ def _placement_lines(summary: Summary) -> Iterator[str]:
 
 def _reason(step: StepRecord) -> str:
     return printable(step.reason) or "no reason recorded"
+
+
+def _schedule_lines(summary: Summary) -> Iterator[str]:
+    if summary.num_tuned:
+        yield (
+            f"schedules       {summary.num_tuned} of {summary.num_scheduled} kernels tuned"
+            " on this machine"
+        )
 
 
 def _memory_lines(summary: Summary) -> Iterator[str]:

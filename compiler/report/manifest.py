@@ -122,6 +122,7 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
             weight_bytes=int(entry["weight_bytes"]),
             written_bytes=int(entry["written_bytes"]),
         ),
+        is_tuned=None if entry.get("schedule") is None else bool(entry.get("tuned")),
     )
 
 

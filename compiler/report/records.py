@@ -25,6 +25,8 @@ class StepRecord:
         macs: Multiply-accumulates of one run.
         reason: Why a float step is no integer step; else "".
         traffic: Bytes that one run must read and write.
+        is_tuned: Its schedule was measured, not chosen by a model; None where there is no
+            choice.
     """
 
     index: int
@@ -36,6 +38,7 @@ class StepRecord:
     macs: int
     reason: str
     traffic: Traffic
+    is_tuned: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Summary:
             nothing was quantized here.
         worst_layers: Lowest isolated signal to noise, worst first.
         latency_us: Median of a whole run, microseconds; None when not measured.
+        num_scheduled: Steps whose kernels can take several schedules.
+        num_tuned: Of these, with a schedule that was measured.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Summary:
     output_sqnr_db: float | None
     worst_layers: tuple[ErrorRecord, ...]
     latency_us: float | None
+    num_scheduled: int = 0
+    num_tuned: int = 0
 
     @property
     def int8_macs_share(self) -> float:
@@ -79,6 +83,8 @@ def summarize(report: Report) -> Summary:
             sorted(errors, key=lambda e: (e.sqnr_isolated_db, e.layer))[:num_worst]
         ),
         latency_us=None if report.run is None else report.run.median_us,
+        num_scheduled=sum(s.is_tuned is not None for s in report.steps),
+        num_tuned=sum(s.is_tuned is True for s in report.steps),
     )
 
 

@@ -37,15 +37,6 @@ class Tiling(Schedule):
     blocks: int
 
 
-def choose_tiling(
-    *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
-) -> Tiling:
-    """Pick the tile with the fewest modelled cycles: the first of ``tilings``."""
-    return tilings(
-        isa=isa, rows=rows, vectors=vectors, steps=steps, row_bytes=row_bytes, groups=groups
-    )[0]
-
-
 def tilings(
     *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
 ) -> list[Tiling]:

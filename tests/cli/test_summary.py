@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from octavo.compiler.cli.summary import summary_lines
@@ -46,3 +47,15 @@ def test_costs_and_losses_are_in_the_summary():
 def test_names_cannot_steer_the_terminal():
     text = "\n".join(summary_lines(summarize(make_report(1, reason="\x1b[2J")), Path("out")))
     assert "\x1b" not in text
+
+
+def test_the_summary_says_how_many_kernels_were_tuned():
+    steps = tuple(
+        replace(_step(i, f"conv{i}", ("Conv",), "int8", 100, ""), is_tuned=is_tuned)
+        for i, is_tuned in enumerate([True, True, False, None])
+    )
+    tuned = replace(make_report(0), steps=steps)
+    line = "schedules       2 of 3 kernels tuned on this machine"
+    assert line in summary_lines(summarize(tuned), Path("out"))
+    untuned = replace(tuned, steps=steps[2:])
+    assert "tuned" not in "\n".join(summary_lines(summarize(untuned), Path("out")))
