@@ -65,31 +65,34 @@ typedef struct spin {
   uint64_t last_yield_ns;
 } spin;
 
+/* A thread and its share of the tasks of a launch. */
 typedef struct worker {
+  /* Launch number (32 bits), end of its tasks (16), next of them to take (16). The number keeps
+   * a thread that dozed through a launch from taking a task of the next one by mistake. */
+  _Alignas(OCTAVO_ALIGNMENT) atomic_ullong ticket;
   octavo_pool *pool;
   pthread_t thread;
-  uint32_t id; /* CPU that it is pinned to; 0 is the launching thread's */
+  uint32_t id; /* CPU that it is pinned to; 0 is the launching thread */
 } worker;
 
-/* Threads take tasks one by one, so that a loop never waits for a thread that the system has not
- * scheduled: the others do its part. */
+/* Every launch gives a thread the same share, so that it finds what it wrote in the launch before
+ * in its own cache. Whoever ends its share takes from the others, task by task: a loop never waits
+ * for a thread that the system has not scheduled. */
 struct octavo_pool {
   event started;  /* one count per launch, and one to stop */
   event finished; /* one count per worker that is up, then one per launch, by whoever ends it */
-  /* Launch number (32 bits), its tasks (16), next task to take (16). The number keeps a thread
-   * that dozed through a launch from taking a task of the next one by mistake. */
-  _Alignas(OCTAVO_ALIGNMENT) atomic_ullong ticket;
   _Alignas(OCTAVO_ALIGNMENT) atomic_uint num_done;
   atomic_int failure;
   atomic_bool stopping;
   atomic_bool is_running; /* between octavo_pool_enter and its counterpart */
-  /* Written by the launching thread before the ticket opens, read by holders of a task. */
+  /* Written by the launching thread before the tickets open, read by holders of a task. */
   octavo_parallel_task task;
   void *data;
   octavo_parallel_group group;
+  unsigned long long num_launches;
   bool pin_threads;
   uint32_t num_threads;
-  worker workers[]; /* (num_threads - 1,) */
+  worker workers[]; /* (num_threads,) */
 };
 
 static _Thread_local octavo_pool *t_pool;
@@ -142,21 +145,33 @@ static void run_task(octavo_pool *pool, int task_id) {
   if (atomic_fetch_add(&pool->num_done, 1) + 1 == num_tasks) signal_all(&pool->finished);
 }
 
-static bool take_task(octavo_pool *pool, int *task_id) {
-  unsigned long long ticket = atomic_load(&pool->ticket);
+static bool take_task(worker *owner, int *task_id) {
+  unsigned long long ticket = atomic_load(&owner->ticket);
   for (;;) {
-    unsigned next = ticket & 0xffffu, num_tasks = (ticket >> 16) & 0xffffu;
-    if (next >= num_tasks) return false;
-    if (atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1)) {
+    unsigned next = ticket & 0xffffu, end = (ticket >> 16) & 0xffffu;
+    if (next >= end) return false;
+    if (atomic_compare_exchange_weak(&owner->ticket, &ticket, ticket + 1)) {
       *task_id = (int)next;
       return true;
     }
   }
 }
 
-static void run_tasks(octavo_pool *pool) {
+static void run_tasks(octavo_pool *pool, uint32_t id) {
   int task_id;
-  while (take_task(pool, &task_id)) run_task(pool, task_id);
+  for (uint32_t i = 0; i < pool->num_threads; i++) {
+    worker *owner = &pool->workers[(id + i) % pool->num_threads];
+    while (take_task(owner, &task_id)) run_task(pool, task_id);
+  }
+}
+
+static void open_tickets(octavo_pool *pool, unsigned num_tasks) {
+  unsigned long long launch = ++pool->num_launches << 32;
+  for (uint32_t i = 0; i < pool->num_threads; i++) {
+    unsigned long long begin = num_tasks * i / pool->num_threads;
+    unsigned long long end = num_tasks * (i + 1) / pool->num_threads;
+    atomic_store(&pool->workers[i].ticket, launch | end << 16 | begin);
+  }
 }
 
 static void *work(void *argument) {
@@ -168,20 +183,20 @@ static void *work(void *argument) {
     wait_past(pool, &pool->started, seen);
     seen = atomic_load(&pool->started.count);
     if (atomic_load(&pool->stopping)) return NULL;
-    run_tasks(pool);
+    run_tasks(pool, self->id);
   }
 }
 
 static void stop(octavo_pool *pool, uint32_t num_workers) {
   atomic_store(&pool->stopping, true);
   signal_all(&pool->started);
-  for (uint32_t i = 0; i < num_workers; i++) pthread_join(pool->workers[i].thread, NULL);
+  for (uint32_t i = 1; i <= num_workers; i++) pthread_join(pool->workers[i].thread, NULL);
   octavo_platform_free(pool);
 }
 
 octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **out) {
   *out = NULL;
-  size_t num_bytes = sizeof(octavo_pool) + (num_threads - 1) * sizeof(worker);
+  size_t num_bytes = sizeof(octavo_pool) + num_threads * sizeof(worker);
   octavo_pool *pool = octavo_platform_allocate(num_bytes);
   if (pool == NULL) return OCTAVO_OUT_OF_MEMORY;
   __builtin_memset(pool, 0, num_bytes);
@@ -193,7 +208,7 @@ octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_
   octavo_status status = OCTAVO_OK;
   uint32_t num_started = 0;
   for (; num_started < num_threads - 1 && status == OCTAVO_OK; num_started++) {
-    worker *w = &pool->workers[num_started];
+    worker *w = &pool->workers[num_started + 1];
     w->pool = pool;
     w->id = num_started + 1;
     if (pthread_create(&w->thread, &attributes, work, w) != 0) {
@@ -242,12 +257,10 @@ int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task
   atomic_store(&pool->failure, 0);
   atomic_store(&pool->num_done, 0);
   unsigned seen = atomic_load(&pool->finished.count);
-  unsigned long long launch = (atomic_load(&pool->ticket) >> 32) + 1;
-  unsigned long long num_tasks = (unsigned long long)pool->group.num_task;
-  atomic_store(&pool->ticket, launch << 32 | num_tasks << 16);
+  open_tickets(pool, (unsigned)pool->group.num_task);
   signal_all(&pool->started);
   t_pool = NULL; /* a loop inside a task runs in that task's thread */
-  run_tasks(pool);
+  run_tasks(pool, 0);
   t_pool = pool;
   wait_past(pool, &pool->finished, seen);
   return atomic_load(&pool->failure);
