@@ -53,10 +53,9 @@ NUM_SLOWEST = 15  # rows without -v
     help="Where to run it.",
 )
 @click.option(
-    "--roofline/--no-roofline",
-    default=True,
-    show_default=True,
-    help="Compare with the machine's peaks, which are measured once (seconds) and kept.",
+    "--no-roofline",
+    is_flag=True,
+    help="Times only. The machine's peaks are measured once, which takes seconds, and kept.",
 )
 @click.option("--trace", type=NEW_PATH, metavar="FILE.json", help="Write a Chrome trace.")
 @click.option("--report", type=NEW_PATH, metavar="FILE.html", help="Write a report page.")
@@ -71,7 +70,7 @@ def profile_command(
     runs: int,
     warmup: int,
     device: str,
-    roofline: bool,
+    no_roofline: bool,
     trace: Path | None,
     report: Path | None,
     num_threads: int,
@@ -101,7 +100,7 @@ def profile_command(
         profiles = session.profile(inputs, runs=runs, warmup=warmup)
         manifest = session.manifest
     samples_us = [profile.latencies_us for profile in profiles]
-    peaks = _peaks(console, manifest, num_threads) if roofline else ()
+    peaks = () if no_roofline else _peaks(console, manifest, num_threads)
     facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks)
     if trace is not None:
         document = chrome_trace(facts.name, facts.steps, samples_us)

@@ -52,11 +52,8 @@ def steps_table(report: Report, *, limit: int, is_wide: bool) -> Any:
 
 
 def shorten(text: str, width: int) -> str:
-    """Text with its middle left out: names of steps differ at their ends."""
-    if len(text) <= width:
-        return text
-    head = (width - 1) // 3
-    return text[:head] + ELLIPSIS + text[len(text) - (width - 1 - head) :]
+    """Text without its beginning: names of steps differ at their ends."""
+    return text if len(text) <= width else ELLIPSIS + text[len(text) - width + 1 :]
 
 
 def peaks_table(found: Sequence[Peaks]) -> Any:

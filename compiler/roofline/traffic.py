@@ -32,7 +32,7 @@ class Traffic:
 
 
 def step_traffic(step: Step) -> Traffic:
-    """Add up the operands of a step; a buffer that is passed twice counts once."""
+    """Add up the operands of a step; no byte of a buffer counts twice."""
     read = [o for o in step.operands if not o.is_written]
     return Traffic(
         read_bytes=_unique_bytes(o for o in read if o.buffer.storage is Storage.ARENA),
@@ -47,5 +47,6 @@ def _unique_bytes(operands: Iterable[Operand]) -> int:
         size = operand.buffer.num_bytes
         wanted = operand.touched_bytes
         part = size if wanted is None else min(wanted, size)
-        found[id(operand.buffer)] = max(part, found.get(id(operand.buffer), 0))
+        # Several operands in one buffer are parts of it, or all of it again and again.
+        found[id(operand.buffer)] = min(size, part + found.get(id(operand.buffer), 0))
     return sum(found.values())

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 import octavo
 from octavo.compiler.artifact.manifest import add_artifact_file
+from octavo.compiler.report.bottlenecks import next_bottleneck, peaks_text
 from octavo.compiler.report.chrome_trace import chrome_trace
 from octavo.compiler.report.manifest import report_from_manifest
 from octavo.compiler.report.page import render_page
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.summary import summarize
 from octavo.compiler.report.units import decibel_text, size_text, time_text
+from octavo.compiler.roofline.artifact_peaks import artifact_peaks
 
 FOLDER = Path(__file__).resolve().parent
 MODEL = FOLDER / "digits.onnx"
@@ -47,7 +49,7 @@ class Outcome:
         accuracy: Share of held-out images that are classified right, by program.
         latency: Time of one call from Python, by program.
         weights_bytes: Size of the weight blob, by own program.
-        report: The INT8 artifact, with per-kernel latencies.
+        report: The INT8 artifact, with per-kernel latencies and their roofs.
         compile_s: Seconds that each compilation took, by own program.
     """
 
@@ -100,9 +102,11 @@ def run_demo(output: Path, *, budget_s: float = 5.0) -> Outcome:
     profiles = ours["int8"].profile(one, runs=PROFILE_RUNS, warmup=20)
     for session in ours.values():
         session.close()
+    manifest = ours["int8"].manifest
     samples_us = [profile.latencies_us for profile in profiles]
+    peaks = artifact_peaks(manifest, num_threads=1)
     report = report_from_manifest(
-        ours["int8"].manifest, samples_us=samples_us, runs_us=runs_us
+        manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks
     )
     add_artifact_file(output / "int8", "report.html", render_page(report).encode())
     trace = chrome_trace(report.name, report.steps, samples_us)
@@ -165,6 +169,8 @@ def describe(outcome: Outcome, output: Path) -> list[str]:
         f"  [{step.variant}]"
         for step, latency in slowest[:NUM_SLOWEST]
     ]
+    if report.roofline is not None:
+        lines += ["", *map(peaks_text, report.roofline.peaks), next_bottleneck(report)]
     return [
         *lines,
         "",

@@ -21,6 +21,8 @@ def test_int8_keeps_accuracy_and_a_quarter_of_the_weights(tmp_path):
         assert program in text
     page = (tmp_path / "int8" / "report.html").read_text(encoding="utf-8")
     assert "median of 200 runs" in page
+    assert 'aria-label="Roofline of' in page
+    assert "next bottleneck" in text
     trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
     steps = {e["name"] for e in trace["traceEvents"] if e.get("cat") in ("int8", "float32")}
     assert steps == {step.name for step in outcome.report.steps}

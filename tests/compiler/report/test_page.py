@@ -65,6 +65,23 @@ def test_page_has_one_bar_per_layer_step_and_buffer(full):
     assert len(bars) == len(full.errors) + len(full.steps) + len(full.buffers)
 
 
+def test_page_has_a_dot_for_each_step_and_names_the_next_bottleneck(manifest, make_peaks):
+    samples_us = [[10.0], [5.0]]
+    report = report_from_manifest(manifest, samples_us=samples_us, peaks=[make_peaks()])
+    page = parse(render_page(report))
+    assert [tag for tag, _ in page.tags].count("circle") == len(report.steps)
+    text = " ".join(page.words)
+    assert "Next bottleneck: stem/conv (conv_gemm), 66.7% of the time" in text
+    assert "Peaks, 1 thread: int8 400, float32 100 GMAC/s" in text
+    assert "0: stem/conv, 10.0 us, 0 GMAC/s, 1% of its roof (overhead), 9.88 us to win" in text
+
+
+def test_page_without_peaks_says_how_to_get_them(full):
+    page = parse(render_page(full))
+    assert "circle" not in {tag for tag, _ in page.tags}
+    assert "measures the kernels and the peaks of the machine" in " ".join(page.words)
+
+
 def test_page_without_measurements_says_how_to_get_them(manifest):
     page = parse(render_page(report_from_manifest(manifest)))
     text = " ".join(page.words)
@@ -72,17 +89,20 @@ def test_page_without_measurements_says_how_to_get_them(manifest):
     assert "no error to show" in text
 
 
-def test_names_of_a_hostile_model_stay_text(manifest, layer_errors):
+def test_names_of_a_hostile_model_stay_text(manifest, layer_errors, make_peaks):
     manifest["name"] = manifest["target"] = HOSTILE
     for step in manifest["steps"]:
         step.update(name=HOSTILE, variant=HOSTILE, reason=HOSTILE, op_types=[HOSTILE])
+        step["kernel"] = HOSTILE
     for buffer in manifest["memory"]["buffers"]:
         buffer["name"] = HOSTILE
     for error in layer_errors:
         error.update(layer=HOSTILE, op_type=HOSTILE)
     manifest["files"] = manifest["versions"] = {HOSTILE: HOSTILE}
     html = render_page(
-        report_from_manifest(manifest, errors=layer_errors, samples_us=[[1], [1]])
+        report_from_manifest(
+            manifest, errors=layer_errors, samples_us=[[1], [1]], peaks=[make_peaks()]
+        )
     )
     page = parse(html)
     assert {tag for tag, _ in page.tags} & {"script", "img"} == set()

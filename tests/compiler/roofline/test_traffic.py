@@ -28,8 +28,8 @@ def test_constants_scratch_and_parts_of_buffers():
             Operand(scratch, is_written=True, touched_bytes=0),
         )
     )
-    assert found == Traffic(read_bytes=40, weight_bytes=64, written_bytes=100)
-    assert (found.activation_bytes, found.num_bytes) == (140, 204)
+    assert found == Traffic(read_bytes=65, weight_bytes=64, written_bytes=100)
+    assert (found.activation_bytes, found.num_bytes) == (165, 229)
 
 
 def test_the_manifest_tells_the_traffic_of_every_step(tmp_path, strided_conv):

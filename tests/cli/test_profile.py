@@ -1,0 +1,146 @@
+"""profile and doctor --peaks: what they print, for people and for programs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from octavo.compiler.cli.roofline_table import shorten, steps_table
+from octavo.compiler.report.manifest import report_from_manifest
+from octavo.errors import DeviceError
+
+LAYER = "/model/features/stage3/block11/attention/projection/Conv + Relu"
+NAMES = ("image_quantize", LAYER, LAYER.replace("11", "12"), "logits.dequantize")
+
+# 1,000,000 products take 2.5 us at 400 a nanosecond, and a call 0.1: 65% of 4.0 us.
+NARROW = """\
+#  step                                 median  share  GMAC/s  of peak  GB/s  of roof  bound by
+1  …/attention/projection/Conv + Relu  4.00 us  57.1%   250.0      62%   0.8      65%  compute
+2  …/attention/projection/Conv + Relu  2.00 us  28.6%   500.0     125%   1.5     130%  compute
+0  image_quantize                      0.90 us  12.9%                    1.7      13%  overhead
+"""
+
+
+@pytest.fixture
+def report(make_peaks):
+    def step(name, macs, variant, read_bytes):
+        return {
+            "name": name, "kernel": variant, "op_types": ["Conv"], "placement": "int8",
+            "variant": variant, "macs": macs, "read_bytes": read_bytes, "weight_bytes": 1000,
+            "written_bytes": 500,
+        }  # fmt: skip
+
+    manifest = {
+        "name": "tiny",
+        "target": "host",
+        "steps": [
+            step(NAMES[0], 0, "move.quantize", 0),
+            step(NAMES[1], 1_000_000, "conv_gemm.avx2.6x16", 1500),
+            step(NAMES[2], 1_000_000, "conv_gemm.avx2.6x16", 1500),
+            step(NAMES[3], 0, "move.dequantize", 500),
+        ],
+        "memory": {"arena_bytes": 9000, "lower_bound_bytes": 0, "weights_bytes": 900},
+    }
+    samples_us = [[0.9], [4.0], [2.0], [0.1]]
+    return report_from_manifest(manifest, samples_us=samples_us, peaks=[make_peaks()])
+
+
+def printed(table, width):
+    from io import StringIO
+
+    from rich.console import Console
+
+    out = StringIO()
+    Console(file=out, width=width, markup=False, highlight=False).print(table)
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def test_the_slowest_steps_fit_a_hundred_columns(report):
+    text = printed(steps_table(report, limit=3, is_wide=False), 100)
+    assert text == NARROW
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_wide_table_has_all_steps_in_run_order_and_whole_names(report):
+    lines = printed(steps_table(report, limit=0, is_wide=True), 200).splitlines()
+    assert [line.split()[0] for line in lines] == ["#", "0", "1", "2", "3"]
+    assert all(name in line for name, line in zip(NAMES, lines[1:], strict=True))
+    assert "conv_gemm.avx2.6x16  int8        1.00 M  2.93 KiB" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "short"), [("abcdefg", "abcdefg"), ("abcdefgh", "…cdefgh"), ("", "")]
+)
+def test_long_names_lose_their_beginning(text, short):
+    assert shorten(text, 7) == short
+
+
+def test_profile_prints_the_next_bottleneck(octavo, model, samples, tmp_path, make_peaks):
+    artifact = tmp_path / "out"
+    command = ["compile", model, "--target", "host", "--data", samples, "-o", artifact]
+    assert octavo(*command).code == 0
+    lines = octavo("profile", artifact, "--runs", 3).out.splitlines()
+    peaks = [i for i, line in enumerate(lines) if line.startswith("peaks, 1 thread: int8 400")]
+    assert len(peaks) == 1
+    assert lines[peaks[0] + 1].startswith("all steps together: ")
+    assert lines[peaks[0] + 2].startswith("next bottleneck: ")
+
+    payload = octavo("profile", artifact, "--runs", 3, "--num-threads", 2, "--json").json
+    assert [p["num_threads"] for p in payload["peaks"]] == [1, 2]
+    known = dataclasses.replace(make_peaks(), call_us=0.0)
+    assert payload["peaks"][0] == json.loads(json.dumps(dataclasses.asdict(known)))
+    numbers = {
+        "num_bytes", "macs_per_byte", "gmacs_per_s", "gbytes_per_s", "peak_share", "roof_us",
+        "roof_share", "gain_us", "median_us", "share", "macs",
+    }  # fmt: skip
+    for step in payload["steps"]:
+        assert all(np.isfinite(step[name]) for name in numbers)
+        assert step["bound_by"] in ("compute", "overhead", "L1", "L2", "memory")
+        assert set(step["traffic"]) == {"read_bytes", "weight_bytes", "written_bytes"}
+    groups = payload["bottlenecks"]
+    assert sorted(i for g in groups for i in g["steps"]) == list(range(len(payload["steps"])))
+    assert [g["gain_us"] for g in groups] == sorted(
+        (g["gain_us"] for g in groups), reverse=True
+    )
+
+    plain = octavo("profile", artifact, "--runs", 3, "--no-roofline")
+    assert "peaks" not in plain.out
+    assert "cumulative" in plain.out
+    assert (
+        octavo("profile", artifact, "--runs", 3, "--no-roofline", "--json").json["peaks"] == []
+    )
+
+
+def test_without_peaks_there_are_times_and_a_warning(
+    octavo, model, samples, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise DeviceError("measuring the machine's peaks failed: gone")
+
+    artifact = tmp_path / "out"
+    command = ["compile", model, "--target", "host", "--data", samples, "-o", artifact]
+    assert octavo(*command).code == 0
+    monkeypatch.setattr("octavo.compiler.roofline.artifact_peaks.find_peaks", fail)
+    outcome = octavo("profile", artifact, "--runs", 3)
+    assert outcome.code == 0
+    assert "warning: no roofline: measuring the machine's peaks failed: gone" in outcome.err
+    assert "cumulative" in outcome.out
+
+
+def test_doctor_shows_peaks_with_their_spread(octavo, monkeypatch, make_peaks):
+    from octavo.compiler.doctor import Check, Status
+
+    monkeypatch.setattr(
+        "octavo.compiler.doctor.run_checks", lambda: [Check("python", Status.OK, "3")]
+    )
+    monkeypatch.setattr(
+        "octavo.compiler.roofline.measure.find_peaks",
+        lambda _target, num_threads, *, again: make_peaks(num_threads),
+    )
+    text = octavo("doctor", "--peaks").out
+    assert "int8, GMAC/s" in text
+    assert "an empty call" in text
+    payload = octavo("doctor", "--peaks", "--json").json
+    assert payload["peaks"][0]["int8"] == {"best": 400.0, "median": 400.0}
+    assert "peaks" not in octavo("doctor", "--json").json
