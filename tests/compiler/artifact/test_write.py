@@ -213,7 +213,9 @@ def test_bench_refuses_bad_arguments_in_one_line(add_artifact, arguments, code):
 
 
 def test_the_runtime_is_compiled_once(host_target, monkeypatch, tmp_path):
+    monkeypatch.delenv("OCTAVO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "octavo"
     first = runtime_objects(host_target.zig_target)
     times = [path.stat().st_mtime_ns for path in first]
     assert [p.stat().st_mtime_ns for p in runtime_objects(host_target.zig_target)] == times
@@ -222,6 +224,7 @@ def test_the_runtime_is_compiled_once(host_target, monkeypatch, tmp_path):
 
 def test_without_a_home_the_cache_is_temporary(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("x")
+    monkeypatch.delenv("OCTAVO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert cache_folder().parent == tmp_path
