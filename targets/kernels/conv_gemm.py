@@ -5,9 +5,10 @@ input channels run by. Neighbouring taps of a row are one run of memory in NHWC,
 3-channel first layer wastes almost nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
+MAX_UNROLLED_DOTS = 128  # the end of a short loop is often guessed wrong
 
 
 @dataclass(frozen=True)
@@ -274,15 +276,38 @@ class _Emitter:
             steps * step_elements, self.weight_bytes, self.tiling.block_tiles, steps)
         weights_end = weights_at + steps * step_elements
         ahead.emit_tile(weights, weights_end, index)
-        with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw, \
-                vector.loop(packing.steps) as step:
+
+        def add(kh: Any, kw: Any, step: Any) -> None:
             tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
             number = (kh * taps_w + kw) * packing.steps + step
             at = weights_at + number * step_elements
             tile.step(source, [pixel + tap for pixel in pixels], weights, at)
             ahead.emit_step(weights, weights_end, index, number)
+
+        self._each_step(rows * vectors, add)
         in_group = panel * self.tiling.panel * lanes
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
             finish.emit_vectors(
                 tile.row(r), group * op.group_out + in_group, out + in_group, channels)
+
+    def _each_step(self, dots: int, add: Callable[[Any, Any, Any], None]) -> None:
+        """Loop over taps and steps; short loops are straight-line code.
+
+        Args:
+            dots: Multiplications of one step.
+            add: Emits the step of a tap's row and column.
+        """
+        taps_h, taps_w = self.packing.taps
+        steps = self.packing.steps
+        if taps_h * taps_w * steps * dots <= MAX_UNROLLED_DOTS:
+            for kh, kw, step in product(range(taps_h), range(taps_w), range(steps)):
+                add(kh, kw, step)
+            return
+        with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw:
+            if steps * dots <= MAX_UNROLLED_DOTS:
+                for step in range(steps):
+                    add(kh, kw, step)
+            else:
+                with vector.loop(steps) as step:
+                    add(kh, kw, step)
