@@ -9,6 +9,7 @@ from octavo.compiler.report.units import count_text, printable, size_text, time_
 from octavo.compiler.roofline.peaks import Peaks, Rate
 
 NAME_COLUMNS = 34  # with the other columns a table of 100
+MIN_NAME_COLUMNS = 12  # on a narrow terminal names break over lines, numbers do not
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -27,7 +28,7 @@ def steps_table(report: Report, *, limit: int, is_wide: bool) -> Any:
         rows = sorted(rows, key=lambda row: (-row[1].median_us, row[0].index))[:limit]
     table = Table(box=None, pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("step", no_wrap=not is_wide, overflow="fold")
+    table.add_column("step", overflow="fold", min_width=MIN_NAME_COLUMNS)
     if is_wide:
         table.add_column("kernel", overflow="fold")
         table.add_column("arithmetic", no_wrap=True)

@@ -62,6 +62,13 @@ def test_the_slowest_steps_fit_a_hundred_columns(report):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_on_a_narrow_terminal_names_break_and_numbers_stay(report):
+    lines = printed(steps_table(report, limit=3, is_wide=False), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].endswith("4.00 us  57.1%   250.0      62%   0.8      65%  compute")
+    assert "".join(line[3:20].strip() for line in lines[1:3]).startswith("…/attention/")
+
+
 def test_the_wide_table_has_all_steps_in_run_order_and_whole_names(report):
     lines = printed(steps_table(report, limit=0, is_wide=True), 200).splitlines()
     assert [line.split()[0] for line in lines] == ["#", "0", "1", "2", "3"]

@@ -1,6 +1,8 @@
 """Measuring: what a probe counts is what it does, and results are kept where they may be."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,9 +12,11 @@ from octavo.compiler.roofline import measure
 from octavo.compiler.roofline.artifact_peaks import artifact_peaks, manifest_target
 from octavo.compiler.roofline.machine import Machine
 from octavo.compiler.roofline.measure import find_peaks, fingerprint, measure_peaks
-from octavo.compiler.roofline.probe_program import stream_sizes
+from octavo.compiler.roofline.probe_program import ProbeProgram, stream_sizes
 from octavo.errors import ArtifactError, DeviceError
-from octavo.targets import get_target
+from octavo.targets import TARGETS, get_target
+from octavo.targets.instructions import isa_of
+from octavo.targets.kernels.probes import stream_step
 
 MACHINE = Machine("a CPU", ("avx2",), ((1, 32 << 10), (2, 1 << 20), (3, 16 << 20)))
 
@@ -86,6 +90,31 @@ def test_a_machine_is_measured_once_for_each_kind_of_code_and_threads(counted, m
     assert len(counted) == 3
     find_peaks(avx2, 1, again=True)
     assert len(counted) == 4
+
+
+def test_known_peaks_are_read_without_the_compiler(counted, make_peaks):
+    find_peaks(get_target("x86-64"), 1)
+    code = (
+        "import sys\n"
+        "from octavo.compiler.roofline.measure import find_peaks\n"
+        "from octavo.targets import get_target\n"
+        "assert find_peaks(get_target('x86-64'), 1).int8.best == 400\n"
+        "sys.exit(bool({'tvm', 'tvm_ffi'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_has_a_probe_of_every_peak(name):
+    target = get_target(name)
+    sizes = stream_sizes(MACHINE, 2, stream_step(isa_of(target)))
+    program = ProbeProgram(target, sizes, 2)
+    steps = program.build().steps
+    assert {p.quantity for p in program.probes} == {
+        "int8", "float32", "L1", "L2", "L3", "memory", "call"
+    }  # fmt: skip
+    products = [p for p in program.probes if steps[p.step].name.startswith("product")]
+    assert [p.work for p in products] == [steps[p.step].macs for p in products]
 
 
 def test_a_damaged_record_is_measured_again(counted, tmp_path):
