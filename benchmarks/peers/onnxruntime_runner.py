@@ -1,9 +1,9 @@
 """ONNX Runtime as a peer: its float run, and INT8 by its own quantizer, well set up."""
 
-import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "peers"
+from benchmarks.peers.cache import kept
+from benchmarks.peers.protocol import Candidate, Inputs, Task
 
-Inputs = Mapping[str, NDArray[Any]]
+PEER = "ONNX Runtime"
+DEVICE = "cpu"
 
 
 class OnnxRuntimeModel:
@@ -64,49 +66,69 @@ class OnnxRuntimeModel:
 
     def bind(self, inputs: Inputs) -> Callable[[], object]:
         """Return a function that runs one inference on these inputs, for timing."""
-        fed = dict(inputs)
-        return lambda: self._session.run(None, fed)
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
+        for name in self.output_names:
+            binding.bind_output(name, DEVICE)
+
+        def run() -> list[Any]:
+            self._session.run_with_iobinding(binding)
+            outputs: list[Any] = binding.get_outputs()
+            return outputs
+
+        return run
 
 
-def quantize_int8(path: Path, samples: Iterable[Inputs]) -> Path:
+def candidates(task: Task) -> list[Candidate]:
+    """Return float, static INT8 with either kind of activations, dynamic INT8."""
+    path, samples = task.path, task.samples
+
+    def static(activations: QuantType, num_threads: int) -> OnnxRuntimeModel:
+        return OnnxRuntimeModel(quantize_int8(path, samples, activations), num_threads)
+
+    return [
+        Candidate(PEER, "float32", "", lambda n: OnnxRuntimeModel(path, n)),
+        Candidate(PEER, "int8", "static u8", lambda n: static(QuantType.QUInt8, n)),
+        Candidate(PEER, "int8", "static s8", lambda n: static(QuantType.QInt8, n)),
+        Candidate(
+            PEER, "int8", "dynamic", lambda n: OnnxRuntimeModel(quantize_int8_dynamic(path), n)
+        ),
+    ]
+
+
+def quantize_int8(
+    path: Path, samples: Iterable[Inputs], activations: QuantType = QuantType.QUInt8
+) -> Path:
     """Quantize a float model with ONNX Runtime's own tools and return the QDQ file.
 
-    Per-channel int8 weights with the full range, per-tensor uint8 activations, min-max ranges,
-    after its shape inference and graph optimization: what its documentation recommends for
-    convolutional networks on x86-64 with dot-product instructions. The result is kept for the
-    same model, samples and version.
+    Per-channel int8 weights with the full range, per-tensor activations, min-max ranges, after
+    its shape inference and graph optimization: what its documentation recommends on x86-64
+    with dot-product instructions, with uint8 activations for convolutional networks.
 
     Args:
         path: Float ONNX file.
         samples: Calibration data, one dictionary for each inference.
+        activations: Their integers.
     """
     samples = list(samples)
-    target = FOLDER / f"{path.stem}-{_fingerprint(path, samples)}.ort-int8.onnx"
-    if target.exists():
-        return target
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    # Its warnings about settings would interleave with the table.
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            prepared, quantized = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-            quant_pre_process(path, prepared)
+
+    def make(target: Path) -> None:
+        with _prepared(path) as prepared:
             quantize_static(
                 prepared,
-                quantized,
+                target,
                 _Samples(samples),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=False,
-                activation_type=QuantType.QUInt8,
+                activation_type=activations,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
             )
-            quantized.rename(target)
-    finally:
-        logging.disable(previous)
-    return target
+
+    suffix = "ort-int8.onnx" if activations == QuantType.QUInt8 else "ort-s8.onnx"
+    return kept(path, samples, ort.__version__, suffix, make)
 
 
 def quantize_int8_dynamic(path: Path) -> Path:
@@ -117,23 +139,27 @@ def quantize_int8_dynamic(path: Path) -> Path:
     Args:
         path: Float ONNX file.
     """
-    target = FOLDER / f"{path.stem}-{_fingerprint(path, [])}.ort-dynamic.onnx"
-    if target.exists():
-        return target
-    FOLDER.mkdir(parents=True, exist_ok=True)
+
+    def make(target: Path) -> None:
+        with _prepared(path) as prepared:
+            quantize_dynamic(prepared, target, per_channel=True, weight_type=QuantType.QInt8)
+
+    return kept(path, [], ort.__version__, "ort-dynamic.onnx", make)
+
+
+@contextmanager
+def _prepared(path: Path) -> Iterator[Path]:
+    """Yield the model after ONNX Runtime's own preparation, its log off."""
+    # Its warnings about settings would interleave with the table.
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            prepared, quantized = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = Path(folder) / "prepared.onnx"
             quant_pre_process(path, prepared)
-            quantize_dynamic(
-                prepared, quantized, per_channel=True, weight_type=QuantType.QInt8
-            )
-            quantized.rename(target)
+            yield prepared
     finally:
         logging.disable(previous)
-    return target
 
 
 class _Samples(CalibrationDataReader):  # type: ignore[misc]  # untyped base
@@ -143,13 +169,3 @@ class _Samples(CalibrationDataReader):  # type: ignore[misc]  # untyped base
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         sample = next(self._remaining, None)
         return None if sample is None else dict(sample)
-
-
-def _fingerprint(path: Path, samples: list[Inputs]) -> str:
-    digest = hashlib.sha256(ort.__version__.encode())
-    digest.update(path.read_bytes())
-    for sample in samples:
-        for name in sorted(sample):
-            digest.update(name.encode())
-            digest.update(sample[name].tobytes())
-    return digest.hexdigest()[:16]

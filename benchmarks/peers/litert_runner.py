@@ -1,0 +1,161 @@
+"""LiteRT with XNNPACK as a peer: float32, and INT8 by the vendor's quantizer."""
+
+import contextlib
+import importlib.metadata
+import io
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from benchmarks.peers.cache import kept
+from benchmarks.peers.protocol import Candidate, Inputs, Task
+from benchmarks.peers.tflite.convert import convert
+from benchmarks.peers.tflite.graph import NCHW_TO_NHWC
+
+PEER = "LiteRT"
+REVISION = 1  # raise when the converter changes, so that old files are not used
+SIGNATURE = "serving_default"
+# What a transformer keeps in integers when its normalizations stay in float.
+LINEAR = ("FULLY_CONNECTED", "CONV_2D", "GELU", "RESHAPE", "TRANSPOSE", "SLICE")
+
+
+class LiteRtModel:
+    """A loaded .tflite file; XNNPACK takes what it can."""
+
+    def __init__(self, path: Path, num_threads: int = 1) -> None:
+        """Load a file.
+
+        Args:
+            path: .tflite file.
+            num_threads: Threads of XNNPACK, at least 1.
+        """
+        self._interpreter = Interpreter(str(path), num_threads=num_threads)
+        self._interpreter.allocate_tensors()
+        self._inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
+        signature = self._interpreter.get_signature_list()[SIGNATURE]
+        details = self._interpreter.get_output_details()
+        self._outputs = dict(zip(signature["outputs"], details, strict=True))
+
+    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
+        """Run one inference; input and output names to arrays, in the layout of ONNX."""
+        self.bind(inputs)()
+        read = self._interpreter.get_tensor
+        return {name: read(detail["index"]) for name, detail in self._outputs.items()}
+
+    def bind(self, inputs: Inputs) -> Callable[[], object]:
+        """Return a function that runs one inference on these inputs.
+
+        They are brought into LiteRT's layout and integers here, outside of what is timed.
+        """
+        fed = [(self._inputs[name]["index"], array) for name, array in native(inputs).items()]
+        interpreter = self._interpreter
+
+        def run() -> None:
+            interpreter.reset_all_variables()  # an LSTM starts from zero, as in ONNX
+            for index, array in fed:
+                interpreter.set_tensor(index, array)
+            interpreter.invoke()  # and leaves the outputs in its own memory, to be read there
+
+        return run
+
+
+def native(inputs: Inputs) -> dict[str, NDArray[Any]]:
+    """Return inputs as the converted file takes them: channels last, float32 or int32."""
+    return {
+        name: np.ascontiguousarray(
+            array.transpose(NCHW_TO_NHWC) if array.ndim == len(NCHW_TO_NHWC) else array,
+            np.float32 if array.dtype.kind == "f" else np.int32,
+        )
+        for name, array in inputs.items()
+    }
+
+
+def candidates(task: Task) -> list[Candidate]:
+    """Return float32, and INT8 with static and with dynamic activations.
+
+    A transformer also runs with its linear layers and GELU quantized and the rest in float; a
+    recurrent network also as the fused operator, in float.
+    """
+    operators = {node.op_type for node in onnx.load(task.path).graph.node}
+    files: list[tuple[str, str, Callable[[], Path]]] = [
+        ("float32", "", partial(convert_float, task.path)),
+        ("int8", "static", partial(quantize_static, task)),
+        ("int8", "dynamic", partial(quantize_dynamic, task)),
+    ]
+    if "LayerNormalization" in operators:
+        files.append(("int8", "static linear layers", partial(quantize_static, task, LINEAR)))
+    if "LSTM" in operators:
+        files.append(("float32", "fused", partial(convert_float, task.path, unroll=False)))
+    return [
+        Candidate(PEER, precision, variant, lambda n, f=file: LiteRtModel(f(), n))
+        for precision, variant, file in files
+    ]
+
+
+def convert_float(path: Path, *, unroll: bool = True) -> Path:
+    """Convert a float ONNX file; see `tflite.convert`."""
+
+    def make(target: Path) -> None:
+        target.write_bytes(convert(onnx.load(path), unroll=unroll))
+
+    suffix = "float.tflite" if unroll else "fused.tflite"
+    return kept(path, [], str(REVISION), suffix, make)
+
+
+def quantize_static(task: Task, operations: tuple[str, ...] = ("ALL_SUPPORTED",)) -> Path:
+    """Quantize weights per channel and activations per tensor to int8; inputs stay float.
+
+    Args:
+        task: What is quantized, and calibration data.
+        operations: Names of LiteRT's operators that become integer.
+    """
+    from ai_edge_quantizer import quantizer
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    def make(target: Path) -> None:
+        tool = quantizer.Quantizer(str(convert_float(task.path)))
+        bits = {"activation_num_bits": 8, "weight_num_bits": 8}
+        for name in operations:
+            tool.add_static_config(".*", TFLOperationName[name], **bits)
+        for border in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
+            keep = quantizer.AlgorithmName.NO_QUANTIZE
+            tool.update_quantization_recipe(".*", border, algorithm_key=keep)
+        with _quiet():
+            found = tool.calibrate({SIGNATURE: [native(sample) for sample in task.samples]})
+            target.write_bytes(bytes(tool.quantize(found).quantized_model))
+
+    suffix = "int8.tflite" if operations == ("ALL_SUPPORTED",) else "linear.tflite"
+    version = f"{_version()} {operations}"
+    return kept(task.path, task.samples, version, suffix, make)
+
+
+def quantize_dynamic(task: Task) -> Path:
+    """Quantize weights to int8, activations being quantized in every run."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    def make(target: Path) -> None:
+        tool = quantizer.Quantizer(str(convert_float(task.path)))
+        tool.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+        with _quiet():
+            target.write_bytes(bytes(tool.quantize().quantized_model))
+
+    return kept(task.path, [], _version(), "dynamic.tflite", make)
+
+
+def _version() -> str:
+    return f"{REVISION} {importlib.metadata.version('ai-edge-quantizer')}"
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Swallow what the quantizer prints about its progress."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
