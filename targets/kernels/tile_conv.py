@@ -1,14 +1,13 @@
 """Convolution on a matrix unit: an implicit matrix product of tiles, epilogue fused.
 
-Rows of tiles are output pixels and lie in the input with one stride, so nothing is gathered
-first. Sums start from the bias, are stored to a block that stays in the first-level cache, and
-finish as those of vector registers do.
+Rows of tiles are output pixels. They are loaded from the input itself, or gathered block by
+block, whichever is modelled to be faster. Sums start from the bias, are stored to a block that
+stays in the first-level cache, and finish as those of vector registers do.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +15,38 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.conv_gemm import Packing
+from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.parallel import PARALLEL_MACS
+from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tile_block import TileBlock, for_panel, tile_tasks
 from octavo.targets.kernels.tile_cost import (
     SLOWER,
+    TileTasks,
     register_cycles,
-    share_out,
+    sharings,
     tile_cycles,
 )
+from octavo.targets.kernels.tile_gather import GatheredRows
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
-from octavo.targets.kernels.tile_positions import TilePositions
+from octavo.targets.kernels.tile_rows import DirectRows, TileRows
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 class TileConv:
-    """Serves convolutions and products with constant weights that are large enough."""
+    """Serves convolutions and products with constant weights that are large enough.
+
+    Attributes:
+        schedule: How rows come to tiles, and tasks; None for the model's choice.
+    """
 
     name = "tile_conv"
+
+    def __init__(self, schedule: TileTasks | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: Conv, isa: Isa) -> str:
         """Refuse what tiles cannot compute, or would not compute faster."""
@@ -45,64 +56,94 @@ class TileConv:
             return f"{op.dtype} activations; tiles hold bytes"
         if op.groups != 1:
             return f"{op.groups} groups; tiles take one"
-        if op.in_pixel != op.in_c and not op.is_padded:
-            return "pixels of a slice; tiles take whole ones"
-        emitter = _Emitter(op, isa)
-        if op.dtype == isa.activation_dtype and not emitter.is_worthwhile:
+        if op.dtype == isa.activation_dtype and not _Emitter(op, isa, None).is_worthwhile:
             return SLOWER
         return ""
 
+    def schedules(self, op: Conv, isa: Isa) -> list[TileTasks]:
+        """Tasks worth measuring, with gathered rows and without, the model's choice first."""
+        return [] if isa.tiles is None else _Emitter(op, isa, None).schedules
+
+    def with_schedule(self, schedule: TileTasks) -> Self:
+        """Take these tasks."""
+        return type(self)(schedule)
+
+    def layout(self, op: Conv, isa: Isa) -> TileLayout:
+        """The tiles of the product."""
+        return _Emitter(op, isa, self.schedule).layout
+
     def variant(self, op: Conv, isa: Isa) -> str:
-        """Name the unit and the block of tiles."""
-        layout = _Emitter(op, isa).layout
-        tile = f"{layout.block_rows}x{layout.pass_vectors * layout.unit.lanes}"
-        return f"{self.name}.{layout.unit.name}.{tile}"
+        """Name the unit and the block of tiles, and whether its rows are gathered."""
+        emitter = _Emitter(op, isa, self.schedule)
+        gathered = ".gathered" if emitter.share.gathers else ""
+        return f"{self.name}.{emitter.layout.name}{gathered}"
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return _Emitter(op, isa, self.schedule).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack weights, fold the input zero point into the bias."""
-        return _Emitter(op, isa).constants(arrays)
+        return _Emitter(op, isa, self.schedule).constants(arrays)
 
     def scratch_bytes(self, op: Conv, isa: Isa) -> int:
-        """Memory of the padded input."""
-        return _Emitter(op, isa).positions.padded.scratch_bytes
+        """Memory of the padded input and of gathered rows."""
+        return _Emitter(op, isa, self.schedule).scratch.num_bytes
 
 
 class _Emitter:
     """Emits one convolution."""
 
-    def __init__(self, op: Conv, isa: Isa) -> None:
+    def __init__(self, op: Conv, isa: Isa, schedule: TileTasks | None) -> None:
         if isa.tiles is None:
             raise ValueError(f"{isa.name} has no tiles")
         self.op = op
         self.isa = isa
         self.unit = isa.tiles
-        self.positions = TilePositions(op, isa.tiles)
-        # Neighbouring taps of a row are one run of memory.
-        self.merges_columns = op.dilation_w == 1
+        self.padded = PaddedInput(op)
+        self.packing = Packing(op, isa)
+        self.schedule = schedule
 
-    @property
-    def taps(self) -> tuple[int, int]:
-        """Rows and columns of taps that are looped over."""
-        return self.op.kernel_h, 1 if self.merges_columns else self.op.kernel_w
+    @cached_property
+    def schedules(self) -> list[TileTasks]:
+        """Those of the rows that are modelled to be multiplied sooner come first."""
+        first, second = sorted((self._rows(False), self._rows(True)), key=_cycles)
+        return [*_sharings(first), *_sharings(second)]
+
+    @cached_property
+    def share(self) -> TileTasks:
+        return self.schedule or self.schedules[0]
+
+    @cached_property
+    def rows(self) -> TileRows:
+        return self._rows(self.share.gathers)
+
+    def _rows(self, gathers: bool) -> TileRows:
+        kind = GatheredRows if gathers else DirectRows
+        return kind(self.op, self.unit, self.packing)
 
     @cached_property
     def layout(self) -> TileLayout:
-        op, positions = self.op, self.positions
-        run = op.in_c * (op.kernel_w if self.merges_columns else 1)
-        return TileLayout(
-            self.unit, positions.tile_rows, positions.num_tiles, op.out_c, run,
-            self.taps[0] * self.taps[1])
+        return self.rows.layout
 
     @property
     def is_worthwhile(self) -> bool:
-        op, layout = self.op, self.layout
-        pixels = op.batch * op.out_h * op.out_w
-        registers = register_cycles(self.isa, pixels, op.out_c, layout.run, layout.taps)
-        return tile_cycles(layout) < registers
+        op, (taps_h, taps_w) = self.op, self.packing.taps
+        registers = register_cycles(
+            self.isa, op.batch * op.out_h * op.out_w, op.out_c, self.packing.run,
+            taps_h * taps_w)
+        return _cycles(self.rows) < registers
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """The padded input, and gathered rows of every task."""
+        parts = []
+        if self.op.is_padded:
+            parts.append(("scratch", self.padded.scratch_elements, self.op.dtype))
+        if self.rows.task_bytes:
+            gathered = self.share.num_tasks * self.rows.task_bytes
+            parts.append(("gathered", gathered, self.op.dtype))
+        return Scratch(tuple(parts))
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
         op, layout = self.op, self.layout
@@ -118,11 +159,10 @@ class _Emitter:
         return packed
 
     def build(self) -> Any:
-        op, layout, padded = self.op, self.layout, self.positions.padded
-        out_elements = op.out_elements
-        parameters = [("x", padded.in_elements, op.dtype)]
+        op, layout = self.op, self.layout
+        parameters = [("x", op.in_elements, op.dtype)]
         if op.requantize.residual:
-            parameters.append(("residual", out_elements, op.requantize.residual))
+            parameters.append(("residual", op.out_elements, op.requantize.residual))
         parameters += [
             ("weight", layout.vectors * layout.vector_bytes, "int8"),
             ("bias", layout.vectors * self.unit.lanes, "int32"),
@@ -131,52 +171,61 @@ class _Emitter:
         ]
         if op.is_padded:
             parameters.append(("zero_point", 1, "int32"))
-        parameters.append(("y", out_elements, op.requantize.dtype))
-        if op.is_padded:
-            parameters.append(("scratch", padded.scratch_elements, op.dtype))
+        parameters.append(("y", op.out_elements, op.requantize.dtype))
+        if self.scratch.num_bytes:
+            parameters.append(("memory", self.scratch.num_bytes, "uint8"))
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
 
     def _body(self, operands: dict[str, Any]) -> None:
-        op, layout = self.op, self.layout
+        op, share = self.op, self.share
+        if self.scratch.num_bytes:
+            operands |= self.scratch.views(operands["memory"])
         source = operands["x"]
         if op.is_padded:
             source = operands["scratch"]
-            self.positions.padded.emit(operands)
-        block = TileBlock(
-            layout, source, operands["weight"], operands["bias"], (op.dtype, "int8"),
-            self.positions.stride_elements)
-        finish = Epilogue(op.requantize, self.isa, operands)
-        share = share_out(layout, layout.run * layout.taps)
+            self.padded.emit(operands)
         is_parallel = op.macs >= PARALLEL_MACS
-        tasks = share.parts * layout.panels
-        with tile_tasks(self.unit, operands["shapes"], tasks, is_parallel) as task:
-            part, panel = task // layout.panels, task % layout.panels
-            with share.blocks_of(part, layout) as index:
-                for_panel(layout, panel, partial(self._block, block, finish, index))
+        shapes = operands["shapes"]
+        with tile_tasks(self.unit, shapes, share.num_tasks, is_parallel) as task:
+            part, group = task // share.groups, task % share.groups
+            with share.blocks_of(part, self.layout) as index:
+                self._block(operands, source, task, index, group)
 
     def _block(
-        self, block: TileBlock, finish: Epilogue, index: Expr, panel: Expr, vectors: int,
-        columns: int,
+        self, operands: dict[str, Any], source: Any, task: Expr, index: Expr, group: Expr
     ) -> None:
-        """Multiply and finish one block of rows and one panel of columns."""
-        layout, positions = self.layout, self.positions
+        """Multiply and finish one block of rows and a group of panels."""
+        layout, rows = self.layout, self.rows
         # The last block moves back over its neighbour, so that all blocks are whole.
         tile = vector.bind(T.min(
             T.int32(0) + index * layout.row_tiles,
             T.int32(layout.num_tiles - layout.row_tiles)))
-        firsts = [positions.first(tile + i) for i in range(layout.row_tiles)]
-        bases = [vector.bind(positions.input_offset(first)) for first in firsts]
+        firsts = [rows.first(tile + i) for i in range(layout.row_tiles)]
+        buffer, bases = rows.emit(operands, source, task, firsts)
+        block = TileBlock(
+            layout, buffer, operands["weight"], operands["bias"], (self.op.dtype, "int8"),
+            rows.stride_bytes)
+        finish = Epilogue(self.op.requantize, self.isa, operands)
+        with self.share.panels_of(group, layout) as panel:
+            for_panel(layout, panel, partial(self._panel, block, finish, firsts, bases))
+
+    def _panel(
+        self, block: TileBlock, finish: Epilogue, firsts: Sequence[Expr],
+        bases: Sequence[Expr], panel: Expr, vectors: int, columns: int,
+    ) -> None:
+        """Multiply and finish one block of rows and one panel of columns."""
+        layout, rows = self.layout, self.rows
         first_column = panel * (PANEL * self.unit.lanes)
-        sums = block.emit(bases, panel * PANEL, first_column, vectors, self._reduction)
+        sums = block.emit(bases, panel * PANEL, first_column, vectors, rows.reduction)
         for i, first in enumerate(firsts):
             with vector.loop(layout.tile_rows) as row:
-                pixel, exists = positions.output_pixel(first + row)
+                pixel, exists = rows.output_pixel(first + row)
                 accs = sums.row(i * layout.tile_rows + row)
 
                 def store(pixel: Expr = pixel, accs: list[Expr] = accs) -> None:
-                    out = vector.bind(positions.padded.output_offset(pixel) + first_column)
+                    out = vector.bind(self.padded.output_offset(pixel) + first_column)
                     finish.emit_vectors(accs, first_column, out, columns)
 
                 if exists is None:
@@ -185,12 +234,13 @@ class _Emitter:
                     with T.If(exists), T.Then():
                         store()
 
-    @contextmanager
-    def _reduction(self) -> Iterator[tuple[Expr, Expr]]:
-        """Loop over taps and their parts."""
-        layout, taps_w = self.layout, self.taps[1]
-        part_bytes = layout.steps * self.unit.dot_k
-        with vector.loop(self.taps[0]) as kh, vector.loop(taps_w) as kw, \
-                vector.loop(layout.run_tiles) as part:
-            offset = self.positions.padded.tap_offset(kh, kw) + part * part_bytes
-            yield offset, (kh * taps_w + kw) * layout.run_tiles + part
+
+def _sharings(rows: TileRows) -> list[TileTasks]:
+    layout = rows.layout
+    return sharings(layout, layout.run * layout.taps, gather_cycles=rows.gather_cycles)
+
+
+def _cycles(rows: TileRows) -> float:
+    """Cycles of the whole convolution; panels of other tasks gather the same rows again."""
+    gathers = rows.layout.blocks * _sharings(rows)[0].groups
+    return tile_cycles(rows.layout) + gathers * rows.gather_cycles

@@ -4,7 +4,7 @@ What both do alike (scaling, rounding, storing the output) is left out.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import ceil
 
@@ -14,10 +14,12 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
 from octavo.targets.kernels.tiling import DOTS_PER_CYCLE, MIN_TASKS
+from octavo.targets.schedule import Schedule
 
 SLOWER = "vector registers are expected to be faster"  # why tiles refuse an operation
 BLOCK_BYTES = 512 * 1024  # rows of a task: stay in the second-level cache of 2 MiB
 MAX_SETUP_SHARE = 1 / 32  # of a task's cycles
+MAX_GATHER_SHARE = 1 / 4  # of the cycles of the panels that share gathered rows
 
 
 def block_cycles(layout: TileLayout) -> float:
@@ -57,42 +59,78 @@ def register_cycles(isa: Isa, rows: int, cols: int, run: int, taps: int = 1) -> 
 
 
 @dataclass(frozen=True)
-class TileTasks:
-    """How the blocks of rows are shared out.
+class TileTasks(Schedule):
+    """How the blocks of rows and the panels of columns are shared out.
 
     Attributes:
         blocks: Blocks of rows of one task; the last task may have fewer.
-        parts: Tasks of one panel of columns.
+        parts: Tasks that share the rows.
+        panels: Panels of one task; the last task may have fewer.
+        groups: Tasks that share the panels.
+        gathers: Rows are gathered before they are multiplied.
     """
 
     blocks: int
     parts: int
+    panels: int
+    groups: int
+    gathers: bool = False
 
-    @contextmanager
-    def blocks_of(self, part: Expr, layout: TileLayout) -> Iterator[Expr]:
+    @property
+    def num_tasks(self) -> int:
+        """Tasks of one product."""
+        return self.parts * self.groups
+
+    def blocks_of(self, part: Expr, layout: TileLayout) -> AbstractContextManager[Expr]:
         """Loop over the blocks of one task."""
-        with vector.loop(self.blocks) as index:
-            block = part * self.blocks + index
-            if self.blocks * self.parts == layout.blocks:
-                yield block
-            else:
-                with T.If(block < layout.blocks), T.Then():
-                    yield block
+        return _own(part, self.blocks, self.parts, layout.blocks)
+
+    def panels_of(self, group: Expr, layout: TileLayout) -> AbstractContextManager[Expr]:
+        """Loop over the panels of one task."""
+        return _own(group, self.panels, self.groups, layout.panels)
 
 
-def share_out(layout: TileLayout, row_bytes: int, batch: int = 1) -> TileTasks:
-    """Choose tasks: enough of them, but each worth setting up the tiles for.
+@contextmanager
+def _own(owner: Expr, size: int, owners: int, total: int) -> Iterator[Expr]:
+    """Loop over what the ``owner``-th of ``owners`` has of ``total``: up to ``size``."""
+    with vector.loop(size) as offset:
+        index = owner * size + offset
+        if size * owners == total:
+            yield index
+        else:
+            with T.If(index < total), T.Then():
+                yield index
+
+
+def sharings(
+    layout: TileLayout, row_bytes: int, batch: int = 1, gather_cycles: float = 0.0
+) -> list[TileTasks]:
+    """List ways to share out a product that are worth measuring, the model's choice first.
+
+    There should be enough tasks, but each must be worth setting up the tiles for.
 
     Args:
         layout: The tiles.
         row_bytes: Bytes of activations that one row reads.
         batch: Products.
+        gather_cycles: What the rows of a block cost in every task that multiplies them; 0
+            where they are not gathered.
     """
     unit = layout.unit
     cycles = block_cycles(layout) / layout.panels
-    least = ceil(unit.setup_cycles / (MAX_SETUP_SHARE * cycles))
+    panels = 1
+    if gather_cycles:
+        least_panels = min(layout.panels, ceil(gather_cycles / (MAX_GATHER_SHARE * cycles)))
+        groups = min(layout.panels // least_panels, -(-MIN_TASKS // layout.blocks))
+        panels = -(-layout.panels // groups)
+    groups = -(-layout.panels // panels)
+    least = ceil(unit.setup_cycles / (MAX_SETUP_SHARE * panels * cycles))
     most = BLOCK_BYTES // (row_bytes * layout.block_rows)
-    wanted_parts = -(-MIN_TASKS // (layout.panels * batch))
-    blocks = max(1, least, min(most, layout.blocks // wanted_parts))
-    parts = -(-layout.blocks // min(blocks, layout.blocks))
-    return TileTasks(-(-layout.blocks // parts), parts)
+    wanted_parts = -(-MIN_TASKS // (groups * batch))
+    first = max(1, least, min(most, layout.blocks // wanted_parts))
+    found = []
+    for wanted in (first, layout.blocks, 2 * first, first // 2, first // 4):
+        parts = -(-layout.blocks // max(1, min(wanted, layout.blocks)))
+        blocks = -(-layout.blocks // parts)
+        found.append(TileTasks(blocks, parts, panels, groups, gather_cycles > 0))
+    return list(dict.fromkeys(found))

@@ -39,6 +39,11 @@ class TileLayout:
     taps: int = 1
 
     @property
+    def name(self) -> str:
+        """The unit and the block of tiles, for listings."""
+        return f"{self.unit.name}.{self.block_rows}x{self.pass_vectors * self.unit.lanes}"
+
+    @property
     def row_tiles(self) -> int:
         """Tiles of rows that are multiplied at once."""
         return min(self.num_tiles, 2)

@@ -7,7 +7,7 @@ of the rows of ``a`` and of the columns of ``b``, as in ``octavo.targets.kernels
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,9 @@ from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tile_block import TileBlock, for_panel, tile_tasks
 from octavo.targets.kernels.tile_cost import (
     SLOWER,
+    TileTasks,
     register_cycles,
-    share_out,
+    sharings,
     tile_cycles,
 )
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout, even_rows
@@ -35,9 +36,16 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class TileMatMul:
-    """Serves integer products of two activations that are large enough."""
+    """Serves integer products of two activations that are large enough.
+
+    Attributes:
+        schedule: Tasks; None for the model's choice.
+    """
 
     name = "tile_matmul"
+
+    def __init__(self, schedule: TileTasks | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: MatMul, isa: Isa) -> str:
         """Refuse what tiles cannot compute, or would not compute faster."""
@@ -47,19 +55,29 @@ class TileMatMul:
             return "float operands; tiles hold bytes"
         if op.depth > MAX_DEPTH:
             return f"depth {op.depth}: sums are proved to fit up to {MAX_DEPTH}"
-        if not _Emitter(op, isa).is_worthwhile:
+        if not _Emitter(op, isa, None).is_worthwhile:
             return SLOWER
         return ""
 
+    def schedules(self, op: MatMul, isa: Isa) -> list[TileTasks]:
+        """Tasks worth measuring, the model's choice first."""
+        return [] if isa.tiles is None else _Emitter(op, isa, None).schedules
+
+    def with_schedule(self, schedule: TileTasks) -> Self:
+        """Take these tasks."""
+        return type(self)(schedule)
+
+    def layout(self, op: MatMul, isa: Isa) -> TileLayout:
+        """The tiles of the product."""
+        return _Emitter(op, isa, self.schedule).layout
+
     def variant(self, op: MatMul, isa: Isa) -> str:
         """Name the unit and the block of tiles."""
-        layout = _Emitter(op, isa).layout
-        tile = f"{layout.block_rows}x{layout.pass_vectors * layout.unit.lanes}"
-        return f"{self.name}.{layout.unit.name}.{tile}"
+        return f"{self.name}.{self.layout(op, isa).name}"
 
     def build(self, op: MatMul, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return _Emitter(op, isa, self.schedule).build()
 
     def constants(self, op: MatMul, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Shift the zero point with ``b``; one multiplier for each column."""
@@ -67,7 +85,7 @@ class TileMatMul:
         for name in ("multiplier", "significand", "shift", "residual_significand"):
             if name in wide:
                 wide[name] = np.broadcast_to(wide[name].reshape(-1), (op.cols,))
-        emitter = _Emitter(op, isa)
+        emitter = _Emitter(op, isa, self.schedule)
         zero_points = arrays["zero_points"].astype(np.int32).reshape(-1) - np.array(
             [0, emitter.shift], np.int32)
         epilogue = constant_arrays(op.requantize, op.cols, wide).values()
@@ -75,18 +93,19 @@ class TileMatMul:
 
     def scratch_bytes(self, op: MatMul, isa: Isa) -> int:
         """Memory of the packed matrix and the correction terms."""
-        return _Emitter(op, isa).scratch.num_bytes
+        return _Emitter(op, isa, self.schedule).scratch.num_bytes
 
 
 class _Emitter:
     """Emits one product."""
 
-    def __init__(self, op: MatMul, isa: Isa) -> None:
+    def __init__(self, op: MatMul, isa: Isa, schedule: TileTasks | None) -> None:
         if isa.tiles is None:
             raise ValueError(f"{isa.name} has no tiles")
         self.op = op
         self.isa = isa
         self.unit = isa.tiles
+        self.schedule = schedule
         self.packing = PackedColumns(op, isa)
         # A matrix that is the same for the whole batch is packed once.
         self.packed_items = op.batch_size if any(op.b_strides[:-2]) else 1
@@ -100,6 +119,10 @@ class _Emitter:
     def layout(self) -> TileLayout:
         op = self.op
         return TileLayout(self.unit, *even_rows(op.rows, self.unit), op.cols, op.depth)
+
+    @property
+    def schedules(self) -> list[TileTasks]:
+        return sharings(self.layout, self.op.depth, self.op.batch_size)
 
     @property
     def is_worthwhile(self) -> bool:
@@ -219,11 +242,11 @@ class _Emitter:
             layout, operands["a"], operands["packed"], operands["col_terms"],
             (op.a_dtype, "int8"), op.a_strides[-1])
         finish = Epilogue(op.requantize, self.isa, operands)
-        share = share_out(layout, op.depth, op.batch_size)
-        tasks = op.batch_size * share.parts * layout.panels
+        share = self.schedule or self.schedules[0]
+        tasks = op.batch_size * share.num_tasks
         is_parallel = op.macs >= PARALLEL_MACS
         with tile_tasks(self.unit, operands["shapes"], tasks, is_parallel) as task:
-            item, panel = task // (share.parts * layout.panels), task % layout.panels
+            item, panel = task // share.num_tasks, task % layout.panels
             part = task // layout.panels % share.parts
             with share.blocks_of(part, layout) as index:
                 for_panel(layout, panel, partial(

@@ -11,6 +11,8 @@ from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.kernels.depthwise import Depthwise
 from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
 from octavo.targets.kernels.matmul import MatMulGemm
+from octavo.targets.kernels.tile_conv import TileConv
+from octavo.targets.kernels.tile_matmul import TileMatMul
 from octavo.targets.kernels.tiling import MIN_TASKS, tilings
 from octavo.targets.library import kernel_table
 from octavo.targets.ops import conv, matmul
@@ -25,6 +27,7 @@ SAMPLED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TESTED = (ConvGemm, Depthwise, MatMulGemm)
+TESTED_ON_TILES = (TileConv, TileMatMul)  # in amx/test_tile_schedules.py
 
 
 def pick(data, kernel, op, isa):
@@ -39,11 +42,13 @@ def pick(data, kernel, op, isa):
 
 def test_every_tunable_kernel_is_tested_here():
     kernels = [kernel for _, served in kernel_table() for kernel in served]
-    assert {type(k) for k in kernels if hasattr(k, "schedules")} == set(TESTED)
+    assert {type(k) for k in kernels if hasattr(k, "schedules")} == {
+        *TESTED, *TESTED_ON_TILES}
 
 
 def test_a_kernel_without_schedules_offers_none():
-    without = [k for _, served in kernel_table() for k in served if type(k) not in TESTED]
+    kernels = [kernel for _, served in kernel_table() for kernel in served]
+    without = [kernel for kernel in kernels if not hasattr(kernel, "schedules")]
     assert all(schedules_of(kernel, None, Isa()) == () for kernel in without)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.targets.test_conv_gemm import EPILOGUES, PAD, make_arrays
+from tests.targets.test_conv_slices import widened
 
 from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_cost import SLOWER
@@ -45,10 +46,10 @@ SHAPES = {
 }  # fmt: skip
 
 
-def check(run_tiles, op, arrays):
+def check(run_tiles, op, arrays, kernel=None):
     inputs = [arrays["x"]] + ([arrays["residual"]] if op.requantize.residual else [])
     y = np.zeros((op.batch, op.full_h, op.full_w, op.out_c), op.requantize.dtype)
-    result = run_tiles(AnySize(), op, inputs, arrays, y)
+    result = run_tiles(kernel or AnySize(), op, inputs, arrays, y)
     place = op.placement
     written = result[:, place.offset_h :: place.step_h, place.offset_w :: place.step_w]
     expected = reference(op, arrays)
@@ -63,14 +64,43 @@ def signed(op, arrays):
     return replace(op, dtype="int8"), arrays | {"x": moved, "zero_point": zero_point}
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def with_rows(op, gathers):
+    """The kernel that loads rows from the input, or the one that gathers them."""
+    schedules = AnySize().schedules(op, ISA)
+    return AnySize(next(s for s in schedules if s.gathers == gathers))
+
+
+@pytest.mark.parametrize("gathers", [False, True], ids=["direct", "gathered"])
 @pytest.mark.parametrize("name", SHAPES)
-def test_shapes_match_the_reference(run_tiles, name, dtype):
+def test_shapes_match_the_reference(run_tiles, name, gathers):
     op = SHAPES[name]
     arrays = make_arrays(op, np.random.default_rng(1))
-    if dtype == "int8":
-        op, arrays = signed(op, arrays)
+    check(run_tiles, op, arrays, with_rows(op, gathers))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_signed_activations_match_the_reference(run_tiles, name):
+    op, arrays = signed(SHAPES[name], make_arrays(SHAPES[name], np.random.default_rng(1)))
     check(run_tiles, op, arrays)
+
+
+@pytest.mark.parametrize("gathers", [False, True], ids=["direct", "gathered"])
+@pytest.mark.parametrize("name", [
+    "whole image", "gaps between images", "strided", "cropped", "interleaved output"])
+def test_slices_of_wider_tensors(run_tiles, name, gathers):
+    gap = 13
+    op = SHAPES[name]
+    arrays = make_arrays(op, np.random.default_rng(10))
+    place = replace(op.placement, pixel_stride=op.out_c + gap)
+    sliced = replace(op, in_pixel_stride=op.in_c + gap, placement=place)
+    y = np.full(sliced.out_elements, 77, np.uint8)
+    got = run_tiles(
+        with_rows(sliced, gathers), sliced, [widened(arrays["x"], sliced.in_pixel, 255)],
+        arrays, y)
+    expected = np.full((op.batch, op.full_h, op.full_w, op.out_c), 77, np.uint8)
+    rows = expected[:, place.offset_h :: place.step_h, place.offset_w :: place.step_w]
+    rows[:, : op.out_h, : op.out_w] = reference(op, arrays)
+    np.testing.assert_array_equal(got, widened(expected, sliced.out_pixel, 77))
 
 
 @pytest.mark.parametrize("name", EPILOGUES)
@@ -145,6 +175,16 @@ def test_one_product_of_tiles_for_16384_products(run_tiles, tiles):
 ], ids=str)
 def test_what_tiles_refuse(op, reason):
     assert reason in TileConv().reject(op, ISA)
+
+
+def test_rows_are_gathered_where_taps_or_output_rows_are_short():
+    pad = {"pad_top": 3, "pad_left": 3, "pad_bottom": 3, "pad_right": 3}
+    for op in (Conv(1, 224, 224, 3, 64, 7, 7, 2, 2, **pad),
+               Conv(1, 14, 14, 512, 512, 3, 3, 2, 2, **PAD)):
+        assert TileConv().schedules(op, ISA)[0].gathers
+    for op in (Conv(1, 28, 28, 128, 512), Conv(1, 14, 14, 256, 256, 3, 3, **PAD),
+               Conv(1, 56, 56, 128, 128, 3, 3, 2, 2, **PAD)):
+        assert not TileConv().schedules(op, ISA)[0].gathers
 
 
 def test_large_convolutions_are_taken_where_there_are_tiles():
