@@ -19,6 +19,7 @@ from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
 from octavo.compiler.lowering.regions import EMPTY_MATCHERS, FLOAT_MATCHERS, INTEGER_MATCHERS
 from octavo.compiler.lowering.tensor import Tensor, identity
+from octavo.compiler.lowering.threads import run_small_programs_in_one_thread
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.base import Target
 
@@ -72,7 +73,9 @@ def lower(
         elif node not in view.claimed:
             islands.add(node)
     outputs = [_output_port(ctx, value) for value in graph.outputs]
-    return builder.program(name, inputs, outputs)
+    program = builder.program(name, inputs, outputs)
+    run_small_programs_in_one_thread(program, builder.isa)
+    return program
 
 
 def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
