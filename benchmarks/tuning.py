@@ -2,10 +2,10 @@
 
     python -m benchmarks.tuning [NAME ...]
 
-Every network is compiled twice, without and with ``--tune`` (from nothing: a store of its own),
-and the two artifacts take turns, run by run, one thread. The second table lists the kernels for
-which another schedule was clearly faster, measured alone. Writes benchmarks/results/tuning.json
-and tuning.md.
+Every network is compiled twice, without and with ``--tune`` (from nothing: a store of its
+own), and the two artifacts take turns, run by run, one thread. The second table lists the
+kernels for which another schedule was clearly faster, measured alone. Writes
+benchmarks/results/tuning.json and tuning.md.
 """
 
 import json
