@@ -172,11 +172,12 @@ class Context:
 
         Returns:
             A slice of the tensor that the value is concatenated to, if it is; else a tensor of
-            its own. It has a ``pixel_stride`` and is addressed directly.
+            its own. It has a ``pixel_stride`` and is addressed directly. Its quantization may
+            be another one, to which the integers are to be rounded once more.
         """
         order = channels_last(len(shape_of(value)))
-        tensor = self.place_of(value)
-        if tensor is not None:
+        tensor = self.place_of(value, is_exact=False)
+        if tensor is not None and tensor.is_quantized == (params is not None):
             self.define(value, tensor)
         elif params is None:
             tensor = self.new_float(value, order)
@@ -184,10 +185,15 @@ class Context:
             tensor = self.new_quantized(value, params, order)
         return tensor.addressed_directly()
 
-    def place_of(self, value: ir.Value) -> Tensor | None:
-        """The slice of a concatenated tensor where a value belongs, or None."""
+    def place_of(self, value: ir.Value, *, is_exact: bool = True) -> Tensor | None:
+        """The slice of a concatenated tensor where a value belongs, or None.
+
+        Args:
+            value: What will be written.
+            is_exact: The writer cannot round its result once more.
+        """
         place = self.places.get(value)
-        if place is None:
+        if place is None or (is_exact and not place.is_exact):
             return None
         whole = self.whole(place.whole, place.params)
         count = shape_of(value)[CHANNEL_AXIS]

@@ -1,6 +1,7 @@
 """What follows a multiply-accumulate operator and is computed before its result is stored.
 
-Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip] -> [Q]
+Conv | ConvTranspose | Gemm | MatMul -> [+ bias] -> [+ residual] -> [Relu | Clip]
+-> [Q] -> [DQ -> any function of one number -> Q]
 """
 
 from collections.abc import Callable
@@ -11,6 +12,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from octavo.compiler.lowering.lookup import (
+    LookupChain,
+    compose,
+    following_chain,
+    requantize_table,
+)
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     constant,
@@ -39,6 +46,8 @@ class Tail:
         nodes: In order; empty when the operator's own output is stored.
         result: The value that is stored.
         params: Its quantization; None when it is stored as float32.
+        rounded: Quantization of what ``lookup`` reads; None without one.
+        lookup: A function of the rounded value, which a table computes.
         biases: Constants added per channel, each (C,) or a scalar.
         residual: A tensor of the same shape that is added, or None.
         low, high: Real limits; infinite where there are none.
@@ -51,6 +60,8 @@ class Tail:
     residual: ir.Value | None = None
     low: float = -INFINITY
     high: float = INFINITY
+    rounded: QuantParams | None = None
+    lookup: LookupChain | None = None
 
 
 def integer_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
@@ -65,12 +76,20 @@ def integer_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
         The whole tail, or an empty one when there is no QuantizeLinear to end it: a float
         result in between must not change.
     """
-    return _quantized(output, _follow(output, channel_axis, view.is_dequantized, view), view)
+    followed = _follow(output, channel_axis, view.is_dequantized, view)
+    return _with_lookup(_quantized(output, followed, view), view)
 
 
-def quantized_tail(output: ir.Value, view: QdqView) -> Tail:
-    """Follow an output through limits only; ``params`` is None when it is not quantized."""
-    return _quantized(output, _follow(output, None, view.is_dequantized, view), view)
+def quantized_tail(output: ir.Value, view: QdqView, *, looks_up: bool = False) -> Tail:
+    """Follow an output through limits only; ``params`` is None when it is not quantized.
+
+    Args:
+        output: What the operator computes.
+        view: The graph.
+        looks_up: The kernel's epilogue can apply a table.
+    """
+    tail = _quantized(output, _follow(output, None, view.is_dequantized, view), view)
+    return _with_lookup(tail, view) if looks_up else tail
 
 
 def float_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
@@ -86,6 +105,24 @@ def _quantized(output: ir.Value, tail: Tail, view: QdqView) -> Tail:
     if params is None:
         return Tail((), output)
     return replace(tail, nodes=(*tail.nodes, last), result=last.outputs[0], params=params)
+
+
+def _with_lookup(tail: Tail, view: QdqView) -> Tail:
+    """Go on through a function of the quantized result, if that is all that reads it."""
+    following = None
+    if tail.params is not None and not tail.result.is_graph_output():
+        following = following_chain(tail.result, view)
+    if following is None:
+        return tail
+    first, chain = following
+    return replace(
+        tail,
+        nodes=(*tail.nodes, first, *chain.nodes, chain.end),
+        result=chain.end.outputs[0],
+        params=chain.params,
+        rounded=tail.params,
+        lookup=chain,
+    )
 
 
 def _follow(
@@ -161,7 +198,6 @@ def epilogue(
     acc_scale: NDArray[np.float64],
     output: Tensor,
     residual: Tensor | None,
-    table: NDArray[Any] | None = None,
 ) -> tuple[Requantize, dict[str, NDArray[Any]]]:
     """Make the epilogue of an integer kernel and its constants.
 
@@ -169,13 +205,15 @@ def epilogue(
         tail: What is fused.
         mode: "float32" or "dyadic".
         acc_scale: (C,) real value of one step of the accumulator.
-        output: Where the result goes; quantized, or float32.
+        output: Where the result goes; float32, or quantized: if not by the tail's parameters,
+            as the tensor that the result is concatenated to, then rounded twice as the model
+            says.
         residual: Quantized tensor that is added.
-        table: (256,) applied to the rounded value, or None.
     """
     if output.scale is None:
         record = Requantize(mode=mode, dtype="float32")
         return record, {"multiplier": acc_scale.astype(np.float32)}
+    rounded, table = _rounding(tail, output)
     record = Requantize(
         mode=mode,
         dtype=output.dtype,
@@ -184,23 +222,23 @@ def epilogue(
     )
     info = np.iinfo(output.dtype)
     low, high = (
-        quantized_limit(limit, output.scale, output.zero_point, info)
+        quantized_limit(limit, rounded.scale, rounded.zero_point, info)
         for limit in (tail.low, tail.high)
     )
     zero_residual = residual.zero_point if residual is not None else 0
     arrays: dict[str, NDArray[Any]] = {
-        "params": np.array([output.zero_point, low, high, zero_residual], np.int32)
+        "params": np.array([rounded.zero_point, low, high, zero_residual], np.int32)
     }
-    multiplier = np.minimum(acc_scale / np.float64(output.scale), MAX_MULTIPLIER)
+    multiplier = np.minimum(acc_scale / np.float64(rounded.scale), MAX_MULTIPLIER)
     ratio = None
     if residual is not None and residual.scale is not None:
-        ratio = min(np.float64(residual.scale) / np.float64(output.scale), MAX_RATIO)
+        ratio = min(np.float64(residual.scale) / np.float64(rounded.scale), MAX_RATIO)
     if mode == "float32":
         is_type = (low, high) == (info.min, info.max)
         is_small = float(multiplier.max()) <= MAX_UNLIMITED_MULTIPLIER
         record = replace(
             record,
-            has_zero_point=output.zero_point != 0,
+            has_zero_point=rounded.zero_point != 0,
             has_limits=not (is_type and is_small),
         )
         arrays["multiplier"] = multiplier.astype(np.float32)
@@ -218,6 +256,21 @@ def epilogue(
     if table is not None:
         arrays["table"] = table
     return record, arrays
+
+
+def _rounding(tail: Tail, output: Tensor) -> tuple[QuantParams, NDArray[Any] | None]:
+    """What the accumulator is rounded to, and the table from there to the output."""
+    assert output.scale is not None
+    stored = QuantParams(output.dtype, output.scale, output.zero_point)
+    result = stored if tail.params is None else tail.params.stored_as(output.dtype)
+    tables = []
+    rounded = result
+    if tail.lookup is not None and tail.rounded is not None:
+        rounded = tail.rounded.stored_as(output.dtype)
+        tables.append(tail.lookup.table(rounded, output.dtype))
+    if not result.is_same_as(stored):
+        tables.append(requantize_table(result, stored))
+    return rounded, compose(tables)
 
 
 def quantized_limit(limit: float, scale: float, zero_point: int, info: np.iinfo[Any]) -> int:

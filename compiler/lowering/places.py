@@ -9,7 +9,6 @@ Concatenations nest: the features of a dense block grow in one tensor.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.qdq_graph import (
@@ -35,11 +34,14 @@ class Place:
         whole: The concatenated value, as it is stored.
         params: Quantization of ``whole``; None for float.
         start: First channel.
+        is_exact: The value is stored as it is; else whoever writes it rounds it once more, to
+            ``params``, and nobody but the Concat reads it.
     """
 
     whole: ir.Value
     params: QuantParams | None
     start: int
+    is_exact: bool = True
 
 
 def find_places(graph: ir.Graph, view: QdqView) -> dict[ir.Value, Place]:
@@ -60,6 +62,8 @@ def find_places(graph: ir.Graph, view: QdqView) -> dict[ir.Value, Place]:
             if _has_same_meaning(value, params, view):
                 for stored in _stored(value, view):
                     places.setdefault(stored, Place(whole, params, start))
+            elif (only := _read_by_concat_only(value)) is not None and params is not None:
+                places.setdefault(only, Place(whole, params, start, is_exact=False))
             start += shape_of(value)[CHANNEL_AXIS]
     return places
 
@@ -89,12 +93,7 @@ def _has_same_meaning(value: ir.Value, params: QuantParams | None, view: QdqView
     if params is None:
         return view.is_float_tensor(value)
     found = view.params(value)
-    return found is not None and _is_same(found, params)
-
-
-def _is_same(a: QuantParams, b: QuantParams) -> bool:
-    a = a.stored_as(b.dtype)
-    return (np.float32(a.scale), a.zero_point) == (np.float32(b.scale), b.zero_point)
+    return found is not None and found.is_same_as(params)
 
 
 def _stored(value: ir.Value, view: QdqView) -> Iterator[ir.Value]:
@@ -113,10 +112,21 @@ def _stored(value: ir.Value, view: QdqView) -> Iterator[ir.Value]:
         elif producer.op_type == "QuantizeLinear" and source is not None:
             # Quantized again by the same parameters: nothing happens.
             before, after = view.params(source), quantize_params(producer)
-            is_same = before is not None and after is not None and _is_same(before, after)
+            is_same = before is not None and after is not None and before.is_same_as(after)
             current = source if is_same else None
         else:
             return
+
+
+def _read_by_concat_only(value: ir.Value) -> ir.Value | None:
+    """The stored integers behind a dequantized value that one Concat reads, once."""
+    producer = value.producer()
+    if producer is None or producer.op_type != "DequantizeLinear":
+        return None
+    stored = producer.inputs[0]
+    if stored is None or only_consumer(value) is None or only_consumer(stored) is None:
+        return None
+    return stored
 
 
 def _is_read_as_slice(value: ir.Value) -> bool:

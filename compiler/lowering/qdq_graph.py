@@ -36,6 +36,12 @@ class QuantParams:
         shift = 128 if dtype == "uint8" else -128
         return QuantParams(dtype, self.scale, self.zero_point + shift)
 
+    def is_same_as(self, other: "QuantParams") -> bool:
+        """Whether equal real values are equal integers, but for their signedness."""
+        moved = self.stored_as(other.dtype)
+        same_scale = np.float32(moved.scale) == np.float32(other.scale)
+        return bool(same_scale) and moved.zero_point == other.zero_point
+
     @property
     def qmin(self) -> int:
         """Smallest stored integer."""

@@ -28,7 +28,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     for value in node.inputs:
         if value is None or not (view.is_dequantized(value) or view.scalar_params(value)):
             return None
-    tail = quantized_tail(node.outputs[0], view)
+    tail = quantized_tail(node.outputs[0], view, looks_up=True)
     if tail.params is None:
         return None
     nodes = (node, *tail.nodes)

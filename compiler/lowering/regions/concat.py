@@ -4,6 +4,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context, Region, origin_of
+from octavo.compiler.lowering.lookup import requantize_table
 from octavo.compiler.lowering.places import concat_params
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
@@ -11,7 +12,6 @@ from octavo.compiler.lowering.qdq_graph import (
     only_consumer,
     shape_of,
 )
-from octavo.compiler.lowering.regions.quantize import requantize_table
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 

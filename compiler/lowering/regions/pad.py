@@ -8,6 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import SIGN_BIT, Context, Region
+from octavo.compiler.lowering.lookup import requantize_table
 from octavo.compiler.lowering.qdq_graph import (
     EIGHT_BITS,
     constant,
@@ -19,7 +20,6 @@ from octavo.compiler.lowering.qdq_graph import (
     string_attribute,
 )
 from octavo.compiler.lowering.regions.concat import same_quantization
-from octavo.compiler.lowering.regions.quantize import requantize_table
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.compiler.lowering.view import QdqView
 

@@ -116,7 +116,7 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         or (not view.is_dequantized(x))
     ):
         return None
-    tail = quantized_tail(node.outputs[0], view)
+    tail = quantized_tail(node.outputs[0], view, looks_up=True)
     if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)
@@ -182,7 +182,7 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     axes = reduced_axes(node, len(shape_of(x)))
     if not axes or axes != tuple(range(axes[0], axes[-1] + 1)):
         return None
-    tail = quantized_tail(node.outputs[0], view)
+    tail = quantized_tail(node.outputs[0], view, looks_up=True)
     if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)

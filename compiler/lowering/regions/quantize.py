@@ -7,13 +7,12 @@ DequantizeLinear -> QuantizeLinear, other params   a 256-entry table
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import SIGN_BIT, Context, Region, origin_of
+from octavo.compiler.lowering.lookup import requantize_table
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     operand,
@@ -89,21 +88,6 @@ def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams
     else:
         output = ctx.new_quantized(result, params, tensor.order)
         ctx.move(tensor, output, {"table": requantize_table(tensor, stored)}, "table", origin)
-
-
-def requantize_table(source: Tensor, params: QuantParams) -> NDArray[Any]:
-    """Table from the stored integers of one quantization to those of another."""
-    integers = np.arange(256, dtype=np.uint8).view(source.dtype).astype(np.int32)
-    real = (integers - source.zero_point).astype(np.float32) * np.float32(source.scale)
-    return quantize_array(real, params)
-
-
-def quantize_array(real: NDArray[np.floating], params: QuantParams) -> NDArray[Any]:
-    """Quantize as ONNX does: divide, round half to even, saturate."""
-    steps = np.rint(real.astype(np.float32) / np.float32(params.scale))
-    moved = np.nan_to_num(steps, nan=0.0) + params.zero_point
-    limited: NDArray[Any] = np.clip(moved, params.qmin, params.qmax)
-    return limited.astype(params.dtype)
 
 
 def wanted_order(value: ir.Value, tensor: Tensor) -> Order:

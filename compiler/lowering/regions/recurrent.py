@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.lowering.builder import Origin
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.lookup import requantize_table
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     constant,
@@ -24,7 +25,6 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
     string_attribute,
 )
-from octavo.compiler.lowering.regions.quantize import requantize_table
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.gru import Gru, gru_arrays

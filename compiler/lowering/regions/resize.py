@@ -61,7 +61,7 @@ def match_linear(node: ir.Node, view: QdqView) -> Region | None:
     x = operand(node, 0)
     if x is None or not _fits(node, LINEAR) or not view.is_dequantized(x):
         return None
-    tail = quantized_tail(node.outputs[0], view)
+    tail = quantized_tail(node.outputs[0], view, looks_up=True)
     params, nodes = tail.params, (node, *tail.nodes)
     if params is None:
         return None
