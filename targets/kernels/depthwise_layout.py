@@ -120,13 +120,14 @@ class DepthwiseLayout:
 
     @property
     def schedules(self) -> list[DepthwiseTile]:
-        """Tiles worth measuring, the model's choice first."""
+        """Tiles worth measuring: the model's choice, then each panel's widest, and so on."""
         vectors = -(-self.op.out_c // self.isa.lanes)
         tiles = [
-            DepthwiseTile(columns, panel)
-            for panel in range(1, min(JOINED_VECTORS, vectors) + 1)
-            for columns in range(self._max_tile(panel), 0, -1)
-            if self._num_dots(panel, columns) <= MAX_DOTS
+            DepthwiseTile(self._max_tile(panel) - less, panel)
+            for less in range(MAX_COLUMNS)
+            for panel in range(min(JOINED_VECTORS, vectors), 0, -1)
+            if less < self._max_tile(panel)
+            and self._num_dots(panel, self._max_tile(panel) - less) <= MAX_DOTS
         ]
         return list(dict.fromkeys([DepthwiseTile(self.tile, self.panel), *tiles]))
 
