@@ -70,13 +70,16 @@ def _cell(
     opening = graph.emit("LOGISTIC", [opening], (1, split), f"{label}/sigmoid")
     candidate = graph.sliced(gates, (0, split), (1, hidden), f"{label}/c")
     candidate = graph.emit("TANH", [candidate], (1, hidden), f"{label}/tanh")
-    entry, leave, keep = (
-        graph.sliced(opening, (0, i * hidden), (1, hidden), f"{label}/gate{i}")
-        for i in range(NUM_SIGMOID_GATES)
-    )
+
+    def gate(name: str) -> int:
+        begin = (0, GATES.index(name) * hidden)
+        return graph.sliced(opening, begin, (1, hidden), f"{label}/{name}")
+
+    entry, leave = gate("input"), gate("output")
     fresh = _arithmetic(graph, "MUL", entry, candidate, f"{label}/fresh")
     if cell is not None:
-        kept = _arithmetic(graph, "MUL", keep, cell, f"{label}/kept")
+        # Asked for only now: the quantizer stumbles over a value that nobody reads.
+        kept = _arithmetic(graph, "MUL", gate("forget"), cell, f"{label}/kept")
         fresh = _arithmetic(graph, "ADD", kept, fresh, f"{label}/cell")
     bent = graph.emit("TANH", [fresh], (1, hidden), f"{label}/bent")
     return _arithmetic(graph, "MUL", leave, bent, f"{label}/state"), fresh
