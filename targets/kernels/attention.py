@@ -61,7 +61,7 @@ class AttentionRows:
 
     def build(self, op: Attention, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return AttentionEmitter(op, isa).build()
 
     def constants(self, op: Attention, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Shift the value's zero point with the values."""
@@ -75,11 +75,11 @@ class AttentionRows:
 
     def scratch_bytes(self, op: Attention, isa: Isa) -> int:
         """Memory of the packed operands, and of scores and weights of every task's rows."""
-        return _Emitter(op, isa).scratch.num_bytes
+        return AttentionEmitter(op, isa).scratch.num_bytes
 
 
-class _Emitter:
-    """Emits one attention."""
+class AttentionEmitter:
+    """Emits one attention, on vector registers unless a subclass multiplies otherwise."""
 
     def __init__(self, op: Attention, isa: Isa) -> None:
         self.op = op
@@ -96,6 +96,7 @@ class _Emitter:
 
     @cached_property
     def scratch(self) -> Scratch:
+        """Packed operands, and what each task keeps of its rows."""
         rows, heads = self.tiles.rows, self.key_axes.num_distinct
         return Scratch((
             ("packed_k", heads * self.keys.batch_elements, "int8"),
@@ -107,6 +108,7 @@ class _Emitter:
         ))
 
     def build(self) -> Any:
+        """Emit the PrimFunc."""
         op = self.op
         parameters = [("q", op.q_elements, op.q_dtype), ("k", op.k_elements, op.k_dtype)]
         if op.mask_strides is not None:
@@ -115,6 +117,7 @@ class _Emitter:
             ("v", op.v_elements, op.v_dtype),
             ("zero_points", 4, "int32"),
             ("step", 4, "int32"),
+            *self.own_parameters(),
             *output_parameters(op),
             ("y", op.y_elements, op.dtype),
             ("scratch", self.scratch.num_bytes, "uint8"),
@@ -122,6 +125,10 @@ class _Emitter:
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
+
+    def own_parameters(self) -> list[tuple[str, int, str]]:
+        """Constant operands behind the step."""
+        return []
 
     def _body(self, operands: dict[str, Any]) -> None:
         operands |= self.scratch.views(operands["scratch"])
@@ -132,6 +139,9 @@ class _Emitter:
                 self._pack_keys(operands, task)
             with T.Else():
                 self._pack_values(operands, task - keys)
+        self._run_tasks(operands)
+
+    def _run_tasks(self, operands: dict[str, Any]) -> None:
         with vector.loop(self.tasks, self.is_parallel) as task:
             self._task(operands, T.int32(0) + task)
 
