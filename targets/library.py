@@ -44,13 +44,14 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.resize import ResizeImage
     from octavo.targets.kernels.softmax import SoftmaxTable
+    from octavo.targets.kernels.tile_attention import TileAttention
     from octavo.targets.kernels.tile_conv import TileConv
     from octavo.targets.kernels.tile_matmul import TileMatMul
 
     return (
         (Conv, (Depthwise(), TileConv(), ConvGemm())),
         (MatMul, (TileMatMul(), MatMulGemm())),
-        (Attention, (AttentionRows(),)),
+        (Attention, (TileAttention(), AttentionRows())),
         (Move, (MoveElements(),)),
         (Binary, (ElementwiseBinary(),)),
         (MaxPool, (MaxPoolWindows(),)),

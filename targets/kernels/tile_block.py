@@ -29,7 +29,8 @@ class TileBlock:
         layout: The tiles.
         rows: Buffer of activations, one byte each.
         columns: Buffer of packed columns.
-        start: Buffer of int32 that sums start from, one for each column; padded columns too.
+        start: Buffer of int32 that sums start from, one for each column, padded columns too;
+            None for zeros.
         dtypes: Types of the elements of rows and columns.
         stride_bytes: Bytes from one row of a tile to the next.
     """
@@ -54,14 +55,28 @@ class TileBlock:
             vectors: Tiles of columns, up to a panel.
             reduction: Loops over the reduction.
         """
+        width = vectors * self.layout.unit.lanes
+        sums = vector.local(self.layout.block_rows * width, "int32")
+        self.emit_into(sums, 0, width, bases, vector_index, start_at, vectors, reduction)
+        return TileSums(sums, vectors, self.layout.unit.lanes)
+
+    def emit_into(
+        self, target: Any, target_at: Expr, target_width: int, bases: Sequence[Expr],
+        vector_index: Expr, start_at: Expr, vectors: int, reduction: Reduction,
+    ) -> None:
+        """Multiply, as ``emit``, into a part of a larger int32 matrix.
+
+        ``target_at`` is where the first sum goes, ``target_width`` the elements of a row.
+        """
         layout, unit = self.layout, self.layout.unit
-        width = vectors * unit.lanes
-        sums = vector.local(layout.block_rows * width, "int32")
         for first, count in layout.passes(vectors):
             for column in range(count):
                 at = start_at + (first + column) * unit.lanes
                 for row in range(layout.row_tiles):
-                    unit.load(layout.sums(row, column), self.start, at, 0)
+                    if self.start is None:
+                        unit.zero(layout.sums(row, column))
+                    else:
+                        unit.load(layout.sums(row, column), self.start, at, 0)
             with reduction() as (offset, tile):
                 columns_at = [
                     (vector_index + first + column) * layout.vector_bytes
@@ -71,9 +86,10 @@ class TileBlock:
                 self._step([base + offset for base in bases], columns_at)
             for row in range(layout.row_tiles):
                 for column in range(count):
-                    at = row * layout.tile_rows * width + (first + column) * unit.lanes
-                    unit.store(layout.sums(row, column), sums, at, width * SUM_BYTES)
-        return TileSums(sums, vectors, unit.lanes)
+                    at = row * layout.tile_rows * target_width
+                    at = target_at + at + (first + column) * unit.lanes
+                    unit.store(
+                        layout.sums(row, column), target, at, target_width * SUM_BYTES)
 
     def _step(self, rows_at: Sequence[Expr], columns_at: Sequence[Expr]) -> None:
         """Load tiles, and multiply each pair."""

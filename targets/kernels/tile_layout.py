@@ -29,6 +29,8 @@ class TileLayout:
         cols: Columns.
         run: Contiguous bytes of a row that one tap reads.
         taps: Taps.
+        least_steps: Steps of a product of tiles, at least; products with the same number share
+            the shapes of their registers.
     """
 
     unit: TileUnit
@@ -37,6 +39,7 @@ class TileLayout:
     cols: int
     run: int
     taps: int = 1
+    least_steps: int = 1
 
     @property
     def name(self) -> str:
@@ -81,7 +84,7 @@ class TileLayout:
     @property
     def steps(self) -> int:
         """Steps of each of them, so that padding is shortest."""
-        return -(-self.run // (self.unit.dot_k * self.run_tiles))
+        return max(self.least_steps, -(-self.run // (self.unit.dot_k * self.run_tiles)))
 
     @property
     def tap_bytes(self) -> int:
