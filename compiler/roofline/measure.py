@@ -86,7 +86,7 @@ def measure_peaks(machine: Machine, target: Target, num_threads: int) -> Peaks:
         )
         return Rate(best / 1e3, median / 1e3)  # per microsecond to 10**9 per second
 
-    calls_us = [times_us[p.step][1] for p in program.probes if p.quantity == CALL]
+    calls_us = [times_us[p.step][0] for p in program.probes if p.quantity == CALL]
     return Peaks(
         isa=target.isa,
         num_threads=num_threads,
