@@ -6,9 +6,10 @@ benchmarks/results/speed.json, speed.md and speed.svg, and the table of the READ
 
 import importlib.metadata
 import json
+import multiprocessing
 import platform
-import subprocess
-import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,59 +38,79 @@ THREADS = (1, 2)
 )
 @click.option("--budget", default=BUDGET_S, show_default=True, help="seconds per comparison")
 @click.option("--dry", is_flag=True, help="Print the tables, write nothing.")
-@click.option("--child", hidden=True, help="Measure one network, print JSON.")
-def main(only: tuple[str, ...], budget: float, dry: bool, child: str | None) -> None:
+def main(only: tuple[str, ...], budget: float, dry: bool) -> None:
     """Measure every network, or those of --only, and write results, README table and plot."""
-    if child:
-        print(json.dumps(measure_here(child, budget)))
-        return
-    file = RESULTS / "speed.json"
-    old: dict[str, Any] = json.loads(file.read_text())["networks"] if file.exists() else {}
-    rows: dict[str, Any] = {}
+    rows = _read()
+    failures = []
     for workload in WORKLOADS:
         name = workload.name
         if only and name not in only:
-            if name in old:
-                rows[name] = old[name]
             continue
-        rows[name] = in_child(name, budget)
+        try:
+            rows[name] = measure_network(name, budget)
+        # One network that cannot be measured is no reason to lose the others.
+        except Exception as error:
+            failures.append(f"{name}: {error}")
+            continue
+        rows = {w.name: rows[w.name] for w in WORKLOADS if w.name in rows}
         for threads, entries in rows[name].items():
             verdict = judge(name, entries)
             rival = f"{verdict.rival['peer']} {verdict.rival['precision']}"
             click.echo(f"{name}, {threads}: {verdict.speedup:.2f}x of {rival}", err=True)
-    text = "\n\n".join(table(rows, threads) for threads in THREADS)
-    click.echo(text)
-    if not dry:
-        write(rows, text)
+        if not dry:
+            write(rows)
+    click.echo(tables(rows))
+    if failures:
+        raise click.ClickException("; ".join(failures))
 
 
-def in_child(name: str, budget_s: float) -> dict[str, Any]:
-    """Measure one network in a process of its own, with which its threads end."""
-    command = [sys.executable, "-m", "benchmarks", "--child", name, "--budget", str(budget_s)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise click.ClickException(f"{name}: {lines[-1]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def measure_network(name: str, budget_s: float) -> dict[str, Any]:
+    """Compile one network and measure it, by number of threads."""
+    folder = ARTIFACTS / name
+    _in_process(_prepare, name, folder)
+    return {str(n): _in_process(_compare, name, folder, n, budget_s) for n in THREADS}
 
 
-def measure_here(name: str, budget_s: float) -> dict[str, Any]:
-    """Measure one network in this process."""
+def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own: its memory, threads and pinning end there."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _prepare(name: str, folder: Path) -> None:
+    from benchmarks.compare import prepare
+
+    prepare(find_workload(name), folder)
+
+
+def _compare(name: str, folder: Path, num_threads: int, budget_s: float) -> Any:
     from benchmarks.compare import compare
 
-    return compare(find_workload(name), ARTIFACTS / name, threads=THREADS, budget_s=budget_s)
+    return compare(find_workload(name), folder, num_threads, budget_s)
 
 
-def write(rows: dict[str, Any], tables: str) -> None:
+def write(rows: dict[str, Any]) -> None:
     """Write the results, the README's table and the plot."""
     RESULTS.mkdir(exist_ok=True)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     record = {"cpu": cpu_name(), "versions": versions, "networks": rows}
     (RESULTS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "speed.md").write_text(f"{tables}\n\n{details(rows)}\n")
+    text = tables(rows)
+    (RESULTS / "speed.md").write_text(f"{text}\n\n{details(rows)}\n")
     save_plot(rows, RESULTS / "speed.svg")
-    README.write_text(with_table(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def tables(rows: dict[str, Any]) -> str:
+    """One table for each number of threads."""
+    return "\n\n".join(table(rows, threads) for threads in THREADS)
+
+
+def _read() -> dict[str, Any]:
+    file = RESULTS / "speed.json"
+    rows: dict[str, Any] = json.loads(file.read_text())["networks"] if file.exists() else {}
+    return rows
 
 
 def with_table(readme: str, tables: str) -> str:

@@ -61,43 +61,42 @@ class Entry:
     num_runs: int = 0
 
 
-def compare(
-    workload: Workload,
-    folder: Path,
-    *,
-    threads: Sequence[int] = (1, 2),
-    budget_s: float = 12.0,
-) -> dict[str, list[dict[str, Any]]]:
-    """Compile, check and time one network with everybody.
+def prepare(workload: Workload, folder: Path) -> None:
+    """Compile one network for `compare`, in INT8 and in float."""
+    octavo_runner.compile_both(_task(workload)[0], folder)
 
-    Pins this process, one core for each thread.
+
+def compare(
+    workload: Workload, folder: Path, num_threads: int, budget_s: float
+) -> list[dict[str, Any]]:
+    """Check and time one network with everybody.
+
+    Pins this process, one core for each thread. Wants a fresh one: OpenVINO's thread pool
+    stays as small as the set of cores that it was born with.
 
     Args:
         workload: What is run.
-        folder: For our artifacts.
-        threads: Numbers of threads, 1 or 2.
-        budget_s: Seconds of timing for each, trials not counted.
+        folder: With our artifacts, see `prepare`.
+        num_threads: 1 or 2.
+        budget_s: Seconds of timing, trials not counted.
 
     Returns:
-        Number of threads to entries, fit for JSON.
+        Entries, fit for JSON.
     """
-    path, samples, inputs = workload.make()
-    task = Task(path, tuple(samples), workload.is_transformer)
-    int8, real = octavo_runner.compile_both(task, folder)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-num_threads:])
+    task, inputs = _task(workload)
+    int8, real = octavo_runner.artifacts(folder)
     task = replace(task, quantized=int8 / "model.int8.onnx")
     found = octavo_runner.candidates(int8, real) + peers(task)
-    reference = OnnxRuntimeModel(path)
+    reference = OnnxRuntimeModel(task.path)
     expected = [reference.run(x) for x in inputs]
-    cores = sorted(os.sched_getaffinity(0))
-    results = {}
-    try:
-        for count in threads:
-            os.sched_setaffinity(0, cores[-count:])
-            entries = measure(found, inputs, expected, count, budget_s, **TURNS[count])
-            results[str(count)] = [asdict(entry) for entry in entries]
-    finally:
-        os.sched_setaffinity(0, cores)
-    return results
+    entries = measure(found, inputs, expected, num_threads, budget_s, **TURNS[num_threads])
+    return [asdict(entry) for entry in entries]
+
+
+def _task(workload: Workload) -> tuple[Task, list[Inputs]]:
+    path, samples, inputs = workload.make()
+    return Task(path, tuple(samples), workload.is_transformer), inputs
 
 
 def peers(task: Task) -> list[Candidate]:

@@ -156,6 +156,11 @@ def _version() -> str:
 @contextlib.contextmanager
 def _quiet() -> Any:
     """Swallow what the quantizer prints about its progress."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    swallow = io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(swallow),
+        contextlib.redirect_stderr(swallow),
+    ):
         warnings.simplefilter("ignore")
         yield

@@ -40,10 +40,15 @@ def compile_both(task: Task, folder: Path, target: str = "host") -> tuple[Path, 
     names = task.samples[0]
     samples = {name: np.concatenate([s[name] for s in task.samples]) for name in names}
     folder.mkdir(parents=True, exist_ok=True)
-    int8, real = folder / "int8", folder / "float"
+    int8, real = artifacts(folder)
     octavo.compile(task.path, target, int8, samples=samples, force=True)
     octavo.compile(task.path, target, real, float_only=True, force=True)
     return int8, real
+
+
+def artifacts(folder: Path) -> tuple[Path, Path]:
+    """Return where `compile_both` puts the INT8 and the float artifact."""
+    return folder / "int8", folder / "float"
 
 
 def candidates(int8: Path, real: Path) -> list[Candidate]:

@@ -1,13 +1,16 @@
 """Rivals, tables, the README's markers and the plot, from made-up measurements."""
 
+import json
 import math
 
 import numpy as np
 import pytest
+from benchmarks import __main__ as command
 from benchmarks.__main__ import BEGIN, END, with_table
 from benchmarks.compare import measure
 from benchmarks.peers.protocol import Candidate
 from benchmarks.verdict import details, geometric_mean, judge, table, verdicts
+from click.testing import CliRunner
 
 
 def entry(peer, precision, median_ms, **fields):
@@ -128,3 +131,51 @@ def test_wrong_and_broken_candidates_are_out_and_the_faster_variant_stays():
     assert wrong.problem.startswith("output off: 0.0 dB")
     assert failed.problem == "RuntimeError: cannot load"
     assert imprecise.problem.startswith("output off: 40.0 dB")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(command, "README", tmp_path / "README.md")
+    monkeypatch.setattr(command, "PACKAGES", ("numpy",))
+    monkeypatch.setattr(command, "measure_network", lambda name, budget_s: ROWS["net"])
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    return tmp_path
+
+
+def test_the_command_keeps_the_rows_of_other_networks(folder):
+    runner = CliRunner()
+    for name in ("lstm", "resnet50"):
+        result = runner.invoke(command.main, ["--only", name], catch_exceptions=False)
+        assert result.exit_code == 0
+    rows = json.loads((folder / "results" / "speed.json").read_text())["networks"]
+    assert list(rows) == ["resnet50", "lstm"]  # the order of the workloads
+    readme = (folder / "README.md").read_text()
+    assert readme.count("| lstm |") == 2
+    assert {p.name for p in (folder / "results").iterdir()} == {
+        "speed.json",
+        "speed.md",
+        "speed.svg",
+    }
+
+
+def test_a_network_that_fails_does_not_lose_the_others(folder, monkeypatch):
+    def measure(name, budget_s):
+        if name == "lstm":
+            raise RuntimeError("does not compile")
+        return ROWS["net"]
+
+    monkeypatch.setattr(command, "measure_network", measure)
+    result = CliRunner().invoke(command.main, ["--only", "lstm", "--only", "digits"])
+    assert result.exit_code != 0
+    assert "lstm: does not compile" in result.output
+    rows = json.loads((folder / "results" / "speed.json").read_text())["networks"]
+    assert list(rows) == ["digits"]
+
+
+def test_a_dry_run_writes_nothing(folder):
+    result = CliRunner().invoke(command.main, ["--only", "lstm", "--dry"])
+    assert "| lstm |" in result.output
+    assert not (folder / "results").exists()
