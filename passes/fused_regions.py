@@ -2,7 +2,8 @@
 
 ``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and
 so are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other
-operator of the table alone.
+operator of the table alone. Attention from its scores to the mixed values is one region, see
+``attention``.
 
 With float normalization, a LayerNormalization ends the region in front of it: the sum that it
 reads has outliers in few channels, and 8 bits for all of them would lose the others. It and
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from octavo.passes.attention import match_attention
 from octavo.passes.constants import constant_array, float_constant
 from octavo.passes.elementwise import clip_bounds
 from octavo.passes.elementwise_chains import find_chains
@@ -68,7 +70,13 @@ def find_regions(
             behind it along.
         float_normalization: Compute LayerNormalization and the sum in front of it in float32.
     """
-    regions = _linear_regions(graph, excluded, float_normalization=float_normalization)
+    regions = _attention_regions(graph, excluded)
+    regions += _linear_regions(
+        graph,
+        excluded,
+        {node for region in regions for node in region.nodes},
+        float_normalization=float_normalization,
+    )
     taken = {node for region in regions for node in region.nodes}
     regions = [region for region in regions if region.head not in excluded]
     for chain in find_chains(graph, taken | set(excluded)):
@@ -97,17 +105,35 @@ def is_zero_clip(node: ir.Node) -> bool:
     return low == 0.0 and high > 0.0 and not math.isnan(high)
 
 
+def _attention_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:
+    regions = []
+    for node in graph:
+        found = match_attention(node)
+        if found is None or any(member in excluded for member in found.nodes):
+            continue
+        operands = (found.query, found.key, found.mask, found.value)
+        inputs = tuple(dict.fromkeys(value for value in operands if value is not None))
+        outputs = (found.nodes[-1].outputs[0],)
+        regions.append(Region(node, found.nodes, inputs, outputs, OutputScale.OWN))
+    return regions
+
+
 def _linear_regions(
-    graph: ir.Graph, excluded: Collection[ir.Node], *, float_normalization: bool
+    graph: ir.Graph,
+    excluded: Collection[ir.Node],
+    attention: Collection[ir.Node],
+    *,
+    float_normalization: bool,
 ) -> list[Region]:
     heads = [
         node
         for node in graph
         if is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul")
+        and node not in attention
         and not why_not_quantizable(node)
     ]
     order = {node: index for index, node in enumerate(graph)}
-    taken: set[ir.Node] = set()
+    taken: set[ir.Node] = set(attention)
     regions = []
     # From the end: of two layers that meet in an Add, the later one runs the Add, because the
     # other operand is ready by then.

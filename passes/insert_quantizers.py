@@ -11,11 +11,12 @@ import onnx_ir as ir
 from octavo.passes.choose_parameters import Parameters, choose_parameters, representable
 from octavo.passes.constants import NameSource, add_constant, float_constant
 from octavo.passes.fused_regions import Region
-from octavo.passes.narrow_ranges import Range
+from octavo.passes.narrow_ranges import Range, narrow_masks
 from octavo.passes.placement import Placement, plan_placement
 from octavo.passes.quant_math import QuantParams, quantize
 from octavo.passes.quantize_weights import WeightWriter, write_layer_constants
 from octavo.passes.quantizer_options import QuantizerOptions
+from octavo.passes.round_attention import round_weights
 from octavo.passes.wiring import bypass, is_op
 
 MIN_OPSET = 21  # 8-bit and 16-bit zero points, any axis
@@ -68,18 +69,21 @@ def place_with_ranges(
 
 def _unfit(placement: Placement, ranges: Mapping[str, Range]) -> dict[ir.Value, str]:
     """Why each tensor that cannot be quantized cannot."""
-    reasons = {}
-    for value in placement.tensors:
-        name = value.name or ""
-        why = representable(*ranges[name]) if name in ranges else "it was not calibrated"
-        if why:
-            reasons[value] = f"tensor {name!r}: {why}"
+    known = [value for value in placement.tensors if value.name in ranges]
+    limits = {value: ranges[value.name or ""] for value in known}
     for value in placement.constants:
         array = float_constant(value)
-        if array is None or not array.size:
-            reasons[value] = f"constant {value.name!r}: it is empty"
-        elif why := representable(float(array.min()), float(array.max())):
-            reasons[value] = f"constant {value.name!r}: {why}"
+        if array is not None and array.size:
+            limits[value] = float(array.min()), float(array.max())
+    # A mask of the lowest float32 is cut to what makes a difference.
+    limits.update(narrow_masks(placement.regions, limits))
+    reasons = {}
+    for kind, values in (("tensor", placement.tensors), ("constant", placement.constants)):
+        for value in values:
+            missing = "it was not calibrated" if kind == "tensor" else "it is empty"
+            why = representable(*limits[value]) if value in limits else missing
+            if why:
+                reasons[value] = f"{kind} {value.name!r}: {why}"
     return reasons
 
 
@@ -102,9 +106,17 @@ def _write(
     for value in (*placement.constants, *placement.tensors):
         _write_pair(graph, names, shared, value, readers, making.get(value), options)
     for region in placement.regions:
+        if is_op(region.head, "MatMul") and is_op(region.nodes[-1], "MatMul"):
+            _round_attention(graph, names, region)
         if region.absorbed is not None:
             # The quantizer behind it saturates at 0 and at the same upper end.
             bypass(graph, region.absorbed, region.nodes[0].outputs[0])
+
+
+def _round_attention(graph: ir.Graph, names: NameSource, region: Region) -> None:
+    if len(region.nodes) > 1:
+        softmax, mix = region.nodes[-2:]
+        round_weights(graph, names, softmax, mix)
 
 
 def _is_float_sum(region: Region, node: ir.Node, source: Region | None) -> bool:

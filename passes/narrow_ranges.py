@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import onnx_ir as ir
 
+from octavo.passes.attention import Attention, match_attention
 from octavo.passes.elementwise import is_elementwise
 from octavo.passes.elementwise_chains import evaluate_chain
 from octavo.passes.fused_regions import Region
-from octavo.passes.wiring import is_op, only_consumer
+from octavo.passes.wiring import is_op, only_consumer, static_shape
 
 Range = tuple[float, float]
 
@@ -37,7 +38,7 @@ def narrow_ranges(
     Returns:
         Only tensors whose range got narrower; ``low <= 0 <= high``.
     """
-    narrowed: dict[ir.Value, Range] = {}
+    narrowed = narrow_masks(regions, limits)
     for region in regions:
         if all(is_elementwise(node) for node in region.nodes) and len(region.inputs) == 1:
             source = region.inputs[0]
@@ -48,6 +49,23 @@ def narrow_ranges(
             if value is not None and value in limits and mask is not None:
                 low, high = limits[value]
                 _narrow(narrowed, value, limits[value], (max(low, mask), high))
+    return narrowed
+
+
+def narrow_masks(
+    regions: Collection[Region], limits: Mapping[ir.Value, Range]
+) -> dict[ir.Value, Range]:
+    """The narrower range of each mask of an attention; its own may be infinite.
+
+    Args:
+        regions: Active regions.
+        limits: ``(low, high)`` of quantized tensors.
+    """
+    narrowed: dict[ir.Value, Range] = {}
+    for region in regions:
+        attention = _attention(region)
+        if attention is not None and attention.mask in limits:
+            _narrow_mask(narrowed, attention, limits)
     return narrowed
 
 
@@ -91,6 +109,28 @@ def _constant_prefix(
     """Index of the last point up to which all values agree within a tolerance."""
     spread = np.maximum.accumulate(y) - np.minimum.accumulate(y)
     return int(np.searchsorted(spread, tolerance, side="right")) - 1
+
+
+def _attention(region: Region) -> Attention | None:
+    """The attention that a region computes, or None."""
+    is_attention = any(is_op(node, "Softmax") for node in region.nodes[1:])
+    return match_attention(region.head) if is_attention else None
+
+
+def _narrow_mask(
+    narrowed: dict[ir.Value, Range], attention: Attention, limits: Mapping[ir.Value, Range]
+) -> None:
+    """Cut the range of a mask below what makes any weight 0."""
+    mask, depth = attention.mask, static_shape(attention.query)
+    if mask is None or depth is None:
+        return
+    largest = attention.scale * depth[-1]
+    for value in (attention.query, attention.key):
+        if value not in limits:
+            return
+        largest *= max(abs(limit) for limit in limits[value])
+    low, high = limits[mask]
+    _narrow(narrowed, mask, limits[mask], (max(low, -2.0 * (largest + SOFTMAX_REACH)), high))
 
 
 def _mask_limit(region: Region, limits: Mapping[ir.Value, Range]) -> float | None:

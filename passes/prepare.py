@@ -9,6 +9,7 @@ from octavo.passes.fold_scale_shift import FoldScaleShift
 from octavo.passes.fold_weight_dequantize import FoldWeightDequantize
 from octavo.passes.fuse_activations import FuseActivations
 from octavo.passes.fuse_layer_norm import FuseLayerNorm
+from octavo.passes.move_score_scale import MoveScoreScale
 from octavo.passes.normalize_gemm import NormalizeGemm
 from octavo.passes.replace_batch_norm import ReplaceBatchNorm
 
@@ -17,6 +18,7 @@ PREPARATION: tuple[type[ir.passes.InPlacePass], ...] = (
     FuseLayerNorm,
     # Before scales are folded: x + 3 belongs to hard-swish, not to the convolution.
     FuseActivations,
+    MoveScoreScale,
     NormalizeGemm,
     FoldBatchNorm,
     FoldScaleShift,

@@ -19,7 +19,7 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.attention_output import RatioOutput, output_parameters
 from octavo.targets.kernels.attention_tiles import AttentionTiles, choose_tiles
-from octavo.targets.kernels.attention_weights import RowWeights
+from octavo.targets.kernels.attention_weights import TileWeights
 from octavo.targets.kernels.batch_axes import BatchAxes
 from octavo.targets.kernels.matmul_packing import PackedColumns
 from octavo.targets.kernels.parallel import PARALLEL_MACS
@@ -203,9 +203,7 @@ class AttentionEmitter:
             tile = T.int32(0) + block * tiles.block_tiles + index
             row = vector.bind(T.min(tile * tiles.rows, T.int32(op.rows - tiles.rows)))
             self._scores(operands, task, item, row)
-            totals = vector.local(tiles.rows, "int32")
-            with vector.loop(tiles.rows) as r:
-                vector.store(totals, r, self._weights(operands, task, item, row, r))
+            totals = self._weights(operands, task, item, row)
             self._mix(operands, task, item, row, totals)
 
     def _start(self, operands: dict[str, Any], task: Expr, item: Expr) -> None:
@@ -270,21 +268,21 @@ class AttentionEmitter:
             at = [offset + step * self.isa.dot_k for offset in offsets]
             tile.step(source, at, packed, panel_at + step * step_elements)
 
-    def _weights(
-        self, operands: dict[str, Any], task: Expr, item: Expr, row: Expr, r: Expr
-    ) -> Expr:
-        """Turn the scores of one row into weights; returns their sum."""
-        op, lanes, line = self.op, self.isa.lanes, task * self.tiles.rows + r
+    def _weights(self, operands: dict[str, Any], task: Expr, item: Expr, row: Expr) -> Any:
+        """Turn the scores of a tile into weights; returns the sum of each row's."""
+        op, lanes, rows = self.op, self.isa.lanes, self.tiles.rows
         has_rows = op.mask_strides is not None and op.mask_strides[-2] != 0
 
-        def scores(at: Expr) -> Expr:
+        def scores(r: Expr, at: Expr) -> Expr:
+            line = task * rows + r
             value = vector.load(operands["scores"], line * self.padded + at, lanes)
             if has_rows:
                 value = value + self._mask(operands, item, row + r, at)
             return value
 
-        emitter = RowWeights(self.isa, op.columns, operands["step"])
-        return emitter.emit(scores, operands["weights"], line * self.row_bytes)
+        emitter = TileWeights(self.isa, rows, op.columns, operands["step"])
+        return emitter.emit(
+            scores, operands["weights"], lambda r: (task * rows + r) * self.row_bytes)
 
     def _mix(
         self, operands: dict[str, Any], task: Expr, item: Expr, row: Expr, totals: Any

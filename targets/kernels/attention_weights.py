@@ -1,4 +1,4 @@
-"""Emit the weights of a row of scores: see ``octavo.targets.ops.attention.weights``."""
+"""Emit the weights of a tile of scores: see ``octavo.targets.ops.attention.weights``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,26 +11,31 @@ from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.ops.attention import LARGEST_WEIGHT, OCTAVE_BITS, POWER_COEFFICIENTS
 
-LOWEST_SCORE = -(1 << 31)
 WORD_BITS = 16
 FARTHEST = (1 << WORD_BITS) - 1  # 1/4096 octaves: the weight is 0
-MAX_WORD_SUMS = ((1 << WORD_BITS) - 1) // (2 * LARGEST_WEIGHT)  # of two weights in each lane
+# Groups whose weights, two in each lane, words can add up, and one more.
+MAX_WORD_SUMS = ((1 << WORD_BITS) - 1) // (2 * LARGEST_WEIGHT) - 1
 
-# Takes the place of a vector of columns and gives its int32 scores.
-Scores = Callable[[Expr], Expr]
+# Takes a row of the tile and the place of a vector of columns; gives its int32 scores.
+Scores = Callable[[Expr, Expr], Expr]
 
 
 @dataclass(frozen=True)
-class RowWeights:
-    """Turns int32 scores into uint8 weights, whole vectors at a time.
+class TileWeights:
+    """Turns int32 scores of a tile into uint8 weights, whole vectors at a time.
+
+    Largest scores, weights and sums have loops of their own: within one, rows do not wait for
+    each other, where the three of a single row are one long chain.
 
     Attributes:
         isa: Instructions.
+        rows: Rows of the tile.
         columns: Scores in a row; those that fill its last vector are never the largest.
         step: int32 buffer: farthest distance, significand and shift, see ``Attention``.
     """
 
     isa: Isa
+    rows: int
     columns: int
     step: Any
 
@@ -39,69 +44,100 @@ class RowWeights:
         """Vectors of a row; the last may be partial."""
         return -(-self.columns // self.isa.lanes)
 
-    def emit(self, scores: Scores, weights: Any, weights_at: Expr) -> Expr:
-        """Write the weights of a row.
+    def emit(self, scores: Scores, weights: Any, places: Callable[[Expr], Expr]) -> Any:
+        """Write the weights of all rows.
 
         Args:
-            scores: The row.
+            scores: The tile.
             weights: uint8 buffer with room for whole groups of ``JOINED_VECTORS`` vectors.
-            weights_at: First weight.
+            places: First weight of a row.
 
         Returns:
-            The sum of the weights, int32.
+            int32 local (rows): the sum of each row's weights.
         """
-        largest = vector.splat(self._largest(scores), self.isa.lanes)
-        largest = vector.bind(largest)
+        lanes = self.isa.lanes
+        largest = vector.local(self.rows, "int32")
+        with vector.loop(self.rows) as row:
+            vector.store(largest, row, self._largest(scores, row))
+        sums = vector.local(self.rows * lanes, "int32")
+        with vector.loop(self.rows) as row:
+            top = vector.bind(vector.splat(vector.load(largest, row), lanes))
+            self._row(scores, row, top, sums, weights, places(row))
+        totals = vector.local(self.rows, "int32")
+        with vector.loop(self.rows) as row:
+            vector.store(totals, row, vector.intrinsic(
+                "int32", 1, "llvm.vector.reduce.add",
+                vector.load(sums, row * lanes, lanes)))
+        return totals
+
+    def _largest(self, scores: Scores, row: Expr) -> Expr:
+        lanes = self.isa.lanes
+        best = vector.local(lanes, "int32")
+        vector.store(best, 0, scores(row, T.int32(0)), lanes)
+        if self.vectors > 1:
+            with vector.loop(self.vectors - 1) as index:
+                value = scores(row, (index + 1) * lanes)
+                vector.store(best, 0, T.max(vector.load(best, 0, lanes), value), lanes)
+        return vector.intrinsic(
+            "int32", 1, "llvm.vector.reduce.smax", vector.load(best, 0, lanes))
+
+    def _row(
+        self, scores: Scores, row: Expr, largest: Expr, sums: Any, weights: Any,
+        weights_at: Expr,
+    ) -> None:
+        """Write the weights of a row, and a vector that has their sum."""
         lanes = self.isa.lanes
         total = vector.local(lanes, "int32")
         vector.store(total, 0, vector.splat(T.int32(0), lanes), lanes)
         full, rest = divmod(self.vectors, JOINED_VECTORS)
-        sums = vector.local(2 * lanes, "uint16")
-        for start in range(0, full, MAX_WORD_SUMS):
-            count = min(MAX_WORD_SUMS, full - start)
-            self._clear(sums)
-            with vector.loop(count) as index:
-                group = (start + index) * JOINED_VECTORS
-                self._group(scores, group, JOINED_VECTORS, largest, sums, weights, weights_at)
-            self._flush(sums, total)
-        if rest:
-            self._clear(sums)
-            group = full * JOINED_VECTORS
-            self._group(scores, group, rest, largest, sums, weights, weights_at)
-            self._flush(sums, total)
-        return vector.bind(vector.intrinsic(
-            "int32", 1, "llvm.vector.reduce.add", vector.load(total, 0, lanes)))
+        words = vector.local(2 * lanes, "uint16")
 
-    def _largest(self, scores: Scores) -> Expr:
-        lanes = self.isa.lanes
-        best = vector.local(lanes, "int32")
-        vector.store(best, 0, vector.splat(T.int32(LOWEST_SCORE), lanes), lanes)
-        with vector.loop(self.vectors) as index:
-            value = scores(index * lanes)
-            vector.store(best, 0, T.max(vector.load(best, 0, lanes), value), lanes)
-        return vector.bind(vector.intrinsic(
-            "int32", 1, "llvm.vector.reduce.smax", vector.load(best, 0, lanes)))
+        def group(first: Expr, count: int) -> None:
+            values = [scores(row, (first + i) * lanes) for i in range(count)]
+            at = weights_at + first * lanes
+            self._group(values, first + count, largest, words, weights, at)
+
+        for start in range(0, full, MAX_WORD_SUMS):
+            self._clear(words)
+            with vector.loop(min(MAX_WORD_SUMS, full - start)) as index:
+                group((start + index) * JOINED_VECTORS, JOINED_VECTORS)
+            if start + MAX_WORD_SUMS < full or not rest:
+                self._flush(words, total)
+        if rest:
+            if not full:
+                self._clear(words)
+            group(full * JOINED_VECTORS, rest)
+            self._flush(words, total)
+        vector.store(sums, row * lanes, vector.load(total, 0, lanes), lanes)
 
     def _group(
-        self, scores: Scores, first: Expr, count: int, largest: Expr, sums: Any,
+        self, scores: list[Expr], end: Expr, largest: Expr, sums: Any,
         weights: Any, weights_at: Expr,
     ) -> None:
-        """Weights of up to ``JOINED_VECTORS`` vectors, joined to one vector of bytes."""
+        """Weights of up to ``JOINED_VECTORS`` vectors, joined to one vector of bytes.
+
+        Args:
+            scores: The vectors; ``end`` is the number of the one behind them.
+            end: Vectors up to here.
+            largest: Of their row, in every lane.
+            sums: uint16 local, to which the weights are added.
+            weights: Where to.
+            weights_at: First weight.
+        """
         isa, lanes = self.isa, self.isa.lanes
-        octaves = [
-            self._octaves(largest - scores((first + i) * lanes)) for i in range(count)]
+        octaves = [self._octaves(largest - value) for value in scores]
         nothing = vector.splat(T.int32(FARTHEST), lanes)
-        if count < JOINED_VECTORS or self.vectors % JOINED_VECTORS == 0:
+        if len(scores) < JOINED_VECTORS or self.vectors % JOINED_VECTORS == 0:
             # The group may be the last, with columns that do not exist.
-            octaves[-1] = self._existing(first + count, octaves[-1], nothing)
-        octaves += [nothing] * (JOINED_VECTORS - count)
+            octaves[-1] = self._existing(end, octaves[-1], nothing)
+        octaves += [nothing] * (JOINED_VECTORS - len(scores))
         words = [
             vector.bind(self._powers(vector.bind(isa.join_words(*octaves[i : i + 2]))))
             for i in range(0, JOINED_VECTORS, 2)]
         added = vector.load(sums, 0, 2 * lanes) + words[0] + words[1]
         vector.store(sums, 0, added, 2 * lanes)
         joined = isa.join_bytes(*words)
-        vector.store(weights, weights_at + first * lanes, joined, JOINED_VECTORS * lanes)
+        vector.store(weights, weights_at, joined, JOINED_VECTORS * lanes)
 
     def _existing(self, end: Expr, octaves: Expr, nothing: Expr) -> Expr:
         """Put lanes behind the last column out of reach; ``end`` counts vectors."""

@@ -12,6 +12,7 @@ from octavo.targets.ops.matmul import MatMul
 
 COLUMN_BYTES = 16  # of each column that one block transposes
 SIGN_BIT = 0x80
+BLOCK_UNITS = 4  # 32-bit elements of a 128-bit block
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,11 @@ class PackedColumns:
                 if dot_k > 1:
                     piece = T.reinterpret(vector.vector_type(unit, units), piece)
                 pieces.append(vector.bind(piece))
-            for step in range(-(-valid // dot_k)):
-                order = [T.int32(lane * units + step) for lane in range(lanes)]
-                joined = tirx.Shuffle(pieces, order)
-                if dot_k > 1:
-                    joined = T.reinterpret(f"int8x{lanes * dot_k}", joined)
+            for step, units_of in enumerate(_transposed(pieces, units)[: -(-valid // dot_k)]):
+                whole = lanes * dot_k
+                joined = T.reinterpret(f"int8x{whole}", units_of) if dot_k > 1 else units_of
                 at = packed_at + (index * units + step) * stride
-                vector.store(packed, at, joined, lanes * dot_k)
+                vector.store(packed, at, joined, whole)
 
         full, rest = divmod(op.depth, run)
         if full:
@@ -147,3 +146,40 @@ class PackedColumns:
                 block(index, run)
         if rest:
             block(full, rest)
+
+
+def _transposed(columns: list[Expr], units: int) -> list[Expr]:
+    """Unit ``i`` of every column, for each of their units.
+
+    Args:
+        columns: Vectors of ``units`` elements, a multiple of 4.
+        units: Elements of a vector.
+    """
+    num = len(columns)
+    if units != BLOCK_UNITS:
+        return [
+            tirx.Shuffle(columns, [T.int32(c * units + unit) for c in range(num)])
+            for unit in range(units)
+        ]
+    # Column 4 i + j is block i of vector j: then each block transposes on its own, by two
+    # rounds of interleaving, which is one instruction for each vector.
+    blocks = range(num // BLOCK_UNITS)
+    order = [T.int32(k) for k in range(num)]
+    wide = [
+        vector.bind(tirx.Shuffle([columns[BLOCK_UNITS * i + j] for i in blocks], order))
+        for j in range(BLOCK_UNITS)
+    ]
+
+    def interleave(a: Expr, b: Expr, pick: tuple[int, ...]) -> Expr:
+        """Elements of each block of a, then b: indices below 4 are of a, the others of b."""
+        lanes = [
+            BLOCK_UNITS * i + k if k < BLOCK_UNITS else num + BLOCK_UNITS * (i - 1) + k
+            for i in blocks for k in pick]
+        return vector.bind(tirx.Shuffle([a, b], [T.int32(lane) for lane in lanes]))
+
+    pairs = [
+        interleave(wide[j], wide[j + 1], half)
+        for half in ((0, 4, 1, 5), (2, 6, 3, 7)) for j in (0, 2)]
+    return [
+        interleave(pairs[2 * half], pairs[2 * half + 1], pick)
+        for half in (0, 1) for pick in ((0, 1, 4, 5), (2, 3, 6, 7))]

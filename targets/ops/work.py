@@ -9,6 +9,7 @@ from functools import singledispatch
 from math import prod
 from typing import Any
 
+from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.matmul import MatMul
@@ -59,6 +60,18 @@ def _(op: MatMul) -> Touched:
     a = _distinct(op.batch, op.a_strides[:-1]) * op.rows * op.depth
     b = _distinct(op.batch, op.b_strides[:-2]) * op.depth * op.cols
     return Touched((a, b), (op.batch_size * op.rows * op.cols,))
+
+
+@touched.register
+def _(op: Attention) -> Touched:
+    q = _distinct(op.batch, op.q_strides[:-1]) * op.rows * op.depth
+    k = _distinct(op.batch, op.k_strides[:-2]) * op.depth * op.columns
+    v = _distinct(op.batch, op.v_strides[:-2]) * op.columns * op.width
+    mask: tuple[int, ...] = ()
+    if op.mask_strides is not None:
+        shape = (*op.batch, op.rows, op.columns)
+        mask = (_distinct(shape, op.mask_strides),)
+    return Touched((q, k, *mask, v), (op.batch_size * op.rows * op.width,))
 
 
 @touched.register

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Region
 from octavo.compiler.lowering.regions import (
+    attention,
     binary,
     concat,
     conv,
@@ -35,6 +36,7 @@ Matcher = Callable[[ir.Node, QdqView], Region | None]
 
 INTEGER_MATCHERS: tuple[Matcher, ...] = (
     table.match,
+    attention.match,  # before its own rounding is taken for a lone QuantizeLinear
     quantize.match,
     conv.match_integer,
     conv_transpose.match_integer,
