@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
-from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
@@ -18,6 +17,7 @@ from octavo.targets.tile_unit import TileUnit
 Expr = Any
 
 JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
+BLOCK_LANES = 4  # 32-bit lanes of the blocks in ``Isa.spread_blocks``
 WORD_TABLE_ENTRIES = 32  # of a table that ``lookup_words`` reads
 
 
@@ -34,6 +34,8 @@ class Isa:
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
+        has_blocks: ``spread_blocks`` exists: bytes are spread and joined faster if they may
+            stay in blocks.
         features: What the CPU must have, under LLVM's names.
         tiles: A matrix unit beside the vector registers, or None.
     """
@@ -46,6 +48,7 @@ class Isa:
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True
+    has_blocks: bool = False
     features: tuple[str, ...] = ()
     tiles: TileUnit | None = None
 
@@ -83,7 +86,7 @@ class Isa:
 
     def quantize_vectors(
         self, reals: Sequence[Expr], zero_point: Expr | None, low: Expr | None,
-        high: Expr | None, dtype: str,
+        high: Expr | None, dtype: str, in_blocks: bool = False,
     ) -> Expr | None:
         """Round float32 vectors, add the zero point, limit, and join them to one vector.
 
@@ -94,13 +97,28 @@ class Isa:
             high: int32 scalar, highest result; None for the type's limit, if all ``reals`` are
                 below 2**31.
             dtype: "uint8" or "int8".
+            in_blocks: The lanes of ``reals`` are in the order of ``spread_blocks``.
 
         Returns:
             ``len(reals) * lanes`` lanes of ``dtype`` or more, of which the first count; None
             where joining wins nothing.
         """
-        del reals, zero_point, low, high, dtype
+        del reals, zero_point, low, high, dtype, in_blocks
         return None
+
+    def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
+        """Give the lanes of ``dot`` the elements of ``dot_k`` vectors of bytes, side by side.
+
+        Only where ``has_blocks``. Every register is made of blocks of 16 bytes or four lanes:
+        block b of result v holds the elements 16 * b + 4 * v to 16 * b + 4 * v + 3.
+
+        Args:
+            values: ``dot_k`` vectors of ``JOINED_VECTORS * lanes`` activations.
+
+        Returns:
+            ``JOINED_VECTORS`` vectors of int32.
+        """
+        raise NotImplementedError(self.name)
 
     def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
         """Convert int32 vectors in range to 8 bits and join them, as ``quantize_vectors``."""

@@ -98,12 +98,12 @@ class _Emitter:
         weight_dtype = "float32" if self.layout.is_float else "int8"
         constants = [
             ("weight", self.layout.weight_elements, weight_dtype),
-            ("bias", op.out_c, self.isa.acc_dtype),
+            ("bias", self.layout.stored_channels, self.isa.acc_dtype),
         ]
         if self.layout.is_float:
             constants.append(LIMITS)
         else:
-            constants += constant_parameters(op.requantize, op.out_c)
+            constants += constant_parameters(op.requantize, self.layout.stored_channels)
             if op.is_padded:
                 constants.append(("zero_word", 1, "int32"))
         out_dtype = "float32" if self.layout.is_float else op.requantize.dtype
@@ -120,26 +120,29 @@ class _Emitter:
         if self.layout.is_float:
             self.finish = FloatEpilogue(op.residual, operands)
         else:
-            self.finish = Epilogue(op.requantize, self.isa, operands)
+            self.finish = Epilogue(op.requantize, self.isa, operands, self.layout.in_blocks)
         is_parallel = op.macs >= PARALLEL_MACS
         rows = self.layout.rows
         with vector.loop(op.batch * op.out_h, parallel=is_parallel) as task:
             self.image = task // op.out_h if op.batch > 1 else 0
             self.row = vector.bind(T.int32(0) + task % op.out_h)
             if self.layout.is_float or rows.is_inside:
-                self._panels(is_inner=True)
+                self._row(is_inner=True)
             elif self.layout.has_inner_rows:
                 behind = T.int32(op.out_h - rows.num_behind)
                 with T.If(T.And(self.row >= T.int32(rows.num_before), self.row < behind)):
                     with T.Then():
-                        self._panels(is_inner=True)
+                        self._row(is_inner=True)
                     with T.Else():
-                        self._panels(is_inner=False)
+                        self._row(is_inner=False)
             else:
-                self._panels(is_inner=False)
+                self._row(is_inner=False)
 
-    def _panels(self, is_inner: bool) -> None:
+    def _row(self, is_inner: bool) -> None:
         """Compute one output row.
+
+        Panels are the inner loop: they read neighbouring memory, and weights stay operands of
+        the multiplications instead of more vectors than there are registers.
 
         Args:
             is_inner: No tap of the row needs to be replaced by the zero point.
@@ -147,44 +150,57 @@ class _Emitter:
         self.is_inner = is_inner
         self.outside = self._outside_words()
         inner = [start for start in self.layout.tile_starts if self.layout.is_inner(start)]
-        with vector.loop(self.layout.panels) as panel:
-            self.channel = vector.bind(T.int32(0) + self.layout.panel_start(panel))
-            for start in self.layout.tile_starts:
-                if not self.layout.is_inner(start):
-                    self._tile(start, start)
-                elif start == inner[0]:
-                    with vector.loop(len(inner)) as index:
-                        at = index * self.layout.tile + inner[0]
-                        self._tile(T.min(T.int32(0) + at, T.int32(inner[-1])), None)
+        for start in self.layout.tile_starts:
+            if not self.layout.is_inner(start):
+                self._panels(start, start)
+            elif start == inner[0]:
+                with vector.loop(len(inner)) as index:
+                    at = index * self.layout.tile + inner[0]
+                    self._panels(T.min(T.int32(0) + at, T.int32(inner[-1])), None)
 
-    def _tile(self, start: Expr, border: int | None) -> None:
-        """Compute ``tile`` output columns of one panel.
+    def _panels(self, start: Expr, border: int | None) -> None:
+        """Compute ``tile`` output columns.
 
         Args:
             start: First output column.
             border: The same number if columns are outside of the input, else None.
         """
-        op, isa, width = self.op, self.isa, self.layout.panel_channels
         start = vector.bind(T.int32(0) + start)
+        with vector.loop(self.layout.panels) as panel:
+            self.panel = panel
+            self.channel = vector.bind(T.int32(0) + self.layout.panel_start(panel))
+            self._tile(start, border)
+
+    def _tile(self, start: Expr, border: int | None) -> None:
+        """Compute ``tile`` output columns of one panel; see ``_panels``."""
+        isa, layout, width = self.isa, self.layout, self.layout.panel_channels
         totals: Totals = {}
         for v in range(0, width, isa.lanes):
-            bias = vector.bind(vector.load(self.bias, self.channel + v, isa.lanes))
-            totals |= {t * width + v: bias for t in range(self.layout.tile)}
+            bias = vector.bind(vector.load(self.bias, self.panel * width + v, isa.lanes))
+            totals |= {t * width + v: bias for t in range(layout.tile)}
+        store = partial(self._store, start=start)
         add = partial(self._taps, start=start, border=border)
-        if self.layout.is_float and not self.layout.rows.is_inside:
-            first, end = self.layout.rows.first(self.row), self.layout.rows.end(self.row)
-            totals = self._looped(totals, T.serial(first, end), add)
-        elif self.layout.is_unrolled:
-            for group in range(self.layout.groups):
-                totals = add(totals, group)
+        if layout.is_unrolled and not (layout.is_float and not layout.rows.is_inside):
+            for group in range(layout.groups):
+                is_last = group == layout.groups - 1
+                totals = add(totals, group, store=store if is_last else None)
+            return
+        if layout.is_float and not layout.rows.is_inside:
+            loop = T.serial(layout.rows.first(self.row), layout.rows.end(self.row))
         else:
-            totals = self._looped(totals, vector.loop(self.layout.groups), add)
+            loop = vector.loop(layout.groups)
+        totals = self._looped(totals, loop, add)
+        for t in range(layout.tile):
+            store(totals, t)
+
+    def _store(self, totals: Totals, t: int, start: Expr) -> None:
+        """Finish and store one pixel of a tile."""
+        op, width = self.op, self.layout.panel_channels
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
-        for t in range(self.layout.tile):
-            column = (start + t) * op.placement.step_w + op.placement.offset_w
-            out = vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
-            accs = [totals[t * width + v] for v in range(0, width, isa.lanes)]
-            self.finish.emit_vectors(accs, self.channel, out, min(op.out_c, width))
+        column = (start + t) * op.placement.step_w + op.placement.offset_w
+        out = vector.bind((line * op.full_w + column) * op.out_c + self.channel)
+        accs = [totals[t * width + v] for v in range(0, width, self.isa.lanes)]
+        self.finish.emit_vectors(accs, self.panel * width, out, min(op.out_c, width))
 
     def _looped(
         self, totals: Totals, loop: AbstractContextManager[Expr],
@@ -201,14 +217,25 @@ class _Emitter:
                 vector.store(acc, slot, total, lanes)
         return {slot: vector.load(acc, slot, lanes) for slot in totals}
 
-    def _taps(self, totals: Totals, group: Expr, start: Expr, border: int | None) -> Totals:
-        """Add the taps of ``dot_k`` kernel rows to every pixel of a tile."""
+    def _taps(
+        self, totals: Totals, group: Expr, start: Expr, border: int | None,
+        store: Callable[[Totals, int], None] | None = None,
+    ) -> Totals:
+        """Add the taps of ``dot_k`` kernel rows to every pixel of a tile.
+
+        Args:
+            totals: Sums so far.
+            group: Group of kernel rows.
+            start: First output column.
+            border: See ``_panels``.
+            store: Called as soon as a pixel has all its taps, so that few sums live at a time.
+        """
         op, isa, width = self.op, self.isa, self.layout.panel_channels
         lines = [
             vector.bind(self._line(tap, start))
             for tap in self.layout.group_taps(group)]
         outside = self.outside[group] if isinstance(group, int) else self._outside_word(group)
-        at = vector.bind(self.layout.weight_offset(group, self.channel))
+        at = vector.bind(self.layout.weight_offset(self.panel, group))
         totals = dict(totals)
         users: dict[int, list[tuple[int, int]]] = {}
         for t, tap in product(range(self.layout.tile), range(op.kernel_w)):
@@ -216,16 +243,16 @@ class _Emitter:
         for column, pairs in sorted(users.items()):
             is_inside = border is None or (
                 0 <= self.layout.columns.start(border) + column < op.in_w)
-            if self.layout.is_float and not is_inside:
-                continue  # what a zero is multiplied with may be infinite
-            for v in range(0, width, isa.lanes):
-                taps = self._zeros() if not is_inside else self._read(
-                    [line + (column * op.in_pixel + v) for line in lines], outside)
-                for t, tap in pairs:
+            if is_inside or not self.layout.is_float:  # inf * 0 is not 0
+                taps = self._read(lines, column, outside) if is_inside else self._zeros()
+                for v, (t, tap) in product(range(len(taps)), pairs):
+                    slot = t * width + v * isa.lanes
                     weights = isa.load_weights(
-                        self.weight, at + (tap * op.out_c + v) * isa.dot_k)
-                    totals[t * width + v] = vector.bind(
-                        isa.dot(totals[t * width + v], taps, weights))
+                        self.weight, at + (tap * width + v * isa.lanes) * isa.dot_k)
+                    totals[slot] = vector.bind(isa.dot(totals[slot], taps[v], weights))
+            for t, tap in pairs:
+                if store is not None and tap == op.kernel_w - 1:
+                    store(totals, t)
         return totals
 
     def _line(self, tap: Expr, start: Expr) -> Expr:
@@ -237,19 +264,26 @@ class _Emitter:
         pixel = (self.image * op.in_h + line) * op.in_w + self.layout.columns.start(start)
         return pixel * op.in_pixel + self.channel
 
-    def _read(self, offsets: list[Expr], outside: Words | None) -> Expr:
-        """Read one element of each kernel row of a group, for one vector of channels."""
-        lanes = self.isa.lanes
-        values = [vector.load(self.x, offset, lanes) for offset in offsets]
-        taps = stack_taps(self.isa, values)
+    def _read(self, lines: list[Expr], column: int, outside: Words | None) -> list[Expr]:
+        """Read one input column of a group of kernel rows: the vectors of a panel."""
+        isa, width = self.isa, self.layout.panel_channels
+        lanes, at = isa.lanes, column * self.op.in_c
+        if self.layout.in_blocks:
+            values = [vector.bind(vector.load(self.x, line + at, width)) for line in lines]
+            found = isa.spread_blocks(values + [values[-1]] * (isa.dot_k - len(values)))
+        else:
+            found = [
+                stack_taps(isa, [vector.load(self.x, line + at + v, lanes) for line in lines])
+                for v in range(0, width, lanes)]
         if outside is not None:
             kept, zeros = (vector.splat(word, lanes) for word in outside)
-            taps = T.bitwise_or(T.bitwise_and(taps, kept), zeros)
-        return vector.bind(taps)
+            found = [T.bitwise_or(T.bitwise_and(taps, kept), zeros) for taps in found]
+        return [vector.bind(taps) for taps in found]
 
-    def _zeros(self) -> Expr:
+    def _zeros(self) -> list[Expr]:
         """What ``_read`` gives where every tap is outside."""
-        return vector.splat(vector.load(self.zero_word, 0), self.isa.lanes)
+        zeros = vector.splat(vector.load(self.zero_word, 0), self.isa.lanes)
+        return [zeros] * self.layout.panel
 
     def _outside_words(self) -> list[Words | None]:
         """What ``_outside_word`` returns by group, where groups are unrolled."""

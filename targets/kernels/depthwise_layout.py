@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
-from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, float_isa
+from octavo.targets.isa import BLOCK_LANES, JOINED_VECTORS, Expr, Isa, float_isa
 from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv
@@ -17,8 +17,11 @@ from octavo.targets.schedule import Schedule
 
 Arrays = Mapping[str, NDArray[Any]]
 MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
+BLOCK_COLUMNS = 4  # fewer share too little, more have more sums at a time than registers
+IN_BLOCKS_COST = 3.2  # of a panel in blocks, see ``_panel_cost``
 MAX_UNROLLED_GROUPS = 3
 MAX_DOTS = 800  # LLVM takes a second or two for these, and much longer for more
+CHANNEL_CONSTANTS = frozenset({"multiplier", "significand", "shift", "residual_significand"})
 FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
 
 
@@ -81,7 +84,18 @@ class DepthwiseLayout:
         counts = range(1, min(JOINED_VECTORS, vectors) + 1)
         return min(
             [p for p in counts if self._num_dots(p, self._tile(p)) <= MAX_DOTS] or [1],
-            key=lambda p: (-(-vectors // p) * (p + 0.5), -p))
+            key=lambda p: (-(-vectors // p) * self._panel_cost(p), -p))
+
+    def _panel_cost(self, panel: int) -> float:
+        """Time of a panel, in vectors that are neither spread nor joined in blocks."""
+        return IN_BLOCKS_COST if self._is_in_blocks(panel) else panel + 0.5
+
+    def _is_in_blocks(self, panel: int) -> bool:
+        epilogue = self.op.requantize
+        return (
+            not self.is_float and self.isa.has_blocks and panel == JOINED_VECTORS
+            and epilogue.mode == "float32" and epilogue.dtype != "float32"
+            and epilogue.residual is None)
 
     @property
     def num_dots(self) -> int:
@@ -111,10 +125,26 @@ class DepthwiseLayout:
         return self._tile(self.panel) if self.schedule is None else self.schedule.columns
 
     def _tile(self, panel: int) -> int:
+        if self._is_in_blocks(panel):
+            return self._block_tile(panel)
         most = self._max_tile(panel)
         return -(-self.op.out_w // -(-self.op.out_w // most))
 
+    def _block_tile(self, panel: int) -> int:
+        """Columns that repeat the fewest, and are near ``BLOCK_COLUMNS``.
+
+        Pixels are stored as soon as their taps are added, so registers limit nothing.
+        """
+        out = self.op.out_w
+        columns = [
+            n for n in range(min(BLOCK_COLUMNS - 1, out), min(MAX_COLUMNS, out + 1))
+            if self._num_dots(panel, n) <= MAX_DOTS]
+        return min(
+            columns or [1], key=lambda n: (-(-out // n) * n, abs(n - BLOCK_COLUMNS)))
+
     def _max_tile(self, panel: int) -> int:
+        if self._is_in_blocks(panel):
+            return min(MAX_COLUMNS, self.op.out_w)
         room = (self.isa.num_registers - FREE_REGISTERS - panel) // panel
         return max(1, min(MAX_COLUMNS, room, self.op.out_w))
 
@@ -159,13 +189,24 @@ class DepthwiseLayout:
         return (self.rows.num_before + self.rows.num_behind) * 2 < self.op.out_h
 
     @property
+    def in_blocks(self) -> bool:
+        """Whether lanes hold channels in the order of ``Isa.spread_blocks``."""
+        return self._is_in_blocks(self.panel)
+
+    @property
+    def stored_channels(self) -> int:
+        """Channels of all panels, those that overlap twice."""
+        return self.panels * self.panel_channels
+
+    @property
     def weight_elements(self) -> int:
         """Packed weights."""
-        return self.groups * self.op.kernel_w * self.op.out_c * self.isa.dot_k
+        return self.groups * self.op.kernel_w * self.stored_channels * self.isa.dot_k
 
-    def weight_offset(self, group: Expr, channel: Expr) -> Expr:
-        """Packed weight of a channel in the first kernel column of a group of rows."""
-        return (group * (self.op.kernel_w * self.op.out_c) + channel) * self.isa.dot_k
+    def weight_offset(self, panel: Expr, group: Expr) -> Expr:
+        """Packed weight of a panel's first kernel column in a group of rows."""
+        columns = (panel * self.groups + group) * self.op.kernel_w
+        return columns * (self.panel_channels * self.isa.dot_k)
 
     def group_taps(self, group: Expr) -> list[Expr]:
         """Kernel rows of a group; behind the last one there are only zero weights."""
@@ -183,19 +224,33 @@ class DepthwiseLayout:
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Weights, bias and the epilogue's constants, as the kernel's operands."""
-        op = self.op
+        op, order = self.op, self._channel_order()
         weight = arrays["weight"].reshape(op.out_c, op.kernel_h, op.kernel_w)
         bias = arrays["bias"].reshape(-1)
-        packed = [self._pack_weight(weight)]
+        packed = [self._pack_weight(weight[order])]
         if self.is_float:
-            return [*packed, bias, arrays["limits"]]
+            return [*packed, bias[order], arrays["limits"]]
         zero_point = int(arrays["zero_point"].reshape(-1)[0])
         sums = weight.astype(np.int64).sum(axis=(1, 2))
-        packed.append((bias.astype(np.int64) - zero_point * sums).astype(np.int32))
-        packed.extend(constant_arrays(op.requantize, op.out_c, arrays).values())
+        packed.append((bias.astype(np.int64) - zero_point * sums).astype(np.int32)[order])
+        ordered = {
+            name: array.reshape(-1)[order] if name in CHANNEL_CONSTANTS else array
+            for name, array in arrays.items()
+        }
+        packed.extend(constant_arrays(op.requantize, self.stored_channels, ordered).values())
         if op.is_padded:
             packed.append(self._zero_word(zero_point))
         return packed
+
+    def _channel_order(self) -> NDArray[np.intp]:
+        """Channels in the order of the panels' lanes; behind the last one it is repeated."""
+        within = np.arange(self.panel_channels)
+        if self.in_blocks:
+            blocks = within.reshape(-1, JOINED_VECTORS, BLOCK_LANES)
+            within = blocks.transpose(1, 0, 2).reshape(-1)
+        starts = [self.panel_start(panel) for panel in range(self.panels)]
+        order = np.concatenate([start + within for start in starts])
+        return order.clip(max=self.op.out_c - 1)
 
     def _zero_word(self, zero_point: int) -> NDArray[np.int32]:
         """The zero point in every tap of a 32-bit lane of ``Isa.dot``."""
@@ -204,9 +259,13 @@ class DepthwiseLayout:
         return np.full(self.isa.dot_k, zero_point, self.op.dtype).view(np.int32)
 
     def _pack_weight(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Reorder to [group][column][channel][tap]; behind the last kernel row is 0."""
+        """Reorder (stored channels, h, w) to [panel][group][column][channel][tap].
+
+        Behind the last kernel row is 0.
+        """
         op, dot_k = self.op, self.isa.dot_k
-        tall = np.zeros((op.out_c, self.groups * dot_k, op.kernel_w), weight.dtype)
+        tall = np.zeros((self.stored_channels, self.groups * dot_k, op.kernel_w), weight.dtype)
         tall[:, : op.kernel_h] = weight
-        split = tall.reshape(op.out_c, self.groups, dot_k, op.kernel_w)
-        return np.ascontiguousarray(split.transpose(1, 3, 0, 2)).reshape(-1)
+        split = tall.reshape(
+            self.panels, self.panel_channels, self.groups, dot_k, op.kernel_w)
+        return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 3)).reshape(-1)

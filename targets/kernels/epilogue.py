@@ -64,11 +64,14 @@ class Epilogue:
         op: The epilogue.
         isa: Instructions.
         operands: Buffers by operand name: the constants, "residual" and "y".
+        in_blocks: Accumulators and constants per channel are in the order of
+            ``Isa.spread_blocks``; not with a residual.
     """
 
     op: Requantize
     isa: Isa
     operands: Mapping[str, Any]
+    in_blocks: bool = False
 
     def emit_vectors(
         self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
@@ -108,6 +111,7 @@ class Epilogue:
             self._param(PARAM_QMIN) if has_limits else None,
             self._param(PARAM_QMAX) if has_limits else None,
             self.op.dtype,
+            self.in_blocks,
         )
         if joined is None:
             return False

@@ -10,12 +10,13 @@ Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
+from octavo.targets.isa import BLOCK_LANES, JOINED_VECTORS, Expr, Isa
 
-BLOCK_LANES = 4  # 32-bit lanes of a 128-bit block
+BLOCK_BYTES = 16  # of a 128-bit block, which has BLOCK_LANES lanes of 32 bits
 CURRENT_ROUNDING = 4  # _MM_FROUND_CUR_DIRECTION; the mode is half to even
 
 # By 32-bit lanes of the register.
@@ -52,6 +53,8 @@ PACK_BYTES = {
 class X86Isa(Isa):
     """What every x86-64 variant shares; registers of 4, 8 or 16 lanes."""
 
+    has_blocks: bool = True
+
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """CVTPS2DQ; the lowest integer for values that are too small."""
         if lanes != self.lanes:
@@ -64,7 +67,7 @@ class X86Isa(Isa):
 
     def quantize_vectors(
         self, reals: Sequence[Expr], zero_point: Expr | None, low: Expr | None,
-        high: Expr | None, dtype: str,
+        high: Expr | None, dtype: str, in_blocks: bool = False,
     ) -> Expr | None:
         """Limit from above, CVTPS2DQ, and pack with saturation."""
         if high is not None:
@@ -73,6 +76,7 @@ class X86Isa(Isa):
             reals = [T.min(real, top) for real in reals]
         integers = [self.round_to_int32(real, self.lanes) for real in reals]
         packed = self._pack(integers, zero_point, dtype)
+        packed = self._bytes(packed, dtype) if in_blocks else self._sorted(packed, dtype)
         if low is None:
             return packed
         lanes = self.lanes * JOINED_VECTORS
@@ -80,7 +84,21 @@ class X86Isa(Isa):
 
     def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
         """Pack with saturation."""
-        return self._pack(values, None, dtype)
+        return self._sorted(self._pack(values, None, dtype), dtype)
+
+    def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
+        """PUNPCK of bytes, then of pairs of them: within 128-bit blocks."""
+        num_bytes = JOINED_VECTORS * self.lanes
+        first, second = (
+            [vector.bind(T.reinterpret(f"int16x{num_bytes // 2}", half))
+             for half in unpack(values[k], values[k + 1], BLOCK_BYTES)]
+            for k in (0, 2)
+        )
+        return [
+            vector.bind(T.reinterpret(f"int32x{self.lanes}", quarter))
+            for a, b in zip(first, second, strict=True)
+            for quarter in unpack(a, b, BLOCK_BYTES // 2)
+        ]
 
     def join_words(self, low: Expr, high: Expr) -> Expr:
         """PACKUSDW."""
@@ -96,7 +114,7 @@ class X86Isa(Isa):
         return self._sorted(mixed, "uint8")
 
     def _pack(self, values: Sequence[Expr], zero_point: Expr | None, dtype: str) -> Expr:
-        """Join up to four int32 vectors; missing ones repeat the last."""
+        """Join up to four int32 vectors, within blocks; missing ones repeat the last."""
         lanes = self.lanes
         full = [vector.bind(v) for v in values]
         full += [full[-1]] * (JOINED_VECTORS - len(full))
@@ -107,8 +125,11 @@ class X86Isa(Isa):
                 moved = vector.splat(vector.cast(zero_point, "int16", 1), 2 * lanes)
                 word = vector.intrinsic("int16", 2 * lanes, "llvm.sadd.sat", word, moved)
             words.append(vector.bind(word))
-        mixed = vector.intrinsic("int8", 4 * lanes, PACK_BYTES[dtype][lanes], *words)
-        return self._sorted(mixed, dtype)
+        return vector.intrinsic("int8", 4 * lanes, PACK_BYTES[dtype][lanes], *words)
+
+    def _bytes(self, mixed: Expr, dtype: str) -> Expr:
+        """Take packed bytes as they are."""
+        return vector.bind(T.reinterpret(f"{dtype}x{4 * self.lanes}", mixed))
 
     def _sorted(self, mixed: Expr, dtype: str) -> Expr:
         """Put bytes that were packed within 128-bit blocks in the order of their vectors."""
@@ -118,3 +139,14 @@ class X86Isa(Isa):
         order = [b * BLOCK_LANES + v for v in range(JOINED_VECTORS) for b in range(blocks)]
         sorted_lanes = vector.take(T.reinterpret(f"int32x{lanes}", mixed), order)
         return vector.bind(T.reinterpret(f"{dtype}x{4 * lanes}", sorted_lanes))
+
+
+def unpack(a: Expr, b: Expr, block: int) -> tuple[Expr, Expr]:
+    """Interleave the lower and the upper halves of every block of ``block`` lanes."""
+    lanes = vector.num_lanes(a)
+    halves = []
+    for first in (0, block // 2):
+        picked = [at + first + i for at in range(0, lanes, block) for i in range(block // 2)]
+        order = [T.int32(n) for lane in picked for n in (lane, lanes + lane)]
+        halves.append(tirx.Shuffle([a, b], order))
+    return halves[0], halves[1]

@@ -57,6 +57,9 @@ CASES = [
     # channels around every vector width
     *[depthwise(5, 6, c)
       for c in (1, 3, 4, 5, 7, 8, 15, 16, 17, 24, 31, 40, 64, 65, 116, 144)],
+    # whole registers of channels, which stay in blocks where the instructions have them
+    depthwise(9, 17, 100, (5, 5), stride=(2, 3)), depthwise(10, 11, 80, dilation=(2, 3)),
+    depthwise(14, 5, 70, (13, 3)), depthwise(7, 14, 130, (5, 3), pad=[0, 0, 2, 1]),
     # kernels, strides, dilations, borders that are wider than the image
     depthwise(9, 7, 20, (5, 5)), depthwise(7, 7, 20, (7, 7)), depthwise(4, 3, 20, (9, 9)),
     depthwise(6, 9, 20, (1, 3)), depthwise(6, 9, 20, (3, 1)), depthwise(6, 9, 20, (1, 1)),
