@@ -50,6 +50,12 @@ class TileAttention:
             return SLOWER
         return ""
 
+    def layouts(self, op: Attention, isa: Isa) -> list[tuple[TileLayout, int]]:
+        """The tiles of a block of rows in both products, and how many blocks there are."""
+        emitter = _Emitter(op, isa)
+        blocks = emitter.tasks * emitter.tiles.block_tiles
+        return [(emitter.scores, blocks), (emitter.mixture, blocks)]
+
     def variant(self, op: Attention, isa: Isa) -> str:
         """Name the unit and the block of tiles."""
         return f"{self.name}.{_Emitter(op, isa).scores.name}"

@@ -68,9 +68,9 @@ class TileConv:
         """Take these tasks."""
         return type(self)(schedule)
 
-    def layout(self, op: Conv, isa: Isa) -> TileLayout:
-        """The tiles of the product."""
-        return _Emitter(op, isa, self.schedule).layout
+    def layouts(self, op: Conv, isa: Isa) -> list[tuple[TileLayout, int]]:
+        """The tiles of the only product, which is computed once."""
+        return [(_Emitter(op, isa, self.schedule).layout, 1)]
 
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name the unit and the block of tiles, and whether its rows are gathered."""

@@ -97,6 +97,11 @@ class TileLayout:
         return self.taps * self.run_tiles
 
     @property
+    def num_products(self) -> int:
+        """Products of tiles in all."""
+        return self.blocks * self.row_tiles * self.vectors * self.reduction_tiles
+
+    @property
     def tile_bytes(self) -> int:
         """Bytes of a packed tile of columns, [step][column][k]."""
         return self.steps * self.unit.lanes * self.unit.dot_k

@@ -67,13 +67,13 @@ class TileMatMul:
         """Take these tasks."""
         return type(self)(schedule)
 
-    def layout(self, op: MatMul, isa: Isa) -> TileLayout:
-        """The tiles of the product."""
-        return _Emitter(op, isa, self.schedule).layout
+    def layouts(self, op: MatMul, isa: Isa) -> list[tuple[TileLayout, int]]:
+        """The tiles of one product, and how many there are."""
+        return [(_Emitter(op, isa, self.schedule).layout, op.batch_size)]
 
     def variant(self, op: MatMul, isa: Isa) -> str:
         """Name the unit and the block of tiles."""
-        return f"{self.name}.{self.layout(op, isa).name}"
+        return f"{self.name}.{_Emitter(op, isa, self.schedule).layout.name}"
 
     def build(self, op: MatMul, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -136,7 +136,7 @@ def random_samples(count):
 
 def test_a_network_has_the_same_bits_on_tiles_and_on_vectors(with_tiles, tmp_path):
     artifact = compare(network(), random_samples(4), tmp_path)
-    assert {"tile_conv", "depthwise"} <= kernels(artifact)
+    assert {"tile_conv", "tile_attention", "depthwise"} <= kernels(artifact)
     assert not {"conv_gemm", "matmul_gemm"} & kernels(artifact)
     assert len(TDPBUSD.findall((artifact / "kernels.o").read_bytes())) > 10
     assert not TDPBUSD.search((tmp_path / VECTORS / "kernels.o").read_bytes())

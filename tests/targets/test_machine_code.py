@@ -8,6 +8,7 @@ from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
 from octavo.targets import TARGETS
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
+from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.requantize import Requantize
@@ -23,8 +24,11 @@ OPERATIONS = {
         1, 29, 29, 64, 64, 3, 3, 2, 2, requantize=Requantize(residual="uint8")),
     "first layer": Conv(1, 224, 224, 3, 64, 7, 7, 2, 2, 1, 1, 3, 3, 3, 3),
     "linear": Conv(1, 1, 197, 192, 576, requantize=Requantize(mode="dyadic")),
-    "attention": MatMul(*HEADS),
-    "signed attention": MatMul(*HEADS, a_dtype="int8", b_dtype="int8"),
+    "attention": Attention(
+        (3,), 197, 197, 64, 64, (64, 192), (64, 1, 192), (64, 192, 1), (64, 192),
+        *(197 * 192,) * 4),
+    "product": MatMul(*HEADS),
+    "signed product": MatMul(*HEADS, a_dtype="int8", b_dtype="int8"),
 }
 # Multiplications of uint8 by int8, in the assembler's words, by target.
 PRODUCTS = {
@@ -62,7 +66,7 @@ def test_every_level_is_tested():
 def test_products_use_the_instruction_of_the_level(target, name):
     code = assembly(OPERATIONS[name], TARGETS[target])
     wanted = PRODUCTS[target]
-    if target == "x86-64-amx" and name == "signed attention":
+    if target == "x86-64-amx" and name == "signed product":
         wanted = SIGNED_TILES
     assert re.search(wanted, code)
     assert not re.search(INEXACT, code)

@@ -67,7 +67,7 @@ def test_products_of_activations(run_tiles, data):
 @given(op=convolutions(largest=230, channels=2100))
 def test_tasks_cover_all_blocks_and_panels_of_convolutions(op):
     for schedule in TileConv().schedules(op, ISA):
-        assert_covered(schedule, TileConv(schedule).layout(op, ISA))
+        assert_covered(schedule, TileConv(schedule).layouts(op, ISA)[0][0])
 
 
 @settings(max_examples=100, derandomize=True)
@@ -76,7 +76,7 @@ def test_tasks_cover_all_blocks_and_panels_of_convolutions(op):
 def test_tasks_cover_all_blocks_and_panels_of_products(make, heads, length, depth):
     op = make(heads, length, depth)
     for schedule in TileMatMul().schedules(op, ISA):
-        assert_covered(schedule, TileMatMul(schedule).layout(op, ISA))
+        assert_covered(schedule, TileMatMul(schedule).layouts(op, ISA)[0][0])
 
 
 def assert_covered(schedule, layout):
