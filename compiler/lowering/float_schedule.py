@@ -2,7 +2,7 @@
 
 These functions serve what has no kernel of its own. Elementwise ones run over flat memory, so
 that they are limited by it; reductions keep their order of addition. LLVM vectorizes the inner
-loops.
+loops, in which the functions of the math library are arithmetic.
 """
 
 import math
@@ -25,15 +25,17 @@ def schedule(function: Any) -> Any:
     import tvm
     from tvm import s_tir
 
+    from octavo.compiler.lowering.float_math import inline_math
+
     function = _with_infinite_identities(_without_offsets(function))
     if not _has_blocks(function):
-        return function
+        return inline_math(function)
     sch = s_tir.Schedule(tvm.IRModule({"main": function}))
     for block in _blocks(sch):
         _inline(sch, block)
     for block in _blocks(sch):
         _loops(sch, block)
-    return sch.mod["main"].with_attrs(dict(function.attrs or {}))
+    return inline_math(sch.mod["main"]).with_attrs(dict(function.attrs or {}))
 
 
 def _has_blocks(function: Any) -> bool:
