@@ -63,7 +63,7 @@ def test_an_interrupt_ends_with_130(octavo, monkeypatch):
 
 def test_messages_cannot_steer_the_terminal(octavo, monkeypatch):
     fail_with(monkeypatch, errors.ModelError("node 'a\x1b[2J\nb' is bad"))
-    assert octavo("targets").error_line == r"octavo: node 'a\x1b[2J b' is bad"
+    assert octavo("targets").error_line == r"octavo: node 'a\x1b[2J\nb' is bad"
 
 
 @pytest.mark.parametrize(
