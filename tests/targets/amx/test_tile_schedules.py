@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.targets.amx.test_tile_conv import AnySize as AnyConv
 from tests.targets.amx.test_tile_matmul import AnySize as AnyMatMul
+from tests.targets.test_attention import fused
 from tests.targets.test_conv_gemm import make_arrays
 from tests.targets.test_matmul import mixture, random_arrays, scores
 from tests.targets.test_schedules import SAMPLED, pick
 
+from octavo.targets.kernels.tile_attention import TileAttention
 from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_matmul import TileMatMul
 from octavo.targets.ops import conv, matmul
@@ -17,6 +19,7 @@ from octavo.targets.ops.requantize import Requantize
 from octavo.targets.x86.amx import AmxInt8
 
 ISA = AmxInt8()
+SLACK_BYTES = 64  # of arena and weights, see octavo_runtime.h
 SIZES = st.integers(1, 40)
 
 
@@ -77,6 +80,26 @@ def test_tasks_cover_all_blocks_and_panels_of_products(make, heads, length, dept
     op = make(heads, length, depth)
     for schedule in TileMatMul().schedules(op, ISA):
         assert_covered(schedule, TileMatMul(schedule).layouts(op, ISA)[0][0])
+
+
+@settings(max_examples=300, derandomize=True)
+@given(op=convolutions(largest=230, channels=5000))
+def test_rows_are_read_within_the_slack_of_buffers(op):
+    """Loads may read up to 64 bytes behind a buffer; the last row of a tile ends it."""
+    for gathers in (False, True):
+        schedules = TileConv().schedules(op, ISA)
+        kernel = TileConv(next(s for s in schedules if s.gathers == gathers))
+        (layout, _), = kernel.layouts(op, ISA)
+        assert 0 <= layout.tap_bytes - layout.run < SLACK_BYTES
+        assert layout.steps <= ISA.tiles.max_steps
+        assert 1 <= layout.tile_rows <= ISA.tiles.max_rows
+
+
+@given(depth=st.integers(1, 5000), columns=st.integers(1, 5000))
+def test_queries_are_read_within_the_slack_of_buffers(depth, columns):
+    op = fused(1, 40, columns, depth, 64)
+    for layout, _ in TileAttention().layouts(op, ISA):
+        assert 0 <= layout.tap_bytes - layout.run < SLACK_BYTES
 
 
 def assert_covered(schedule, layout):
