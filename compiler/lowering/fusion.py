@@ -97,6 +97,39 @@ def float_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
     return _follow(output, channel_axis, view.is_float_tensor, view)
 
 
+def float_result_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
+    """Follow an integer product whose result is stored as float32.
+
+    Args:
+        output: What the product computes.
+        channel_axis: Axis of its output channels.
+        view: The graph.
+
+    Returns:
+        Stored integer biases, which add to the accumulators without rounding, and then one
+        float tensor of the same shape.
+    """
+    tail, current = Tail((), output), output
+    while (node := only_consumer(current)) is not None and node not in view.claimed:
+        if node.op_type != "Add" or tail.residual is not None:
+            break
+        other = node.inputs[1] if node.inputs[0] is current else node.inputs[0]
+        if other is None or other is current:
+            break
+        bias = None
+        if quantized_constant(other) is not None:
+            bias = channel_constant(other, shape_of(output), channel_axis)
+        if bias is not None:
+            tail = replace(tail, biases=(*tail.biases, bias))
+        elif view.is_float_tensor(other) and shape_of(other) == shape_of(output):
+            tail = replace(tail, residual=other)
+        else:
+            break
+        current = node.outputs[0]
+        tail = replace(tail, nodes=(*tail.nodes, node), result=current)
+    return tail
+
+
 def _quantized(output: ir.Value, tail: Tail, view: QdqView) -> Tail:
     last = only_consumer(tail.result)
     if last is None or last.op_type != "QuantizeLinear" or last in view.claimed:
@@ -208,10 +241,11 @@ def epilogue(
         output: Where the result goes; float32, or quantized: if not by the tail's parameters,
             as the tensor that the result is concatenated to, then rounded twice as the model
             says.
-        residual: Quantized tensor that is added.
+        residual: Tensor that is added: quantized, or float32 to a float32 result.
     """
     if output.scale is None:
-        record = Requantize(mode=mode, dtype="float32")
+        added = "float32" if residual is not None else None
+        record = Requantize(mode=mode, dtype="float32", residual=added)
         return record, {"multiplier": acc_scale.astype(np.float32)}
     rounded, table = _rounding(tail, output)
     record = Requantize(

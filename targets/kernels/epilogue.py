@@ -37,9 +37,9 @@ def constant_parameters(op: Requantize, channels: int) -> list[Parameter]:
         parameters += [("significand", channels, "int32"), ("shift", channels, "int32")]
     if op.dtype != "float32":
         parameters.append(("params", NUM_PARAMS, "int32"))
-    if op.residual and op.mode == "float32":
+    if op.residual and op.dtype != "float32" and op.mode == "float32":
         parameters.append(("residual_multiplier", 1, "float32"))
-    elif op.residual:
+    elif op.residual and op.dtype != "float32":
         parameters.append(("residual_significand", channels, "int64"))
     if op.has_table:
         parameters.append(("table", TABLE_ENTRIES, op.dtype))
@@ -129,7 +129,11 @@ class Epilogue:
         """
         if self.op.dtype == "float32":
             scale = self._load("multiplier", channel, lanes)
-            value = vector.cast(acc, "float32", lanes) * scale
+            value = vector.cast(acc, "float32", lanes)
+            if self.op.residual:
+                value = vector.fma(value, scale, self._load("residual", offset, lanes), lanes)
+            else:
+                value = value * scale
             vector.store(self.operands["y"], offset, value, lanes)
             return
         rounded = (self._float32 if self.op.mode == "float32" else self._dyadic)(

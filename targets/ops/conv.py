@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.targets.ops.requantize import Requantize, requantize_dyadic, requantize_float32
+from octavo.targets.ops.requantize import (
+    Requantize,
+    fma_float32,
+    requantize_dyadic,
+    requantize_float32,
+)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -198,9 +203,11 @@ def reference(op: Conv, arrays: Arrays) -> NDArray[Any]:
 
 def epilogue_reference(op: Requantize, acc: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
     """Finish int32 accumulators (..., C); see ``reference`` for the arrays."""
+    residual = arrays["residual"].reshape(acc.shape) if op.residual else None
+    if op.dtype == "float32" and residual is not None:
+        return fma_float32(acc.astype(np.float32), arrays["multiplier"], residual)
     if op.dtype == "float32":
         return acc.astype(np.float32) * arrays["multiplier"]
-    residual = arrays["residual"].reshape(acc.shape) if op.residual else None
     if op.mode == "float32":
         value = requantize_float32(
             acc, arrays["multiplier"], arrays["params"], residual,

@@ -27,7 +27,8 @@ class Requantize:
     Attributes:
         mode: "float32" or "dyadic".
         dtype: Output type: "uint8", "int8"; or "float32", which dequantizes.
-        residual: Type of the tensor added before rounding ("uint8" or "int8"), or None.
+        residual: Type of the tensor added before rounding ("uint8" or "int8"; "float32" where
+            the output is), or None.
         has_table: A 256-entry table maps the rounded value to the output.
         has_zero_point: The output's zero point may be another than 0.
         has_limits: The output's limits may be tighter than its type's, or values to be rounded

@@ -7,7 +7,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
-from octavo.compiler.lowering.fusion import epilogue, float_tail, integer_tail
+from octavo.compiler.lowering.fusion import (
+    epilogue,
+    float_result_tail,
+    float_tail,
+    integer_tail,
+)
 from octavo.compiler.lowering.qdq_graph import (
     float_attribute,
     int_attribute,
@@ -90,6 +95,8 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
         return None
     rank = len(shape_of(node.outputs[0]))
     tail = integer_tail(node.outputs[0], rank - 1, view)
+    if tail.params is None:
+        tail = float_result_tail(node.outputs[0], rank - 1, view)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:
@@ -98,8 +105,11 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
         x = ctx.dense(ctx.tensor(product.x), identity(len(shape)), origin)
         inputs = [x]
         residual = None
-        if tail.residual is not None:
+        if tail.residual is not None and tail.params is None:
+            residual = ctx.float_tensor(tail.residual, identity(rank))
+        elif tail.residual is not None:
             residual = ctx.dense(ctx.tensor(tail.residual), identity(rank), origin)
+        if residual is not None:
             inputs.append(residual)
         if tail.params is None:
             output = ctx.new_float(tail.result, identity(rank))
