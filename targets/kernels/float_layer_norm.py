@@ -1,7 +1,8 @@
-"""Layer normalization of float32 rows: mean, then variance, then the result, row by row.
+"""Layer normalization of float32 rows: means, then variances, then results, of a few rows.
 
-Three passes over a row, which stays in the first-level cache; the variance of differences from
-the mean keeps its digits where the mean of squares would not.
+Three passes over rows that stay in the first-level cache; the variance of differences from the
+mean keeps its digits where the mean of squares would not. Every pass goes through some rows:
+the sum of one is a chain of additions, during which the next ones go on.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,11 +14,19 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
+from octavo.targets.ops.requantize import (
+    NUM_PARAMS,
+    PARAM_QMAX,
+    PARAM_QMIN,
+    PARAM_ZERO_POINT,
+)
 
 Arrays = Mapping[str, NDArray[Any]]
+
+BLOCK_ROWS = 8  # enough chains at a time; the rows of most transformers stay in 16 KiB
 
 # Takes the place of elements in their row and their number.
 Block = Callable[[Expr, int], None]
@@ -40,9 +49,12 @@ class FloatLayerNormRows:
         """Emit the PrimFunc."""
         parameters = [
             ("x", op.elements, "float32"),
-            *((name, n, "float32") for name, n in _constant_sizes(op)),
-            ("y", op.elements, "float32"),
+            *_constants(op),
         ]
+        if op.has_float:
+            parameters.append(("y", op.elements, "float32"))
+        if op.quantized is not None:
+            parameters.append(("rounded", op.elements, op.quantized))
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters,
@@ -51,8 +63,8 @@ class FloatLayerNormRows:
     def constants(self, op: FloatLayerNorm, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pass the arrays as they are."""
         return [
-            np.ascontiguousarray(arrays[name], np.float32).reshape(-1)
-            for name, _ in _constant_sizes(op)
+            np.ascontiguousarray(arrays[name], dtype).reshape(-1)
+            for name, _, dtype in _constants(op)
         ]
 
     def scratch_bytes(self, op: FloatLayerNorm, isa: Isa) -> int:
@@ -60,8 +72,11 @@ class FloatLayerNormRows:
         return 0
 
 
-def _constant_sizes(op: FloatLayerNorm) -> tuple[tuple[str, int], ...]:
-    return ("gain", op.extent), ("offset", op.extent), ("epsilon", 1)
+def _constants(op: FloatLayerNorm) -> list[tuple[str, int, str]]:
+    names = ["gain", "offset"] if op.has_float else []
+    names += ["step_gain", "step_offset"] if op.quantized is not None else []
+    found = [(name, op.extent, "float32") for name in names] + [("epsilon", 1, "float32")]
+    return found + ([("params", NUM_PARAMS, "int32")] if op.quantized is not None else [])
 
 
 class _Emitter:
@@ -76,25 +91,44 @@ class _Emitter:
 
     def emit(self) -> None:
         op = self.op
-        with vector.loop(op.rows, op.elements >= PARALLEL_ELEMENTS) as row:
-            at = vector.bind(T.int32(0) + row * op.extent)
-            mean = vector.bind(self._mean(lambda place, lanes: self._x(at + place, lanes)))
-
-            def squared(place: Expr, lanes: int) -> Expr:
-                centred = vector.bind(self._x(at + place, lanes) - vector.splat(mean, lanes))
-                return centred * centred
-
-            variance = self._mean(squared) + vector.load(self.operands["epsilon"], 0)
-            root = vector.intrinsic("float32", 1, "llvm.sqrt", variance)
-            ratio = vector.bind(tirx.const(1.0, "float32") / root)
-            self._write(at, mean, ratio)
+        count = min(op.rows, BLOCK_ROWS)
+        blocks = -(-op.rows // count)
+        with vector.loop(blocks, op.elements >= PARALLEL_ELEMENTS) as block:
+            # The last block moves back over its neighbour.
+            first = T.min(T.int32(0) + block * count, T.int32(op.rows - count))
+            first = vector.bind(first * op.extent)
+            means = vector.local(count, "float32")
+            ratios = vector.local(count, "float32")
+            with vector.loop(count) as row:
+                at = first + row * op.extent
+                vector.store(means, row, self._mean(at, None))
+            with vector.loop(count) as row:
+                at = first + row * op.extent
+                variance = self._mean(at, vector.bind(vector.load(means, row)))
+                shifted = variance + vector.load(self.operands["epsilon"], 0)
+                root = vector.intrinsic("float32", 1, "llvm.sqrt", shifted)
+                vector.store(ratios, row, tirx.const(1.0, "float32") / root)
+            with vector.loop(count) as row:
+                scalars = (vector.bind(vector.load(of, row)) for of in (means, ratios))
+                self._write(vector.bind(first + row * op.extent), *scalars)
 
     def _x(self, at: Expr, lanes: int) -> Expr:
         return vector.load(self.operands["x"], at, lanes)
 
-    def _mean(self, term: Callable[[Expr, int], Expr]) -> Expr:
-        """Mean of a term over a row: one sum in each lane, then the lanes two by two."""
+    def _mean(self, at: Expr, mean: Expr | None) -> Expr:
+        """Mean of a row, or of its squared distances from ``mean``.
+
+        One sum in each lane, then the lanes two by two.
+        """
         lanes = self.isa.lanes
+
+        def term(place: Expr, lanes: int) -> Expr:
+            value = self._x(at + place, lanes)
+            if mean is None:
+                return value
+            centred = vector.bind(value - vector.splat(mean, lanes))
+            return centred * centred
+
         sums = vector.local(lanes, "float32")
         vector.store(sums, 0, vector.splat(tirx.const(0.0, "float32"), lanes), lanes)
 
@@ -109,15 +143,64 @@ class _Emitter:
         return vector.load(sums, 0) * tirx.const(1.0 / self.op.extent, "float32")
 
     def _write(self, at: Expr, mean: Expr, ratio: Expr) -> None:
-        def write(place: Expr, lanes: int) -> None:
-            centred = self._x(at + place, lanes) - vector.splat(mean, lanes)
-            normal = centred * vector.splat(ratio, lanes)
-            gain, offset = (
-                vector.load(self.operands[name], place, lanes) for name in ("gain", "offset"))
-            y = vector.fma(normal, gain, offset, lanes)
-            vector.store(self.operands["y"], at + place, y, lanes)
+        """Store a row, rounded, in float or both."""
+        def write(place: Expr, lanes: int, count: int) -> None:
+            normals = []
+            for i in range(count):
+                centred = self._x(at + place + i * lanes, lanes) - vector.splat(mean, lanes)
+                normals.append(vector.bind(centred * vector.splat(ratio, lanes)))
+            if self.op.has_float:
+                for i, y in enumerate(self._scaled(normals, "", place)):
+                    vector.store(self.operands["y"], at + place + i * lanes, y, lanes)
+            if self.op.quantized is not None:
+                steps = self._scaled(normals, "step_", place)
+                self._store_rounded(steps, at + place, lanes)
 
-        self._cover(write)
+        lanes, extent = self.isa.lanes, self.op.extent
+        group = JOINED_VECTORS * lanes
+        full, rest = divmod(extent, group)
+        if full:
+            with vector.loop(full) as index:
+                write(index * group, lanes, JOINED_VECTORS)
+        if rest >= lanes:
+            write(T.int32(full * group), lanes, rest // lanes)
+        for place in range(extent - rest % lanes, extent):
+            write(T.int32(place), 1, 1)
+
+    def _scaled(self, normals: list[Expr], prefix: str, place: Expr) -> list[Expr]:
+        """Neighbouring vectors times their gain plus their offset."""
+        lanes = vector.num_lanes(normals[0])
+        found = []
+        for i, normal in enumerate(normals):
+            gain, offset = (
+                vector.load(self.operands[f"{prefix}{name}"], place + i * lanes, lanes)
+                for name in ("gain", "offset"))
+            found.append(vector.bind(vector.fma(normal, gain, offset, lanes)))
+        return found
+
+    def _store_rounded(self, steps: list[Expr], at: Expr, lanes: int) -> None:
+        """Round neighbouring vectors and store their bytes."""
+        dtype = self.op.quantized
+        assert dtype is not None
+        zero_point, low, high = (
+            vector.load(self.operands["params"], slot)
+            for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
+        joined = None
+        if lanes == self.isa.lanes:
+            joined = self.isa.quantize_vectors(steps, zero_point, low, high, dtype)
+        if joined is not None:
+            count = len(steps) * lanes
+            stored = vector.take_first(joined, count)
+            vector.store(self.operands["rounded"], at, stored, count)
+            return
+        limits = [
+            vector.splat(vector.cast(limit - zero_point, "float32", 1), lanes)
+            for limit in (low, high)]
+        for i, step in enumerate(steps):
+            rounded = self.isa.round_to_int32(clamp(step, *limits), lanes)
+            moved = rounded + vector.splat(zero_point, lanes)
+            narrow = self.isa.narrow(moved, dtype, lanes)
+            vector.store(self.operands["rounded"], at + i * lanes, narrow, lanes)
 
     def _cover(self, block: Block) -> None:
         """Call ``block`` for every element of a row once, most of them in whole vectors."""

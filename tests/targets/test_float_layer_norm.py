@@ -9,7 +9,11 @@ from onnx import helper, numpy_helper
 
 from octavo.targets.isa import Isa
 from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
-from octavo.targets.ops.float_layer_norm import FloatLayerNorm, reference
+from octavo.targets.ops.float_layer_norm import (
+    FloatLayerNorm,
+    quantized_reference,
+    reference,
+)
 
 KERNEL = FloatLayerNormRows()
 ROUNDING = 2.0**-24  # of one float32 operation, relative
@@ -91,6 +95,38 @@ def test_outliers_and_constant_rows(run_kernel: Any, isa: Isa) -> None:
 
 def test_rows_that_more_than_one_thread_computes(run_kernel: Any, isa: Isa) -> None:
     check(run_kernel, isa, FloatLayerNorm(200, 192))
+
+
+@pytest.mark.parametrize("has_float", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("extent", [1, 15, 16, 17, 63, 64, 65, 192])
+def test_rounded_rows(
+    run_kernel: Any, isa: Isa, extent: int, dtype: str, has_float: bool
+) -> None:
+    op = FloatLayerNorm(9, extent, has_float=has_float, quantized=dtype)
+    given = arrays(op)
+    rng, info = np.random.default_rng(extent), np.iinfo(dtype)
+    factor = rng.uniform(20, 60, extent)
+    given |= {
+        "step_gain": (given["gain"] * factor).astype(np.float32),
+        "step_offset": (given["offset"] * factor).astype(np.float32),
+        "params": np.array([info.min + 120, info.min + 3, info.max - 2, 0], np.int32),
+    }
+    outputs = [np.full((9, extent), np.nan, np.float32)] if has_float else []
+    results = run_kernel.outputs(
+        KERNEL, op, isa, [given["x"]], given, [*outputs, np.zeros((9, extent), dtype)])
+    if has_float:
+        assert (np.abs(results[0] - reference(op, given)) <= tolerance(op, given)).all()
+    exact = quantized_reference(op, given)
+    # The error of the float result in steps; rounding adds half of one.
+    error = tolerance(op, given) * factor + np.abs(exact) * ROUNDING * 4
+    assert (np.abs(results[-1].astype(np.float64) - exact) <= 0.5 + error).all()
+    assert extent < 15 or len(np.unique(results[-1])) > 10
+
+
+def test_no_output_is_no_normalization() -> None:
+    with pytest.raises(ValueError, match="without an output"):
+        FloatLayerNorm(1, 4, has_float=False)
 
 
 def check(run_kernel: Any, isa: Isa, op: FloatLayerNorm, **options: float) -> None:

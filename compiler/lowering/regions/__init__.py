@@ -36,6 +36,7 @@ Matcher = Callable[[ir.Node, QdqView], Region | None]
 
 INTEGER_MATCHERS: tuple[Matcher, ...] = (
     table.match,
+    float_layer_norm.match_rounded,
     attention.match,  # before its own rounding is taken for a lone QuantizeLinear
     quantize.match,
     conv.match_integer,

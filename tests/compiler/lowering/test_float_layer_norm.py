@@ -57,3 +57,25 @@ def test_computed_parameters_are_left_to_the_compiler():
     outcome = compile_and_run(b.model(), float_only=True)
     assert "float_layer_norm_rows" not in variants(outcome)
     np.testing.assert_allclose(outcome.ours["y"], outcome.reference["y"], atol=1e-4)
+
+
+@pytest.mark.parametrize("smoothed", [False, True])
+@pytest.mark.parametrize("is_read_in_float", [False, True])
+def test_it_rounds_what_a_product_reads(smoothed, is_read_in_float):
+    b = GraphBuilder()
+    y = normalize(b, b.input("x", (1, ROWS, WIDTH)))
+    read = y
+    if smoothed:
+        factor = b.rng.uniform(0.5, 2.0, WIDTH).astype(np.float32)
+        read = b.op("Mul", y, b.constant(factor))
+    rounded = b.qdq(read, 0.03, 120)
+    product = b.op("MatMul", rounded, b.weight(WIDTH, 16, scale=0.01, axis=1))
+    b.output(b.qdq(product, 0.05, 128), "product")
+    if is_read_in_float:
+        b.output(y, "y")
+    outcome = compile_and_run(b.model())
+    assert sorted(variants(outcome) - {"move"}) == ["conv_gemm", "float_layer_norm_rows"]
+    kinds = [s["variant"] for s in outcome.manifest["steps"]]
+    assert not any(kind.startswith("move.quantize") for kind in kinds)
+    assert outcome.steps_apart("product").max() <= 1
+    assert outcome.sqnr_db > 40.0
