@@ -89,6 +89,7 @@ struct octavo_pool {
   octavo_parallel_task task;
   void *data;
   octavo_parallel_group group;
+  atomic_bool is_anyone_asleep; /* at the launch: waking takes longer than most loops */
   unsigned long long num_launches;
   bool pin_threads;
   uint32_t num_threads;
@@ -157,10 +158,23 @@ static bool take_task(worker *owner, int *task_id) {
   }
 }
 
+static bool has_tasks(worker *owner) {
+  unsigned long long ticket = atomic_load_explicit(&owner->ticket, memory_order_relaxed);
+  return (ticket & 0xffffu) < ((ticket >> 16) & 0xffffu);
+}
+
+/* Runs the own share, then what the others leave. They get as long again: a task that moves
+ * between caches costs its data twice, in this launch and in the next one, where its owner is late
+ * for that reason. */
 static void run_tasks(octavo_pool *pool, uint32_t id) {
   int task_id;
-  for (uint32_t i = 0; i < pool->num_threads; i++) {
+  uint64_t begin_ns = octavo_platform_now_ns();
+  while (take_task(&pool->workers[id], &task_id)) run_task(pool, task_id);
+  uint64_t end_ns = octavo_platform_now_ns();
+  uint64_t patience_ns = pool->is_anyone_asleep ? 0 : end_ns - begin_ns;
+  for (uint32_t i = 1; i < pool->num_threads; i++) {
     worker *owner = &pool->workers[(id + i) % pool->num_threads];
+    while (has_tasks(owner) && octavo_platform_now_ns() - end_ns < patience_ns) pause_cpu();
     while (take_task(owner, &task_id)) run_task(pool, task_id);
   }
 }
@@ -257,6 +271,7 @@ int TVMBackendParallelLaunch(octavo_parallel_task task, void *data, int num_task
   atomic_store(&pool->failure, 0);
   atomic_store(&pool->num_done, 0);
   unsigned seen = atomic_load(&pool->finished.count);
+  atomic_store(&pool->is_anyone_asleep, atomic_load(&pool->started.num_sleepers) != 0);
   open_tickets(pool, (unsigned)pool->group.num_task);
   signal_all(&pool->started);
   t_pool = NULL; /* a loop inside a task runs in that task's thread */
