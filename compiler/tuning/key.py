@@ -74,7 +74,7 @@ def code_text(target: Target) -> str:
 
 
 def device_text(machine: Machine) -> str:
-    """A CPU by its name and caches; the number of cores does not change one thread."""
+    """A CPU by its name, caches and features."""
     caches = " ".join(f"L{level}:{num_bytes}" for level, num_bytes in machine.caches)
     return f"{machine.cpu} {caches} flags:{_digest(' '.join(machine.flags).encode())}"
 

@@ -7,7 +7,7 @@ from octavo.compiler.tuning.key import code_text, device_text, json_text, toolch
 from octavo.targets import get_target
 from octavo.targets.x86.levels import X86_64_AVX512_VNNI, X86_64_V3
 
-MACHINE = Machine("Some CPU 6 85 7", ("avx2", "fma"), 8, ((1, 32768), (2, 1 << 20)))
+MACHINE = Machine("Some CPU 6 85 7", ("avx2", "fma"), ((1, 32768), (2, 1 << 20)))
 
 
 def test_targets_of_the_same_code_share_measurements():
@@ -22,10 +22,9 @@ def test_the_host_s_code_is_that_of_a_level():
     assert host.cpu in code_text(host)
 
 
-def test_a_device_is_its_cpu_and_caches_but_not_its_cores():
+def test_a_device_is_its_cpu_and_caches():
     text = device_text(MACHINE)
     assert text.startswith("Some CPU 6 85 7 L1:32768 L2:1048576 flags:")
-    assert device_text(replace(MACHINE, num_cores=2)) == text
     for change in (
         {"cpu": "Some CPU 6 85 8"},
         {"flags": ("avx2",)},
