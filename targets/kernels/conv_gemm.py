@@ -5,7 +5,8 @@ input channels run by. Neighbouring taps of a row are one run of memory in NHWC,
 3-channel first layer wastes almost nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -163,6 +164,7 @@ class _Emitter:
             steps=taps_h * taps_w * self.packing.steps,
             row_bytes=self.packing.run * taps_h * taps_w * self.padded.element_bytes,
             groups=self.op.groups,
+            has_residual=self.op.residual or self.op.requantize.residual is not None,
         )
 
     @property
@@ -232,7 +234,7 @@ class _Emitter:
         with vector.loop(tasks, parallel=self.op.macs >= PARALLEL_MACS) as task:
             block, group = task // (self.op.groups * panels), task // panels % self.op.groups
             panel = task % panels
-            with vector.loop(tiling.block_tiles) as index:
+            with self._block(block) as index:
                 # The last tile moves back over its neighbour, so that all tiles are whole.
                 tile = T.int32(0) + block * tiling.block_tiles + index
                 row = vector.bind(
@@ -249,6 +251,13 @@ class _Emitter:
                         with T.Else():
                             emit(panels - 1, last, is_last=True)
 
+    def _block(self, block: Any) -> AbstractContextManager[Any]:
+        """Loop over the tiles of a block; the last block may have fewer."""
+        tiles, most = -(-self.pixels // self.tiling.rows), self.tiling.block_tiles
+        is_even = self.tiling.blocks * most == tiles
+        rest = T.int32(tiles) - block * most
+        return vector.loop(most) if is_even else _serial(T.min(rest, T.int32(most)))
+
     def _tile(
         self, operands: dict[str, Any], source: Any, finish: Epilogue | FloatEpilogue,
         row: Any, index: Any, group: Any, panel: Any, vectors: int, is_last: bool = False,
@@ -259,8 +268,9 @@ class _Emitter:
         if is_last:
             channels = op.group_out - (packing.vectors - vectors) * lanes
         first_channel = group * op.group_out + panel * (self.tiling.panel * lanes)
-        pixels = [vector.bind(self.padded.pixel_offset(row + r) + group * op.group_in)
-                  for r in range(rows)]
+        pixels = [
+            vector.bind(offset + group * op.group_in)
+            for offset in self.padded.pixel_offsets(row, rows)]
         tile = register_tile(isa, rows, vectors)
         for v in range(vectors):
             bias = vector.bind(
@@ -311,3 +321,9 @@ class _Emitter:
             else:
                 with vector.loop(steps) as step:
                     add(kh, kw, step)
+
+
+@contextmanager
+def _serial(extent: Any) -> Iterator[Any]:
+    with T.serial(0, extent) as index:
+        yield index

@@ -63,14 +63,41 @@ class PaddedInput:
 
     def pixel_offset(self, row: Expr) -> Expr:
         """Offset of the first input element that output pixel ``row`` (flattened) reads."""
+        return self.pixel_offsets(row, 1)[0]
+
+    def pixel_offsets(self, row: Expr, count: int) -> list[Expr]:
+        """Offsets of the first input elements that neighbouring output pixels read.
+
+        Args:
+            row: First pixel, flattened.
+            count: Pixels that follow each other.
+        """
         op = self.op
         if op.stride_h == op.stride_w == 1 and self.width == op.out_w and (
             self.height == op.out_h
         ):
-            return row * self.pixel
-        image, y, x = self._split(row)
-        line = image * self.height + y * op.stride_h
-        return (line * self.width + x * op.stride_w) * self.pixel
+            return [(row + r) * op.in_c for r in range(count)]
+        step = op.stride_w * op.in_c
+        if count > op.out_w:
+            return [
+                self._line_offset((row + r) // op.out_w) + (row + r) % op.out_w * step
+                for r in range(count)]
+        # At most one step to the next line: no division for each pixel.
+        line, x = vector.bind(row // op.out_w), vector.bind(row % op.out_w)
+        here = vector.bind(self._line_offset(line) + x * step)
+        below = vector.bind(self._line_offset(line + 1) + (x - op.out_w) * step)
+        return [
+            (T.Select(x < op.out_w - r, here, below) if r else here) + r * step
+            for r in range(count)]
+
+    def _line_offset(self, line: Expr) -> Expr:
+        """Offset of the first element that a line of outputs (flattened) reads."""
+        op = self.op
+        if op.batch > 1:
+            line = line // op.out_h * self.height + line % op.out_h * op.stride_h
+        else:
+            line = line * op.stride_h
+        return line * (self.width * op.in_c)
 
     def tap_offset(self, kh: Expr, kw: Expr) -> Expr:
         """Offset of a tap from the first one."""

@@ -2,19 +2,24 @@
 
 from dataclasses import dataclass
 
-from octavo.targets.isa import JOINED_VECTORS, Isa
+from octavo.targets.isa import Isa
 from octavo.targets.schedule import Schedule
 
+LANE_BYTES = 4
 MAX_ROWS = 16  # more rows make long code and win nothing
 OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
+EPILOGUE_REGISTERS = 2  # constants for all channels; each column has a bias and a multiplier
 LOADS_PER_CYCLE = 2.0  # two vector loads (Intel since Haswell, AMD since Zen 2)
 DOTS_PER_CYCLE = 2.0  # two vector multipliers (the same machines)
-DOT_LATENCY = 5  # cycles until a sum can be added to again
-ACTIVATION_CYCLES = 0.25  # what repeating an activation costs beside the dots
-WEIGHT_CYCLES = 1.0  # the same of a weight vector, which comes from further away
-EPILOGUE_CYCLES = 2.0  # scaling and rounding one vector
-STORE_CYCLES = 4.0  # packing and storing up to JOINED_VECTORS vectors of one pixel
-TILE_CYCLES = 16.0  # addresses and loop of one tile
+DOT_LATENCY = 4.2  # cycles until a sum can be added to again
+# What follows fits the times of benchmarks/tiles.py.
+ACTIVATION_CYCLES = 0.12  # what repeating an activation costs beside the dots
+FAR_WEIGHT_CYCLES = 0.25  # the same of a weight vector from the second-level cache
+NEAR_PANEL_BYTES = 24 * 1024  # larger panels do not stay in the first level
+SPILL_CYCLES = 1.4  # storing and loading what has no register, for each tile
+EPILOGUE_CYCLES = 0.8  # of a vector, as far as it does not run beside dots
+RESIDUAL_CYCLES = 1.0  # the same of a residual
+TILE_CYCLES = 2.0  # addresses and loop of one tile
 BLOCK_BYTES = 256 * 1024  # input of one block: stays in the second-level cache
 MIN_TASKS = 8  # enough pieces for the cores of a phone or a laptop
 MAX_SLOWDOWN = 1.6  # slower tiles, by the model, are not worth measuring
@@ -28,7 +33,7 @@ class Tiling(Schedule):
         rows: Output pixels of a tile.
         panel: Vectors of output channels of a tile.
         block_tiles: Tiles of one block.
-        blocks: Blocks; the tiles of the last may repeat earlier ones.
+        blocks: Blocks; the last may have fewer tiles.
     """
 
     rows: int
@@ -38,7 +43,8 @@ class Tiling(Schedule):
 
 
 def tilings(
-    *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1
+    *, isa: Isa, rows: int, vectors: int, steps: int, row_bytes: int, groups: int = 1,
+    has_residual: bool = False,
 ) -> list[Tiling]:
     """List the tilings that may be the fastest, the one with the fewest modelled cycles first.
 
@@ -49,6 +55,7 @@ def tilings(
         steps: ``dot`` operations along the reduction.
         row_bytes: Input bytes that one pixel reads.
         groups: Groups, for the number of tasks.
+        has_residual: A tensor is added before the result is stored.
     """
     candidates = [
         (tile_rows, panel)
@@ -59,7 +66,8 @@ def tilings(
 
     def cost(candidate: tuple[int, int]) -> tuple[float, int]:
         tile_rows, panel = candidate
-        return _cycles(isa, tile_rows, panel, rows, vectors, steps), -tile_rows * panel
+        cycles = _cycles(isa, tile_rows, panel, rows, vectors, steps, has_residual)
+        return cycles, -tile_rows * panel
 
     costs = {candidate: cost(candidate) for candidate in candidates}
     candidates.sort(key=costs.__getitem__)
@@ -98,7 +106,8 @@ def _blocked(tile_rows: int, panel: int, tiles: int, block_tiles: int) -> Tiling
 
 
 def _cycles(
-    isa: Isa, tile_rows: int, panel: int, rows: int, vectors: int, steps: int
+    isa: Isa, tile_rows: int, panel: int, rows: int, vectors: int, steps: int,
+    has_residual: bool,
 ) -> float:
     tiles = -(-rows // tile_rows)
     full, rest = divmod(vectors, panel)
@@ -107,8 +116,11 @@ def _cycles(
         dots = tile_rows * width
         dot = dots * isa.dot_cost / DOTS_PER_CYCLE
         step = max(dot, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
-        step += tile_rows * ACTIVATION_CYCLES + width * WEIGHT_CYCLES
-        stores = tile_rows * -(-width // JOINED_VECTORS)
-        epilogue = dots * EPILOGUE_CYCLES + stores * STORE_CYCLES
+        step += tile_rows * ACTIVATION_CYCLES
+        if steps * width * isa.lanes * LANE_BYTES > NEAR_PANEL_BYTES:
+            step += width * FAR_WEIGHT_CYCLES
+        wanted = dots + 3 * width + 1 + EPILOGUE_REGISTERS * (1 + has_residual)
+        epilogue = dots * (EPILOGUE_CYCLES + RESIDUAL_CYCLES * has_residual)
+        epilogue += max(0, wanted - isa.num_registers) * SPILL_CYCLES
         total += count * (steps * step + epilogue + TILE_CYCLES)
     return total * tiles

@@ -30,6 +30,8 @@ SHAPES = {
     "3x3 of 5 channels": Conv(1, 9, 7, 5, 24, 3, 3, **PAD),
     "strided, dilated": Conv(1, 9, 7, 5, 10, 3, 3, 2, 2, 2, 2, pad_left=2),
     "batch and groups": Conv(2, 6, 6, 8, 20, 3, 3, groups=2, **PAD),
+    "more pixels than a tile": Conv(1, 21, 23, 6, 33, 3, 3, **PAD),
+    "strided batch": Conv(3, 9, 19, 8, 16, 3, 3, 2, 2, **PAD),
     "matrix product": Conv(1, 1, 5, 70, 10),
     "one pixel": Conv(1, 1, 1, 33, 70),
     "interleaved output": Conv(
