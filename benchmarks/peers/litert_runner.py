@@ -80,8 +80,9 @@ def native(inputs: Inputs) -> dict[str, NDArray[Any]]:
 def candidates(task: Task) -> list[Candidate]:
     """Return float32, and INT8 with static and with dynamic activations.
 
-    A transformer also runs with its linear layers and GELU quantized and the rest in float; a
-    recurrent network also as the fused operator, in float.
+    A transformer also runs with its linear layers and GELU quantized and the rest in float, a
+    network with hard-swish also with that in float (XNNPACK has none for integers), and a
+    recurrent one also as the fused operator, in float.
     """
     operators = {node.op_type for node in onnx.load(task.path).graph.node}
     files: list[tuple[str, str, Callable[[], Path]]] = [
@@ -91,6 +92,9 @@ def candidates(task: Task) -> list[Candidate]:
     ]
     if "LayerNormalization" in operators:
         files.append(("int8", "static linear layers", partial(quantize_static, task, LINEAR)))
+    if "HardSwish" in operators:
+        make = partial(quantize_static, task, keep=("HARD_SWISH",))
+        files.append(("int8", "static, hard-swish in float", make))
     if "LSTM" in operators:
         files.append(("float32", "fused", partial(convert_float, task.path, unroll=False)))
     return [
@@ -109,12 +113,15 @@ def convert_float(path: Path, *, unroll: bool = True) -> Path:
     return kept(path, [], str(REVISION), suffix, make)
 
 
-def quantize_static(task: Task, operations: tuple[str, ...] = ("ALL_SUPPORTED",)) -> Path:
+def quantize_static(
+    task: Task, operations: tuple[str, ...] = ("ALL_SUPPORTED",), keep: tuple[str, ...] = ()
+) -> Path:
     """Quantize weights per channel and activations per tensor to int8; inputs stay float.
 
     Args:
         task: What is quantized, and calibration data.
         operations: Names of LiteRT's operators that become integer.
+        keep: Names of those among them that stay in float.
     """
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer.qtyping import TFLOperationName
@@ -124,15 +131,16 @@ def quantize_static(task: Task, operations: tuple[str, ...] = ("ALL_SUPPORTED",)
         bits = {"activation_num_bits": 8, "weight_num_bits": 8}
         for name in operations:
             tool.add_static_config(".*", TFLOperationName[name], **bits)
-        for border in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
-            keep = quantizer.AlgorithmName.NO_QUANTIZE
-            tool.update_quantization_recipe(".*", border, algorithm_key=keep)
+        for name in ("INPUT", "OUTPUT", *keep):
+            no_quantize = quantizer.AlgorithmName.NO_QUANTIZE
+            operation = TFLOperationName[name]
+            tool.update_quantization_recipe(".*", operation, algorithm_key=no_quantize)
         with _quiet():
             found = tool.calibrate({SIGNATURE: [native(sample) for sample in task.samples]})
             target.write_bytes(bytes(tool.quantize(found).quantized_model))
 
     suffix = "int8.tflite" if operations == ("ALL_SUPPORTED",) else "linear.tflite"
-    version = f"{_version()} {operations}"
+    version = f"{_version()} {operations} {keep}" if keep else f"{_version()} {operations}"
     return kept(task.path, task.samples, version, suffix, make)
 
 
