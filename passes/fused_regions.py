@@ -269,7 +269,11 @@ def _float_residuals(regions: list[Region]) -> list[Region]:
         elif made:
             linear = is_op(region.head, "Conv", "ConvTranspose", "Gemm", "MatMul")
             products = activation_inputs(region.head) if linear else []
-            inputs = tuple(v for v in region.inputs if v not in floats or v in products)
+            inputs = tuple(
+                v
+                for v in region.inputs
+                if v in products or (v not in floats and constant_array(v) is None)
+            )
             result.append(replace(region, inputs=inputs, made_in_float=True))
         else:
             result.append(region)
@@ -279,15 +283,11 @@ def _float_residuals(regions: list[Region]) -> list[Region]:
 def _float_streams(regions: list[Region]) -> set[ir.Value]:
     """Sums that only normalizations and float sums read: a transformer's residual stream.
 
-    ``x -> LayerNormalization -> ... -> Add(x, .) -> LayerNormalization -> ...``
+    ``x -> LayerNormalization -> ... -> Add(x, .) -> LayerNormalization -> ...``, and in front
+    of it a convolution that embeds patches, with what only moves its result.
     """
     region_of = {node: region for region in regions for node in region.nodes}
-    streams = {
-        region.outputs[0]
-        for region in regions
-        if is_op(region.nodes[-1], "Add", "Gemm", "MatMul")
-        and is_op(region.head, "Add", "Gemm", "MatMul")
-    }
+    streams = {region.outputs[0] for region in regions if _may_start_stream(region)}
 
     def is_float_reader(node: ir.Node) -> bool:
         region = region_of.get(node)
@@ -295,7 +295,8 @@ def _float_streams(regions: list[Region]) -> set[ir.Value]:
             return False
         is_sum = is_op(node, "Add")
         is_float = region.made_in_float or region.outputs[0] in streams
-        return (is_sum and is_float) or _is_normalization(node)
+        moves = region.moves_data and region.outputs[0] in streams
+        return moves or (is_sum and is_float) or _is_normalization(node)
 
     # Whatever has another reader drops out, which can drop what it was added to.
     while True:
@@ -308,3 +309,13 @@ def _float_streams(regions: list[Region]) -> set[ir.Value]:
         if not dropped:
             return streams
         streams -= dropped
+
+
+def _may_start_stream(region: Region) -> bool:
+    """Whether the output of a region can be float32 without another kernel or copy."""
+    if region.moves_data:
+        return len(region.outputs) == 1
+    if is_op(region.head, "Conv"):
+        return len(region.nodes) == 1
+    last = region.nodes[-1]
+    return all(is_op(node, "Add", "Gemm", "MatMul") for node in (region.head, last))
