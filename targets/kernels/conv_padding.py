@@ -76,8 +76,8 @@ class PaddedInput:
         if op.stride_h == op.stride_w == 1 and self.width == op.out_w and (
             self.height == op.out_h
         ):
-            return [(row + r) * op.in_c for r in range(count)]
-        step = op.stride_w * op.in_c
+            return [(row + r) * self.pixel for r in range(count)]
+        step = op.stride_w * self.pixel
         if count > op.out_w:
             return [
                 self._line_offset((row + r) // op.out_w) + (row + r) % op.out_w * step
@@ -97,7 +97,7 @@ class PaddedInput:
             line = line // op.out_h * self.height + line % op.out_h * op.stride_h
         else:
             line = line * op.stride_h
-        return line * (self.width * op.in_c)
+        return line * (self.width * self.pixel)
 
     def tap_offset(self, kh: Expr, kw: Expr) -> Expr:
         """Offset of a tap from the first one."""
