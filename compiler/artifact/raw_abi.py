@@ -23,6 +23,17 @@ _PACKING_PASSES = [
     "tirx.AnnotateEntryFunc",
 ]
 
+# Half of the time of lowering goes to passes that find nothing to do in kernels whose loops and
+# vectors are written out, or that LLVM does again.
+_NEEDLESS_PASSES = [
+    "tirx.CommonSubexprElim",
+    "s_tir.CompactBufferAllocation",
+    "s_tir.HoistIfThenElse",
+    "s_tir.InjectPermutedLayout",
+    "s_tir.InjectVirtualThread",
+    "s_tir.RenormalizeSplitPattern",
+]
+
 
 def lower_to_raw_abi(
     functions: Mapping[str, Any], alignments: Mapping[str, Sequence[int]], target: Any
@@ -46,7 +57,7 @@ def lower_to_raw_abi(
     module = tvm.IRModule(
         {name: f.with_attr("global_symbol", name) for name, f in functions.items()}
     )
-    with tvm.transform.PassContext(disabled_pass=_PACKING_PASSES):
+    with tvm.transform.PassContext(disabled_pass=[*_PACKING_PASSES, *_NEEDLESS_PASSES]):
         pipeline, finalize_host, _ = tirx.get_tir_pipeline("default")
         module = pipeline(tirx.transform.BindTarget(target)(module))
     module = _map_functions(module, lambda name, f: _unpack(f, alignments[name]))
