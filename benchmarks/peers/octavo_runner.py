@@ -38,7 +38,7 @@ def compile_both(task: Task, folder: Path, target: str = "host") -> tuple[Path, 
         target: Name of the target.
     """
     names = task.samples[0]
-    samples = {name: np.concatenate([s[name] for s in task.samples]) for name in names}
+    samples = {name: np.stack([s[name] for s in task.samples]) for name in names}
     folder.mkdir(parents=True, exist_ok=True)
     int8, real = artifacts(folder)
     octavo.compile(task.path, target, int8, samples=samples, force=True)
