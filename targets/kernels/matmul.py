@@ -15,6 +15,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, float_isa
+from octavo.targets.kernels.batch_axes import BatchAxes
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.matmul_packing import PackedColumns
@@ -129,10 +130,10 @@ class _Emitter:
     @cached_property
     def scratch(self) -> Scratch:
         """The packed matrix, the correction terms and the shifted ``a``."""
-        op, items = self.op, self.op.batch_size
-        parts = [("packed", items * self.packing.batch_elements, self.packing.dtype)]
+        op, items, matrices = self.op, self.op.batch_size, self.b_axes.num_distinct
+        parts = [("packed", matrices * self.packing.batch_elements, self.packing.dtype)]
         if not op.is_float:
-            parts.append(("col_terms", items * self.padded_cols, "int32"))
+            parts.append(("col_terms", matrices * self.padded_cols, "int32"))
             parts.append(("row_terms", items * op.rows, "int32"))
         if self.shifts_a:
             elements = items * op.rows * self.shifted_stride + SLACK_BYTES
@@ -156,14 +157,16 @@ class _Emitter:
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
 
     def _batch_offset(self, item: Expr, strides: tuple[int, ...]) -> Expr:
-        """Element offset of a batch item, of the flattened batch dimensions."""
-        offset: Expr = T.int32(0)
-        inner = self.op.batch_size
-        for extent, stride in zip(self.op.batch, strides, strict=False):
-            inner //= extent
-            index = item // inner if inner > 1 else item
-            offset = offset + index % extent * stride
-        return offset
+        """Element offset of a batch item, by strides that end with those of the matrix."""
+        return self._axes(strides).offset(item)
+
+    def _axes(self, strides: tuple[int, ...]) -> BatchAxes:
+        return BatchAxes(self.op.batch, strides[: len(self.op.batch)])
+
+    @cached_property
+    def b_axes(self) -> BatchAxes:
+        """Batch of ``b``: a matrix that several items multiply with is packed once."""
+        return self._axes(self.op.b_strides)
 
     def _body(self, operands: dict[str, Any]) -> None:
         operands |= self.scratch.views(operands["scratch"])
@@ -176,10 +179,11 @@ class _Emitter:
         """Pack ``b``; sum its columns."""
         op, isa, packing = self.op, self.isa, self.packing
         packed = operands["packed"]
-        with vector.loop(op.batch_size * packing.vectors, op.macs >= PARALLEL_MACS) as task:
-            item, index = task // packing.vectors, task % packing.vectors
-            b_at = vector.bind(self._batch_offset(item, op.b_strides) + op.b_offset)
-            at, stride = self._packed_at(item, index)
+        tasks = self.b_axes.num_distinct * packing.vectors
+        with vector.loop(tasks, op.macs >= PARALLEL_MACS) as task:
+            matrix, index = task // packing.vectors, task % packing.vectors
+            b_at = vector.bind(self.b_axes.distinct_offset(matrix) + op.b_offset)
+            at, stride = self._packed_at(matrix, index)
             packing.emit(operands["b"], b_at, index * isa.lanes, packed, at, stride)
             if op.is_float:
                 return
@@ -196,7 +200,7 @@ class _Emitter:
                 za, isa.lanes)
             vector.store(operands["col_terms"], task * isa.lanes, terms, isa.lanes)
 
-    def _packed_at(self, item: Expr, index: Expr) -> tuple[Expr, Expr]:
+    def _packed_at(self, matrix: Expr, index: Expr) -> tuple[Expr, Expr]:
         """First packed element of a vector of columns, and elements from step to step.
 
         Panels of vectors are packed step by step, the last panel may be narrower.
@@ -205,7 +209,7 @@ class _Emitter:
         first = index // panel * panel
         width = T.min(T.int32(panel), T.int32(packing.vectors) - first)
         step = packing.step_elements
-        at = item * packing.batch_elements + (first * packing.steps + (index - first)) * step
+        at = matrix * packing.batch_elements + (first * packing.steps + (index - first)) * step
         return vector.bind(at), vector.bind(width * step)
 
     def _sum_rows(self, operands: dict[str, Any]) -> None:
@@ -294,12 +298,13 @@ class _Emitter:
             source, a_stride = operands["a"], op.a_strides[-1]
             a_at = self._batch_offset(item, op.a_strides) + op.a_offset + row * a_stride
         a_at = vector.bind(a_at)
+        matrix = vector.bind(self.b_axes.distinct(item))
         tile = register_tile(isa, rows, vectors)
         self._start(
-            tile, operands, item * op.rows + row, item * packing.vectors + first_vector)
+            tile, operands, item * op.rows + row, matrix * packing.vectors + first_vector)
         step_elements = vectors * packing.step_elements
         weights_at = vector.bind(
-            item * packing.batch_elements
+            matrix * packing.batch_elements
             + first_vector * packing.steps * packing.step_elements)
         with vector.loop(packing.steps) as step:
             offsets = [a_at + r * a_stride + step * isa.dot_k for r in range(rows)]

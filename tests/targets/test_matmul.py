@@ -1,6 +1,7 @@
 """Products of two activations: the reference against plain loops, the kernel against it."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,9 @@ def test_extreme_multipliers(
 def test_operands_may_be_repeated_along_the_batch(run_kernel: Any, isa: Isa) -> None:
     op = MatMul((2, 3), 7, 9, 6, (42, 0, 6), (0, 54, 9, 1), (189, 63, 9), 84, 162, 378)
     check(run_kernel, op, isa, 3)
+    # A repeated matrix is packed once.
+    own = replace(op, b_strides=(162, 54, 9, 1), b_elements=324)
+    assert KERNEL.scratch_bytes(op, isa) < KERNEL.scratch_bytes(own, isa)
 
 
 def test_operands_may_start_inside_their_tensors(run_kernel: Any, isa: Isa) -> None:
