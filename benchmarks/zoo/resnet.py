@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (v1.5: the stride sits in the 3x3 convolution).
+"""ResNet-18, -34, -50 and -101 (v1.5: the stride sits in the 3x3 convolution).
 
 Source: He et al. 2015, "Deep Residual Learning for Image Recognition", table 1.
 """
@@ -7,7 +7,8 @@ import onnx
 
 from benchmarks.zoo.builder import RESIDUAL_GAIN, GraphBuilder
 
-REPEATS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
+REPEATS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BASIC_DEPTHS = (18, 34)  # two 3x3 convolutions in a block; deeper ones have bottlenecks
 WIDTHS = (64, 128, 256, 512)
 BOTTLENECK_EXPANSION = 4
 
@@ -18,12 +19,12 @@ def build(
     """Build the float network; input (1, 3, input_size, input_size), logits out.
 
     Args:
-        depth: 18 or 50.
+        depth: 18, 34, 50 or 101.
         input_size: Height and width, a multiple of 32.
         num_classes: Number of logits.
         seed: Seed of the weights.
     """
-    block = _basic if depth == 18 else _bottleneck
+    block = _basic if depth in BASIC_DEPTHS else _bottleneck
     g = GraphBuilder(f"resnet{depth}", seed)
     x = g.input("image", (1, 3, input_size, input_size))
     with g.scope("stem"):

@@ -1,0 +1,127 @@
+"""Time to compile networks of growing depth: python -m benchmarks.compile_time [NAME ...].
+
+Seconds of processor time, of all processes that a compile starts: what else the machine does
+meanwhile does not count. Writes benchmarks/results/compile_time.json and compile_time.md.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+
+from benchmarks.zoo import mobilenet_v2, resnet
+from benchmarks.zoo.images import sample_images
+
+RESULTS = Path(__file__).parent / "results"
+NETWORKS: dict[str, Callable[..., onnx.ModelProto]] = {
+    "resnet18": partial(resnet.build, depth=18),
+    "resnet34": partial(resnet.build, depth=34),
+    "resnet50": partial(resnet.build, depth=50),
+    "resnet101": partial(resnet.build, depth=101),
+    "mobilenet_v2": mobilenet_v2.build,
+}
+INPUT_SIZE = 224
+NUM_SAMPLES = 4  # calibration takes as long as the samples do, whatever is compiled
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
+def main(names: tuple[str, ...], child: bool) -> None:
+    """Measure the networks NAME, or all of them."""
+    if child:
+        print(json.dumps(measure(names[0])))
+        return
+    rows = earlier_rows()
+    for name in names or NETWORKS:
+        # A process each: loading the libraries is a part of every compile.
+        command = [sys.executable, "-m", "benchmarks.compile_time", "--child", name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+        rows[name] = json.loads(done.stdout.splitlines()[-1])
+        click.echo(f"{name}: {rows[name]}", err=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "compile_time.json").write_text(json.dumps(rows, indent=2) + "\n")
+    ordered = {name: rows[name] for name in NETWORKS if name in rows}
+    (RESULTS / "compile_time.md").write_text(table(ordered) + "\n")
+
+
+def earlier_rows() -> dict[str, Any]:
+    """What was measured before, of networks that may not be measured now."""
+    file = RESULTS / "compile_time.json"
+    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return rows
+
+
+def measure(name: str) -> dict[str, Any]:
+    """Quantize and compile one network with random weights.
+
+    Args:
+        name: A key of ``NETWORKS``.
+
+    Returns:
+        Layers with weights, distinct kernels, and seconds by stage.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path, data = Path(folder) / "model.onnx", Path(folder) / "samples.npz"
+        onnx.save(NETWORKS[name](input_size=INPUT_SIZE), path)
+        np.savez(data, image=np.asarray(sample_images(NUM_SAMPLES, INPUT_SIZE, 0)))
+        start = processor_s()
+        import octavo
+
+        began: dict[str, float] = {}
+
+        def note(stage: str, done: int, total: int) -> None:
+            del done, total
+            began.setdefault(stage, processor_s())
+
+        result = octavo.compile(
+            path, "host", Path(folder) / "out", samples=data, progress=note
+        )
+        end = processor_s()
+        steps = result.manifest["steps"]
+        return {
+            "layers": sum(step["macs"] > 0 for step in steps),
+            "kernels": len({step["kernel"] for step in steps}),
+            "quantize_s": round(began["lower"] - start, 1),
+            "lower_s": round(began["build"] - began["lower"], 1),
+            "build_s": round(end - began["build"], 1),
+            "total_s": round(end - start, 1),
+        }
+
+
+def processor_s() -> float:
+    """Processor time of this process and of the ones that it has waited for."""
+    own, waited = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return own.ru_utime + own.ru_stime + waited.ru_utime + waited.ru_stime
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Markdown: seconds by stage, and what a layer more costs."""
+    lines = [
+        "| network | layers | distinct kernels | quantize, s | lower, s | build, s |"
+        " total, s | total per layer, s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    shown = ("layers", "kernels", "quantize_s", "lower_s", "build_s", "total_s")
+    for name, row in rows.items():
+        cells = [str(row[key]) for key in shown]
+        cells.append(f"{row['total_s'] / row['layers']:.2f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
