@@ -198,7 +198,7 @@ class _Emitter:
         op, width = self.op, self.layout.panel_channels
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
         column = (start + t) * op.placement.step_w + op.placement.offset_w
-        out = vector.bind((line * op.full_w + column) * op.out_c + self.channel)
+        out = vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
         accs = [totals[t * width + v] for v in range(0, width, self.isa.lanes)]
         self.finish.emit_vectors(accs, self.panel * width, out, min(op.out_c, width))
 
@@ -267,7 +267,7 @@ class _Emitter:
     def _read(self, lines: list[Expr], column: int, outside: Words | None) -> list[Expr]:
         """Read one input column of a group of kernel rows: the vectors of a panel."""
         isa, width = self.isa, self.layout.panel_channels
-        lanes, at = isa.lanes, column * self.op.in_c
+        lanes, at = isa.lanes, column * self.op.in_pixel
         if self.layout.in_blocks:
             values = [vector.bind(vector.load(self.x, line + at, width)) for line in lines]
             found = isa.spread_blocks(values + [values[-1]] * (isa.dot_k - len(values)))
