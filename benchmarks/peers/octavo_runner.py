@@ -25,8 +25,8 @@ class OctavoModel:
         return dict(self._session.run(dict(inputs)))
 
     def bind(self, inputs: Inputs) -> Run:
-        """Return a function that runs one inference on these inputs."""
-        return partial(self._session.run, dict(inputs))
+        """Return a function that runs one inference on these inputs, into the same arrays."""
+        return self._session.bind({k: np.ascontiguousarray(v) for k, v in inputs.items()}).run
 
 
 def compile_both(task: Task, folder: Path, target: str = "host") -> tuple[Path, Path]:
