@@ -115,6 +115,15 @@ def test_epilogues_skip_the_gaps(run_tiles, name):
     check(run_tiles, op, make_arrays(op, np.random.default_rng(3)))
 
 
+def test_a_float_tensor_is_added_to_float_results(run_tiles):
+    op = Conv(1, 5, 9, 16, 70, 3, 3, requantize=Requantize(
+        dtype="float32", residual="float32"), **PAD)
+    rng = np.random.default_rng(11)
+    arrays = make_arrays(replace(op, requantize=Requantize(dtype="float32")), rng)
+    arrays["residual"] = rng.normal(0, 100, (1, 5, 9, 70)).astype(np.float32)
+    check(run_tiles, op, arrays)
+
+
 @pytest.mark.parametrize("channels", [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 97, 129])
 def test_output_channels_around_tiles_and_panels(run_tiles, channels):
     op = Conv(1, 1, 35, 20, channels)
