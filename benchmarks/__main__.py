@@ -66,9 +66,11 @@ def main(only: tuple[str, ...], budget: float, dry: bool) -> None:
 
 def measure_network(name: str, budget_s: float) -> dict[str, Any]:
     """Compile one network and measure it, by number of threads."""
-    folder = ARTIFACTS / name
-    _in_process(_prepare, name, folder)
-    return {str(n): _in_process(_compare, name, folder, n, budget_s) for n in THREADS}
+    from benchmarks.compare import compare, prepare
+
+    workload, folder = find_workload(name), ARTIFACTS / name
+    _in_process(prepare, workload, folder)
+    return {str(n): _in_process(compare, workload, folder, n, budget_s) for n in THREADS}
 
 
 def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -76,18 +78,6 @@ def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
-
-
-def _prepare(name: str, folder: Path) -> None:
-    from benchmarks.compare import prepare
-
-    prepare(find_workload(name), folder)
-
-
-def _compare(name: str, folder: Path, num_threads: int, budget_s: float) -> Any:
-    from benchmarks.compare import compare
-
-    return compare(find_workload(name), folder, num_threads, budget_s)
 
 
 def write(rows: dict[str, Any]) -> None:
