@@ -18,7 +18,12 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.attention_output import RatioOutput, output_parameters
-from octavo.targets.kernels.attention_tiles import AttentionTiles, choose_tiles
+from octavo.targets.kernels.attention_tiles import (
+    AttentionSchedule,
+    AttentionTiles,
+    attention_schedules,
+    tiles_of,
+)
 from octavo.targets.kernels.attention_weights import TileWeights
 from octavo.targets.kernels.batch_axes import BatchAxes
 from octavo.targets.kernels.matmul_packing import PackedColumns
@@ -38,9 +43,16 @@ STEP_MASK_FACTOR = 3
 
 
 class AttentionRows:
-    """Serves every attention of unsigned queries."""
+    """Serves every attention of unsigned queries.
+
+    Attributes:
+        schedule: Rows of a tile; None for the model's choice.
+    """
 
     name = "attention_rows"
+
+    def __init__(self, schedule: AttentionSchedule | None = None) -> None:
+        self.schedule = schedule
 
     def reject(self, op: Attention, isa: Isa) -> str:
         """Accept operands whose sums fit."""
@@ -53,15 +65,23 @@ class AttentionRows:
                 f" {MAX_DEPTH} and {MAX_COLUMNS}"
         return ""
 
+    def schedules(self, op: Attention, isa: Isa) -> list[AttentionSchedule]:
+        """Schedules worth measuring, the model's choice first."""
+        return attention_schedules(op, isa)
+
+    def with_schedule(self, schedule: AttentionSchedule) -> "AttentionRows":
+        """Take these rows."""
+        return AttentionRows(schedule)
+
     def variant(self, op: Attention, isa: Isa) -> str:
         """Name instructions and register tiles."""
-        tiles = choose_tiles(op, isa)
+        tiles = AttentionEmitter(op, isa, self.schedule).tiles
         scores, values = tiles.scores.width * isa.lanes, tiles.values.width * isa.lanes
         return f"{self.name}.{isa.name}.{tiles.rows}x{scores}x{values}"
 
     def build(self, op: Attention, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return AttentionEmitter(op, isa).build()
+        return AttentionEmitter(op, isa, self.schedule).build()
 
     def constants(self, op: Attention, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Shift the value's zero point with the values."""
@@ -75,16 +95,19 @@ class AttentionRows:
 
     def scratch_bytes(self, op: Attention, isa: Isa) -> int:
         """Memory of the packed operands, and of scores and weights of every task's rows."""
-        return AttentionEmitter(op, isa).scratch.num_bytes
+        return AttentionEmitter(op, isa, self.schedule).scratch.num_bytes
 
 
 class AttentionEmitter:
     """Emits one attention, on vector registers unless a subclass multiplies otherwise."""
 
-    def __init__(self, op: Attention, isa: Isa) -> None:
+    def __init__(
+        self, op: Attention, isa: Isa, schedule: AttentionSchedule | None = None
+    ) -> None:
         self.op = op
         self.isa = isa
-        self.tiles: AttentionTiles = choose_tiles(op, isa)
+        chosen = schedule or attention_schedules(op, isa)[0]
+        self.tiles: AttentionTiles = tiles_of(op, isa, chosen)
         self.tasks = op.batch_size * self.tiles.blocks
         self.keys = PackedColumns(_key_product(op), isa)
         self.values = PackedColumns(_value_product(op), isa)

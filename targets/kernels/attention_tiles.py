@@ -17,12 +17,14 @@ from octavo.targets.kernels.tiling import (
     TILE_CYCLES,
 )
 from octavo.targets.ops.attention import Attention
+from octavo.targets.schedule import Schedule
 
 MAX_PANEL = 6
 ROW_CYCLES = 40.0  # largest score, total and ratio of a row
 WEIGHT_CYCLES = 7.0  # weights of one vector of scores
 STORE_CYCLES = 4.0  # one vector of outputs
 STEP_CYCLES = 1.0  # loop and addresses of one step
+MAX_SLOWDOWN = 1.15  # slower tiles, by the model, are not worth measuring
 MIN_TASKS = 12  # whatever number of threads there is, they get about as many
 
 
@@ -75,28 +77,49 @@ class AttentionTiles:
     blocks: int
 
 
-def choose_tiles(op: Attention, isa: Isa) -> AttentionTiles:
-    """Pick the tiles with the fewest modelled cycles."""
-    vectors = -(-op.columns // isa.lanes), -(-op.width // isa.lanes)
-    steps = -(-op.depth // isa.dot_k), -(-op.columns // isa.dot_k)
+@dataclass(frozen=True)
+class AttentionSchedule(Schedule):
+    """What tuning may choose; the rest follows.
 
-    def panels(rows: int) -> list[Panels]:
-        most = min(MAX_PANEL, (isa.num_registers - OVERHEAD_REGISTERS) // (rows + 1))
-        return [even_panels(n, most) for n in vectors]
+    Attributes:
+        rows: Queries of a tile.
+    """
 
-    def cost(rows: int) -> float:
-        cycles = rows * (ROW_CYCLES + vectors[0] * WEIGHT_CYCLES + vectors[1] * STORE_CYCLES)
-        for split, num_steps in zip(panels(rows), steps, strict=True):
-            for _, count, width in split.groups:
-                cycles += count * (num_steps * _step_cycles(isa, rows, width) + TILE_CYCLES)
-        return cycles * -(-op.rows // rows)
+    rows: int
 
+
+def attention_schedules(op: Attention, isa: Isa) -> list[AttentionSchedule]:
+    """Schedules that may be the fastest, the one with the fewest modelled cycles first."""
     most_rows = min(op.rows, MAX_ROWS, isa.num_registers - OVERHEAD_REGISTERS - 1)
-    rows = min(range(1, most_rows + 1), key=lambda n: (cost(n), -n))
+    costs = {rows: _cycles(op, isa, rows) for rows in range(1, most_rows + 1)}
+    ranked = sorted(costs, key=lambda rows: (costs[rows], -rows))
+    slowest = MAX_SLOWDOWN * costs[ranked[0]]
+    return [AttentionSchedule(rows) for rows in ranked if costs[rows] <= slowest]
+
+
+def tiles_of(op: Attention, isa: Isa, schedule: AttentionSchedule) -> AttentionTiles:
+    """The tiles of a schedule."""
+    rows = schedule.rows
     tiles = -(-op.rows // rows)
     block_tiles = -(-tiles // min(tiles, -(-MIN_TASKS // op.batch_size)))
-    scores, values = panels(rows)
+    scores, values = _panels(op, isa, rows)
     return AttentionTiles(rows, scores, values, block_tiles, -(-tiles // block_tiles))
+
+
+def _panels(op: Attention, isa: Isa, rows: int) -> list[Panels]:
+    """Panels of scores and of values that leave registers for ``rows`` rows."""
+    most = min(MAX_PANEL, (isa.num_registers - OVERHEAD_REGISTERS) // (rows + 1))
+    return [even_panels(-(-n // isa.lanes), most) for n in (op.columns, op.width)]
+
+
+def _cycles(op: Attention, isa: Isa, rows: int) -> float:
+    vectors = -(-op.columns // isa.lanes), -(-op.width // isa.lanes)
+    steps = -(-op.depth // isa.dot_k), -(-op.columns // isa.dot_k)
+    cycles = rows * (ROW_CYCLES + vectors[0] * WEIGHT_CYCLES + vectors[1] * STORE_CYCLES)
+    for split, num_steps in zip(_panels(op, isa, rows), steps, strict=True):
+        for _, count, width in split.groups:
+            cycles += count * (num_steps * _step_cycles(isa, rows, width) + TILE_CYCLES)
+    return cycles * -(-op.rows // rows)
 
 
 def _step_cycles(isa: Isa, rows: int, width: int) -> float:

@@ -3,10 +3,11 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.targets import test_conv_gemm, test_depthwise, test_matmul
+from tests.targets import test_attention, test_conv_gemm, test_depthwise, test_matmul
 
 from octavo.targets.instructions import ISAS
 from octavo.targets.isa import Isa
+from octavo.targets.kernels.attention import AttentionRows
 from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.kernels.depthwise import Depthwise
 from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
@@ -15,7 +16,7 @@ from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_matmul import TileMatMul
 from octavo.targets.kernels.tiling import MIN_TASKS, tilings
 from octavo.targets.library import kernel_table
-from octavo.targets.ops import conv, matmul
+from octavo.targets.ops import attention, conv, matmul
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.schedule import schedules_of
@@ -26,7 +27,7 @@ SAMPLED = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-TESTED = (ConvGemm, Depthwise, MatMulGemm)
+TESTED = (AttentionRows, ConvGemm, Depthwise, MatMulGemm)
 TESTED_ON_TILES = (TileConv, TileMatMul)  # in amx/test_tile_schedules.py
 
 
@@ -135,3 +136,15 @@ def test_tilings_cover_all_rows_and_leave_work_for_cores(
         all_tasks = -(-rows // tiling.rows) * -(-vectors // tiling.panel) * groups
         # Blocks are made even, so there may be fewer than wanted, but never half of them.
         assert tasks >= min(MIN_TASKS, all_tasks) / 2
+
+
+@SAMPLED
+@given(data=st.data())
+def test_attention_rows(run_kernel, isa, data):
+    sizes = [data.draw(st.integers(1, most)) for most in (3, 40, 70, 40, 40)]
+    op = test_attention.fused(*sizes)
+    arrays = test_attention.arrays_of(op, sum(sizes))
+    inputs = [arrays[name] for name in "qkv"]
+    y = np.zeros(op.y_elements, op.dtype)
+    result = run_kernel(pick(data, AttentionRows(), op, isa), op, isa, inputs, arrays, y)
+    np.testing.assert_array_equal(result, attention.reference(op, arrays))
