@@ -31,6 +31,8 @@ class Isa:
         num_registers: Architectural vector registers.
         dot_k: Consecutive 8-bit products that one ``dot`` adds into each lane.
         dot_cost: Multiplier operations of one ``dot``, for the choice of tiles.
+        activation_cycles, weight_cycles: What making an operand of ``dot`` costs beside the
+            multipliers, for the choice of tiles.
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
@@ -45,6 +47,8 @@ class Isa:
     num_registers: int = 16
     dot_k: int = 1
     dot_cost: float = 2.0
+    activation_cycles: float = 0.12
+    weight_cycles: float = 0.0
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True

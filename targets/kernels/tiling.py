@@ -13,8 +13,7 @@ LOADS_PER_CYCLE = 2.0  # two vector loads (Intel since Haswell, AMD since Zen 2)
 DOTS_PER_CYCLE = 2.0  # two vector multipliers (the same machines)
 DOT_LATENCY = 4.2  # cycles until a sum can be added to again
 # What follows fits the times of benchmarks/tiles.py.
-ACTIVATION_CYCLES = 0.12  # what repeating an activation costs beside the dots
-FAR_WEIGHT_CYCLES = 0.25  # the same of a weight vector from the second-level cache
+FAR_WEIGHT_CYCLES = 0.25  # what a weight vector from the second-level cache costs more
 NEAR_PANEL_BYTES = 24 * 1024  # larger panels do not stay in the first level
 SPILL_CYCLES = 1.4  # storing and loading what has no register, for each tile
 EPILOGUE_CYCLES = 0.8  # of a vector, as far as it does not run beside dots
@@ -116,7 +115,7 @@ def _cycles(
         dots = tile_rows * width
         dot = dots * isa.dot_cost / DOTS_PER_CYCLE
         step = max(dot, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
-        step += tile_rows * ACTIVATION_CYCLES
+        step += tile_rows * isa.activation_cycles + width * isa.weight_cycles
         if steps * width * isa.lanes * LANE_BYTES > NEAR_PANEL_BYTES:
             step += width * FAR_WEIGHT_CYCLES
         wanted = dots + 3 * width + 1 + EPILOGUE_REGISTERS * (1 + has_residual)

@@ -28,7 +28,9 @@ class PairIsa(X86Isa):
     """uint8 x int8 in registers of 4 or 8 lanes, four products a lane in two steps."""
 
     dot_k: int = 4
-    dot_cost: float = 2.5
+    dot_cost: float = 2.0
+    activation_cycles: float = 0.6
+    weight_cycles: float = 0.8
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
         """Load four activations as one 32-bit word and repeat it."""
