@@ -35,6 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("resnet50", "mobilenet_v2", "vit_tiny")
 NUM_CALIBRATION = 16
 BUDGET_S = 20.0
+PROGRAMS = ("untuned", "tuned")
 NOTABLE_GAIN = 1.05  # of a kernel's time; smaller gains are not listed
 
 
@@ -43,13 +44,20 @@ NOTABLE_GAIN = 1.05  # of a kernel's time; smaller gains are not listed
 @click.option("--budget", default=BUDGET_S, show_default=True, help="seconds per comparison")
 def main(names: tuple[str, ...], budget: float) -> None:
     """Measure the networks NAME, or the usual ones."""
-    rows = {}
     for name in names or NETWORKS:
-        rows[name] = measure(name, budget)
-        click.echo(network_table({name: rows[name]}).splitlines()[-1], err=True)
+        row = measure(name, budget)
+        click.echo(network_table({name: row}).splitlines()[-1], err=True)
+        keep(name, row)
+
+
+def keep(name: str, row: dict[str, Any]) -> None:
+    """Write the results of a network beside those of the others."""
     RESULTS.mkdir(exist_ok=True)
-    record = {"cpu": this_machine().cpu, "networks": rows}
-    (RESULTS / "tuning.json").write_text(json.dumps(record, indent=1) + "\n")
+    path, cpu = RESULTS / "tuning.json", this_machine().cpu
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    rows = known.get("networks", {}) if known.get("cpu") == cpu else {}
+    rows[name] = row
+    path.write_text(json.dumps({"cpu": cpu, "networks": rows}, indent=1) + "\n")
     (RESULTS / "tuning.md").write_text(f"{network_table(rows)}\n\n{kernel_table(rows)}\n")
 
 
@@ -120,15 +128,12 @@ def network_table(rows: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
-        untuned, tuned = (row["latency"][key]["median_us"] / 1e3 for key in LATENCIES)
+        untuned, tuned = (row["latency"][key]["median_us"] / 1e3 for key in PROGRAMS)
         lines.append(
             f"| {name} | {untuned:.3f} | {tuned:.3f} | {untuned / tuned:.3f}"
             f" | {row['num_tuned']} of {row['num_steps']} | {row['tune_s']:.0f} s |"
         )
     return "\n".join(lines)
-
-
-LATENCIES = ("untuned", "tuned")
 
 
 def kernel_table(rows: dict[str, Any]) -> str:
