@@ -23,8 +23,8 @@ _PACKING_PASSES = [
     "tirx.AnnotateEntryFunc",
 ]
 
-# Half of the time of lowering goes to passes that find nothing to do in kernels whose loops and
-# vectors are written out, or that LLVM does again.
+# Half of the time of lowering goes to passes that find nothing to do in kernels whose loops
+# and vectors are written out, or that LLVM does again.
 _NEEDLESS_PASSES = [
     "tirx.CommonSubexprElim",
     "s_tir.CompactBufferAllocation",

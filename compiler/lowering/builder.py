@@ -167,7 +167,7 @@ class ProgramBuilder:
 def _operands(
     tensors: Sequence[Tensor], elements: Sequence[int], *, is_written: bool
 ) -> list[Operand]:
-    """Pointers to the tensors' addresses; ``elements`` take part, all of a tensor where it ends."""
+    """Pointers to the tensors' addresses; ``elements`` take part, a tensor's end ends them."""
     return [
         Operand(
             tensor.buffer,
