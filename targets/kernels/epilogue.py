@@ -31,16 +31,17 @@ def constant_parameters(op: Requantize, channels: int) -> list[Parameter]:
         channels: Output channels.
     """
     parameters: list[Parameter] = []
-    if op.mode == "float32" or op.dtype == "float32":
+    is_real = op.mode == "float32" or op.dtype == "float32"
+    if is_real:
         parameters.append(("multiplier", channels, "float32"))
     else:
         parameters += [("significand", channels, "int32"), ("shift", channels, "int32")]
     if op.dtype != "float32":
         parameters.append(("params", NUM_PARAMS, "int32"))
-    if op.residual and op.dtype != "float32" and op.mode == "float32":
-        parameters.append(("residual_multiplier", 1, "float32"))
-    elif op.residual and op.dtype != "float32":
-        parameters.append(("residual_significand", channels, "int64"))
+    if op.residual not in (None, "float32"):
+        parameters.append(
+            ("residual_multiplier", 1, "float32")
+            if is_real else ("residual_significand", channels, "int64"))
     if op.has_table:
         parameters.append(("table", TABLE_ENTRIES, op.dtype))
     return parameters
