@@ -24,18 +24,31 @@ def check_operands(draft: Draft) -> None:
         ModelError: The shape of a weight, or the value of a constant index, does not fit.
     """
     for node in draft.nodes:
-        if node.op_type in _HAVE_AXIS:
-            _axis(_Operands(node, draft))
-        check = _CHECKS.get(node.op_type)
-        if check is None:
-            continue
-        try:
-            check(_Operands(node, draft))
-        # an axis out of range, or lists of different lengths
-        except (LookupError, ValueError, TypeError) as error:
-            raise ModelError(
-                f"{describe(node)}: its attributes do not fit its inputs"
-            ) from error
+        _check(node, draft)
+
+
+def check_indices(node: onnx.NodeProto, draft: Draft) -> None:
+    """Check the constant indices of one node, if it has any, before it is evaluated.
+
+    Raises:
+        ModelError: An index is outside its axis, or the axis does not exist.
+    """
+    if _CHECKS.get(node.op_type) is _indices:
+        _check(node, draft)
+
+
+def _check(node: onnx.NodeProto, draft: Draft) -> None:
+    operands = _Operands(node, draft)
+    if node.op_type in _HAVE_AXIS:
+        _axis(operands)
+    check = _CHECKS.get(node.op_type)
+    if check is None:
+        return
+    try:
+        check(operands)
+    # an axis out of range, or lists of different lengths
+    except (LookupError, ValueError, TypeError) as error:
+        raise ModelError(f"{describe(node)}: its attributes do not fit its inputs") from error
 
 
 class _Operands:

@@ -29,6 +29,7 @@ from octavo.compiler.importer.node_check import (
     constant_of_attribute,
     first_line,
 )
+from octavo.compiler.importer.operand_check import check_indices
 from octavo.compiler.importer.opset import convert_node, operator_body, schema_at
 from octavo.compiler.importer.structure import (
     call_key,
@@ -241,6 +242,7 @@ class Resolver:
             self._folded_bytes += num_bytes
             if self._folded_bytes > self._limits.folded_bytes + 2 * input_bytes:
                 return False
+        check_indices(node, self._draft)
         values = evaluate(node, arrays)
         if values is None or len(values) != len(node.output):
             return False
