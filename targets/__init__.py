@@ -3,21 +3,33 @@
 import difflib
 
 from octavo.errors import TargetError
+from octavo.targets.arm64 import levels as arm64
+from octavo.targets.armv7 import levels as armv7
 from octavo.targets.base import Target
+from octavo.targets.hexagon import levels as hexagon
 from octavo.targets.host import host_target
-from octavo.targets.x86 import levels
+from octavo.targets.riscv64 import levels as riscv64
+from octavo.targets.x86 import levels as x86
 
 # The host comes first, where it is one that can be compiled for.
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         host_target(),
-        levels.X86_64,
-        levels.X86_64_V3,
-        levels.X86_64_AVX_VNNI,
-        levels.X86_64_CASCADE_LAKE,
-        levels.X86_64_AVX512_VNNI,
-        levels.X86_64_AMX,
+        x86.X86_64,
+        x86.X86_64_V3,
+        x86.X86_64_AVX_VNNI,
+        x86.X86_64_CASCADE_LAKE,
+        x86.X86_64_AVX512_VNNI,
+        x86.X86_64_AMX,
+        arm64.ARM64_NEON,
+        arm64.ARM64_DOTPROD,
+        arm64.ARM64_I8MM,
+        armv7.ARMV7_NEON,
+        riscv64.RISCV64_RVV,
+        hexagon.HEXAGON_V66,
+        hexagon.HEXAGON_V68,
+        hexagon.HEXAGON_V73,
     )
     if target is not None
 }

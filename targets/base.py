@@ -6,16 +6,39 @@ from octavo.errors import TargetError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Emulator:
+    """What runs a target's programs on a machine of another architecture.
+
+    Attributes:
+        program: Executable of user-mode emulation, looked up in PATH.
+        cpu: Value of its ``-cpu``: a CPU that has what the target names, and no more where the
+            emulator knows one.
+        package: Debian package that it comes in.
+    """
+
+    program: str
+    cpu: str
+    package: str = "qemu-user"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """One architecture or device: data only, every difference between targets is here.
 
     Attributes:
         name: What the user types.
         description: One line for ``octavo targets``.
+        family: Architecture, one name for all of its levels and devices.
         triple: LLVM target triple.
         cpu: LLVM ``-mcpu`` name.
         features: LLVM features, such as "+avx512vnni".
-        zig_target: What ``zig cc -target`` is given to link for it.
+        llvm_abi: LLVM's name of the calling convention, where the triple does not tell.
+        zig_target: What ``zig cc -target`` is given to link the library for it.
+        program_zig_target: The same for programs; "" takes ``zig_target``. A C library that
+            links statically lets them run under an emulator and on any system.
+        c_flags: Further flags of the C compiler.
+        link_flags: Further flags of the linker.
+        emulator: What runs its programs elsewhere; None where nothing does.
         isa: Name of the instruction variant that kernels are built for (targets/isa.py).
         activation_dtype: "uint8" or "int8", whichever the instructions take.
         requantize: "float32" or "dyadic", the default rounding contract.
@@ -27,10 +50,16 @@ class Target:
 
     name: str
     description: str
+    family: str = ""
     triple: str
     cpu: str
     features: tuple[str, ...] = ()
+    llvm_abi: str = ""
     zig_target: str
+    program_zig_target: str = ""
+    c_flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+    emulator: Emulator | None = None
     isa: str
     activation_dtype: str = "uint8"
     requantize: str = "float32"
@@ -56,5 +85,7 @@ class Target:
         spec: dict[str, object] = {"kind": "llvm", "mtriple": self.triple, "mcpu": self.cpu}
         if self.features:
             spec["mattr"] = list(self.features)
+        if self.llvm_abi:
+            spec["mabi"] = self.llvm_abi
         spec["num-cores"] = self.num_cores
         return spec

@@ -81,8 +81,12 @@ def _first_error(log: str) -> str:
     )
 
 
-def runtime_objects(zig_target: str) -> list[Path]:
+def runtime_objects(zig_target: str, flags: Sequence[str] = ()) -> list[Path]:
     """Object files of the runtime and the bench program, compiled once per target and source.
+
+    Args:
+        zig_target: What ``zig cc -target`` is given.
+        flags: Further flags of the compiler.
 
     Returns:
         Paths in the cache; ``bench.o`` comes last.
@@ -90,23 +94,21 @@ def runtime_objects(zig_target: str) -> list[Path]:
     source = runtime_folder()
     sources = [*sorted((source / "src").glob("*.c")), source / "bench" / "bench.c"]
     headers = sorted([*(source / "src").glob("*.h"), *(source / "include").glob("*.h")])
-    digest = hashlib.sha256(repr((zig_target, RUNTIME_FLAGS, _zig_version())).encode())
+    command = ["cc", "-target", zig_target, *RUNTIME_FLAGS, *flags]
+    digest = hashlib.sha256(repr((command, _zig_version())).encode())
     for path in [*headers, *sources]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     folder = cache_folder() / "runtime" / digest.hexdigest()[:32]
     objects = [folder / f"{path.stem}.o" for path in sources]
     if not all(path.is_file() for path in objects):
-        _compile_runtime(sources, source / "include", zig_target, folder)
+        _compile_runtime([*command, f"-I{source / 'include'}"], sources, folder)
     return objects
 
 
-def _compile_runtime(
-    sources: Sequence[Path], include: Path, zig_target: str, folder: Path
-) -> None:
+def _compile_runtime(command: Sequence[str], sources: Sequence[Path], folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as name:
         build = Path(name)
-        command = ["cc", "-target", zig_target, *RUNTIME_FLAGS, f"-I{include}"]
         for path in sources:
             zig(
                 [*command, "-c", str(path), "-o", f"{path.stem}.o"],

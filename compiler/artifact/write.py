@@ -147,7 +147,7 @@ def _write(
         runtime_folder() / "include" / "octavo_runtime.h", folder / "octavo_runtime.h"
     )
     build_kernels(program, target.tvm_target(), folder, "kernels.o")
-    _link(target.zig_target, folder)
+    _link(target, folder)
     manifest = {
         "format": FORMAT,
         "target": target.name,
@@ -169,19 +169,24 @@ def _checksums(folder: Path) -> dict[str, str]:
     return checksums(folder, (path.name for path in folder.iterdir()))
 
 
-def _link(zig_target: str, folder: Path) -> None:
+def _link(target: Target, folder: Path) -> None:
     """Make the library and the bench program of model.c, kernels.o and the runtime."""
-    *runtime, bench = (str(path) for path in runtime_objects(zig_target))
     build = folder / ".build"
     build.mkdir()
     (build / "exports.map").write_text(_EXPORTS, encoding="ascii")
-    compile_command = ["cc", "-target", zig_target, *_COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I.."]
-    zig([*compile_command, "-c", "../model.c", "-o", "model.o"], build)
-    link_command = ["cc", "-target", zig_target, *_LINK_FLAGS]
-    objects = ["model.o", "../kernels.o", *runtime, "-lm"]
-    shared = ("-shared", "-Wl,--version-script=exports.map")
-    zig([*link_command, *shared, "-o", f"../{LIBRARY}", *objects], build)
-    zig([*link_command, "-o", f"../{BENCH}", bench, *objects], build)
+    program_zig_target = target.program_zig_target or target.zig_target
+    for zig_target in dict.fromkeys((target.zig_target, program_zig_target)):
+        *runtime, bench = (str(p) for p in runtime_objects(zig_target, target.c_flags))
+        command = ["cc", "-target", zig_target, *target.c_flags]
+        compile_flags = (*_COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I..")
+        zig([*command, *compile_flags, "-c", "../model.c", "-o", "model.o"], build)
+        command += [*_LINK_FLAGS, *target.link_flags]
+        objects = ["model.o", "../kernels.o", *runtime, "-lm"]
+        if zig_target == target.zig_target:
+            shared = ("-shared", "-Wl,--version-script=exports.map")
+            zig([*command, *shared, "-o", f"../{LIBRARY}", *objects], build)
+        if zig_target == program_zig_target:
+            zig([*command, "-o", f"../{BENCH}", bench, *objects], build)
     shutil.rmtree(build)
     shutil.rmtree(folder / ".zig-cache", ignore_errors=True)
 

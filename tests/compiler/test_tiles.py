@@ -38,9 +38,9 @@ def with_tiles(monkeypatch, tmp_path):
     runtime = toolchain.runtime_folder()
     include = [f"-I{runtime / folder}" for folder in ("include", "src")]
 
-    def objects(zig_target):
-        *parts, bench = original(zig_target)
-        command = ["cc", "-target", zig_target, *toolchain.RUNTIME_FLAGS, *include]
+    def objects(zig_target, flags):
+        *parts, bench = original(zig_target, flags)
+        command = ["cc", "-target", zig_target, *toolchain.RUNTIME_FLAGS, *flags, *include]
         for source in (SYSTEM, EMULATOR):
             toolchain.zig(
                 [*command, "-O3", "-c", str(source), "-o", f"{source.stem}.o"], tmp_path)

@@ -1,0 +1,1 @@
+"""32-bit Arm: records and instruction variants."""

@@ -1,0 +1,1 @@
+"""Hexagon DSPs: records and instruction variants."""

@@ -1,0 +1,48 @@
+"""Hexagon DSPs with vector extensions (HVX) of 128 bytes, by version.
+
+Sources: Qualcomm Hexagon V66, V68 and V73 HVX Programmer's Reference Manuals. They leave the
+sizes of caches to the product, so the records keep the defaults.
+"""
+
+from octavo.targets.base import Emulator, Target
+
+FAMILY = "hexagon"
+TRIPLE = "hexagon-unknown-linux-musl"
+ZIG_TARGET = "hexagon-linux-musl"
+# One model runs the code of every version: the emulator knows no older flags of newer files.
+EMULATOR = Emulator(program="qemu-hexagon", cpu="v67")
+
+
+def _level(version: str, description: str, source: str) -> Target:
+    """The record of one version; they differ in nothing else."""
+    return Target(
+        name=f"hexagon-{version}",
+        description=description,
+        family=FAMILY,
+        triple=TRIPLE,
+        cpu=f"hexagon{version}",
+        features=(f"+hvx{version}", "+hvx-length128b"),
+        zig_target=ZIG_TARGET,
+        c_flags=(f"-mcpu=hexagon{version}",),
+        emulator=EMULATOR,
+        isa="generic",
+        requantize="dyadic",
+        sources=(source,),
+    )
+
+
+HEXAGON_V66 = _level(
+    "v66",
+    "Hexagon 690 and 698: Snapdragon 855, 865",
+    "Qualcomm Hexagon V66 HVX Programmer's Reference Manual",
+)
+HEXAGON_V68 = _level(
+    "v68",
+    "Hexagon 780: Snapdragon 888",
+    "Qualcomm Hexagon V68 HVX Programmer's Reference Manual",
+)
+HEXAGON_V73 = _level(
+    "v73",
+    "Hexagon of Snapdragon 8 Gen 2 and later",
+    "Qualcomm Hexagon V73 HVX Programmer's Reference Manual",
+)

@@ -1,0 +1,1 @@
+"""RISC-V: records and instruction variants."""
