@@ -27,6 +27,27 @@ def check_operands(draft: Draft) -> None:
         _check(node, draft)
 
 
+def check_positions(node: onnx.NodeProto, draft: Draft) -> None:
+    """Check attributes that count axes, before onnx infers shapes with them.
+
+    Its inference reads memory at some of them without looking whether they are in range.
+
+    Raises:
+        ModelError: ``axis`` or ``batch_dims`` is not one of the first input's axes.
+    """
+    name = input_name(node, 0)
+    if not name:
+        return
+    operands = _Operands(node, draft)
+    rank = len(operands.x())
+    axis, batch_dims = operands.integer("axis", 0), operands.integer("batch_dims", 0)
+    # Flatten and OneHot count one axis more than there are.
+    operands.require(-rank - 1 <= axis <= rank, f"axis {axis} of a tensor of rank {rank}")
+    operands.require(
+        0 <= batch_dims <= rank, f"batch_dims {batch_dims} of a tensor of rank {rank}"
+    )
+
+
 def check_indices(node: onnx.NodeProto, draft: Draft) -> None:
     """Check the constant indices of one node, if it has any, before it is evaluated.
 

@@ -29,7 +29,7 @@ from octavo.compiler.importer.node_check import (
     constant_of_attribute,
     first_line,
 )
-from octavo.compiler.importer.operand_check import check_indices
+from octavo.compiler.importer.operand_check import check_indices, check_positions
 from octavo.compiler.importer.opset import convert_node, operator_body, schema_at
 from octavo.compiler.importer.structure import (
     call_key,
@@ -129,6 +129,7 @@ class Resolver:
             return self._branch(node), versions
         version = versions[""]
         check_node(node, version, self._limits)
+        check_positions(node, self._draft)
         quantized = expand_standard(node, self._draft)
         if quantized is not None:
             return quantized, {"": OPSET}
