@@ -1,0 +1,85 @@
+"""What each step of an artifact executes in one inference, counted under an emulator."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from octavo.compiler.counting.bench_program import build_bench_program
+from octavo.compiler.counting.execute import Counts, count
+from octavo.errors import DeviceError
+from octavo.targets.base import Target
+
+RUNS = (1, 3)  # lengths of the two runs; more than one apart, so that what is not equal shows
+
+
+@dataclass(frozen=True)
+class CountedRun:
+    """One inference.
+
+    Attributes:
+        steps: One record per step, in the order of the run, with all that it calls.
+        runtime: What calls the steps.
+        emulator: What ran it, with its CPU.
+    """
+
+    steps: tuple[Counts, ...]
+    runtime: Counts
+    emulator: str
+
+    @property
+    def total(self) -> Counts:
+        """Steps and runtime; copying the inputs is not in it."""
+        return sum(self.steps, self.runtime)
+
+
+def count_steps(
+    artifact: Path,
+    manifest: Mapping[str, Any],
+    target: Target,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+) -> CountedRun:
+    """Count the steps of an artifact.
+
+    The program runs twice, with different numbers of inferences: loading, and whatever else
+    happens once, is the same in both and drops out of the difference.
+
+    Args:
+        artifact: The artifact's folder.
+        manifest: Its manifest.
+        target: What it was compiled for.
+        inputs: By name, as the program takes them; zeros when None.
+
+    Raises:
+        DeviceError: The target has no emulator, it is missing, or the program failed.
+        ToolchainError: The program does not link.
+    """
+    if target.emulator is None:
+        raise DeviceError(f"no emulator counts for target {target.name}")
+    num_steps = len(manifest["steps"])
+    emulator = [target.emulator.program, "-cpu", target.emulator.cpu]
+    with tempfile.TemporaryDirectory(prefix="octavo-count-") as name:
+        folder = Path(name)
+        program = build_bench_program(artifact, target, num_steps, folder)
+        command = [str(program.path), "--weights", str((artifact / "weights.bin").resolve())]
+        for index, (port, array) in enumerate((inputs or {}).items()):
+            array.tofile(folder / f"input{index}")
+            command += ["--input", f"{port}={folder / f'input{index}'}"]
+        command += ["--warmup", "0", "--runs"]
+        few, many = (
+            count(emulator, [*command, str(runs)], marks=program.marks) for runs in RUNS
+        )
+    none = Counts()
+
+    def one_run(label: int) -> Counts:
+        difference = many.get(label, none) - few.get(label, none)
+        return difference // (RUNS[1] - RUNS[0])
+
+    return CountedRun(
+        steps=tuple(one_run(index + 1) for index in range(num_steps)),
+        runtime=one_run(program.runtime_label),
+        emulator=" ".join(emulator),
+    )
