@@ -14,11 +14,14 @@ class Emulator:
         cpu: Value of its ``-cpu``: a CPU that has what the target names, and no more where the
             emulator knows one.
         package: Debian package that it comes in.
+        unit: What it counts as one: "instructions", or "packets" of them where the architecture
+            issues them so.
     """
 
     program: str
     cpu: str
     package: str = "qemu-user"
+    unit: str = "instructions"
 
 
 @dataclass(frozen=True, kw_only=True)

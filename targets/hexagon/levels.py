@@ -10,7 +10,7 @@ FAMILY = "hexagon"
 TRIPLE = "hexagon-unknown-linux-musl"
 ZIG_TARGET = "hexagon-linux-musl"
 # One model runs the code of every version: the emulator knows no older flags of newer files.
-EMULATOR = Emulator(program="qemu-hexagon", cpu="v67")
+EMULATOR = Emulator(program="qemu-hexagon", cpu="v67", unit="packets")
 
 
 def _level(version: str, description: str, source: str) -> Target:
