@@ -23,7 +23,9 @@ def _level(version: str, description: str, source: str) -> Target:
         cpu=f"hexagon{version}",
         features=(f"+hvx{version}", "+hvx-length128b"),
         zig_target=ZIG_TARGET,
-        c_flags=(f"-mcpu=hexagon{version}",),
+        # The linker leaves calls for thread-local memory in static programs, and nothing there
+        # answers them.
+        c_flags=(f"-mcpu=hexagon{version}", "-ftls-model=initial-exec"),
         emulator=EMULATOR,
         isa="generic",
         requantize="dyadic",
