@@ -27,8 +27,9 @@ bench: $(STAMP) $(ENCODER_STAMP) $(BENCH_STAMP)
 	@$(RUN) -m benchmarks $(OPTIONS)
 
 # Installed once; again when what is installed changes. The install is editable, so that edits to
-# Python files need nothing, and a changed C source is compiled with the next artifact anyway.
-$(STAMP): pyproject.toml CMakeLists.txt $(wildcard runtime/CMakeLists.txt)
+# Python files need nothing, and a changed C source of the runtime is compiled with the next
+# artifact anyway.
+$(STAMP): pyproject.toml CMakeLists.txt $(wildcard runtime/CMakeLists.txt runtime/python/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Octavo needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
 	    exit 1; }

@@ -150,6 +150,20 @@ def check_host_target() -> Check:
     )
 
 
+def check_calls() -> Check:
+    """Calls of a model from Python go through the extension module."""
+    try:
+        from octavo.compiler import native_call
+    except ImportError:
+        return Check(
+            "calls",
+            Status.WARNING,
+            "through ctypes, which adds a microsecond to every run",
+            "install Python's headers (python3-dev) and then octavo again",
+        )
+    return Check("calls", Status.OK, f"through {Path(native_call.__file__).name}")
+
+
 def check_disk() -> Check:
     """There is room for temporary files."""
     folder = tempfile.gettempdir()
@@ -184,6 +198,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_tvm,
     check_linker,
     check_host_target,
+    check_calls,
     check_disk,
     check_clock,
 )

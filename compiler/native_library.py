@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from octavo.errors import ArtifactError
 
@@ -132,10 +132,8 @@ class NativeLibrary:
         self.input = bind("octavo_input", ctypes.c_void_p, model, index)
         self.output = bind("octavo_output", ctypes.c_void_p, model, index)
         self.run = bind("octavo_run", status, model)
-        # The two arrays of pointers as void pointers, which ctypes passes without a check.
-        self.run_copy = bind(
-            "octavo_run_copy", status, model, ctypes.c_void_p, ctypes.c_void_p
-        )
+        address = ctypes.cast(self._library["octavo_run_copy"], ctypes.c_void_p).value
+        self.run_copy: int = address or 0  # see model_call.py
         self.run_timed = bind(
             "octavo_run_timed", status, model, ctypes.POINTER(ctypes.c_uint64)
         )
@@ -149,6 +147,10 @@ class NativeLibrary:
         """What the runtime says of a status."""
         text: bytes = self._message(status)
         return text.decode()
+
+    def fail(self, status: int) -> NoReturn:
+        """Raise what a status of a run means."""
+        raise ArtifactError(f"the run failed: {self.message(status)}")
 
     def missing_cpu_features(self) -> list[str]:
         """Instruction sets that the program needs and this CPU lacks."""

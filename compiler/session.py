@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
+from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
     TILES_REFUSED,
     UNSUPPORTED_CPU,
@@ -75,9 +75,9 @@ class Session:
 
     def __init__(self, directory: Path, manifest: dict[str, Any], num_threads: int) -> None:
         self.manifest = manifest
-        self._lock = threading.Lock()
         self._model = ctypes.c_void_p()
         self._library = NativeLibrary(directory / "libmodel.so")
+        self._call = model_call(self._library.run_copy, self._library.fail)
         try:
             self._load(directory, num_threads)
             program = self._library.program
@@ -114,6 +114,7 @@ class Session:
             raise TargetError(f"{directory}: {library.message(status)}")
         if status != 0:
             raise ArtifactError(f"{directory}: {library.message(status)}")
+        self._call.use(self._model.value or 0)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run one inference.
@@ -128,7 +129,7 @@ class Session:
             DataError: An input is missing, unknown, or of another type or shape.
         """
         arrays = self._check(inputs)
-        with self._lock:
+        with self._call:
             self._require_open()
             self._set_inputs(arrays)
             self._succeed(self._library.run(self._model))
@@ -172,19 +173,10 @@ class Session:
         for info, array in zip(self.outputs, results, strict=True):
             if not array.flags.writeable:
                 raise DataError(f"the array of {info.name!r} is read-only")
-        source_pointers, result_pointers = _pointers(sources), _pointers(results)
-        library, lock, require_open = self._library, self._lock, self._require_open
-
-        def run() -> None:
-            with lock:
-                require_open()
-                status = library.run_copy(self._model, source_pointers, result_pointers)
-            self._succeed(status)
-
         return BoundRun(
             {info.name: array for info, array in zip(self.inputs, sources, strict=True)},
             {info.name: array for info, array in zip(self.outputs, results, strict=True)},
-            run,
+            self._call.bind(_addresses(sources), _addresses(results), (self, arrays)),
         )
 
     def profile(
@@ -204,7 +196,7 @@ class Session:
         samples = np.empty(
             (_positive(runs, "runs"), self._library.program.num_steps), np.uint64
         )
-        with self._lock:
+        with self._call:
             self._require_open()
             for run in range(-warmup, runs):
                 self._set_inputs(arrays)
@@ -237,7 +229,7 @@ class Session:
 
         arrays = self._check(inputs if inputs is not None else self.zeros())
         latencies_us = np.empty(_positive(runs, "runs"))
-        with self._lock:
+        with self._call:
             self._require_open()
             for run in range(-warmup, runs):
                 self._set_inputs(arrays)
@@ -249,7 +241,7 @@ class Session:
 
     def reset(self) -> None:
         """Zero the state that outlives a run."""
-        with self._lock:
+        with self._call:
             self._require_open()
             self._succeed(self._library.reset(self._model))
 
@@ -259,9 +251,10 @@ class Session:
 
     def close(self) -> None:
         """Free the model's memory and threads; closing twice is allowed."""
-        with self._lock:
+        with self._call:
             self._input_views, self._output_views = [], []
             if self._model:
+                self._call.use(0)
                 self._library.destroy(self._model)
                 self._model = ctypes.c_void_p()
             self._library.close()
@@ -278,7 +271,7 @@ class Session:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_library"):
+        if hasattr(self, "_call"):
             self.close()
 
     def _require_open(self) -> None:
@@ -287,7 +280,7 @@ class Session:
 
     def _succeed(self, status: int) -> None:
         if status != 0:
-            raise ArtifactError(f"the run failed: {self._library.message(status)}")
+            self._library.fail(status)
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         if len(inputs) != len(self.inputs) or any(i.name not in inputs for i in self.inputs):
@@ -350,8 +343,8 @@ def _fitting(value: Any, info: TensorInfo, kind: str, verb: str) -> NDArray[Any]
     return array
 
 
-def _pointers(arrays: Sequence[NDArray[Any]]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+def _addresses(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    return tuple(array.ctypes.data for array in arrays)
 
 
 def _positive(value: int, name: str) -> int:

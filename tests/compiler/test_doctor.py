@@ -56,6 +56,15 @@ def test_a_tool_that_fails_gives_its_last_line_and_a_remedy(monkeypatch, check):
     assert "reinstall" in outcome.remedy
 
 
+def test_a_missing_extension_module_is_a_warning(monkeypatch):
+    monkeypatch.setitem(sys.modules, "octavo.compiler.native_call", None)
+    monkeypatch.delattr("octavo.compiler.native_call", raising=False)
+    outcome = doctor.check_calls()
+    assert outcome.status is Status.WARNING
+    assert "ctypes" in outcome.detail
+    assert "python3-dev" in outcome.remedy
+
+
 def test_the_command_fails_when_a_check_fails(monkeypatch, capsys):
     failing = Check("tvm", Status.FAILED, "symbol not found", "reinstall")
     monkeypatch.setattr(doctor, "CHECKS", (lambda: failing,))
