@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from octavo.compiler.cli.console import Console, to_json_value
 from octavo.compiler.cli.options import (
@@ -47,10 +48,10 @@ NUM_SLOWEST = 15  # rows without -v
 )  # fmt: skip
 @click.option(
     "--device",
-    type=click.Choice(["host"]),
+    type=click.Choice(["host", "qemu"]),
     default="host",
     show_default=True,
-    help="Where to run it.",
+    help="Where to run it. qemu emulates the target, and counts instructions instead of time.",
 )
 @click.option(
     "--no-roofline",
@@ -77,6 +78,12 @@ def profile_command(
     force: bool,
 ) -> None:
     """Measure each kernel of the model in the folder ARTIFACT."""
+    if device != "host":
+        _refuse_times(click.get_current_context())
+        from octavo.compiler.cli.counts_table import profile_counts
+
+        profile_counts(console, artifact, input_file)
+        return
     for path in (trace, report):
         if path is not None:
             check_output_file(path, force=force)
@@ -131,6 +138,14 @@ def profile_command(
         },
         *_for_people(console, facts, num_threads),
     )
+
+
+def _refuse_times(context: click.Context) -> None:
+    """Refuse options of measured times where there are none."""
+    for name in ("runs", "warmup", "no_roofline", "trace", "report", "num_threads"):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is about times, which an emulator does not have")
 
 
 def _peaks(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.counting.bench_program import build_bench_program
 from octavo.compiler.counting.execute import Counts, count
-from octavo.errors import DeviceError
+from octavo.errors import DataError, DeviceError
 from octavo.targets.base import Target
 
 RUNS = (1, 3)  # lengths of the two runs; more than one apart, so that what is not equal shows
@@ -24,11 +24,13 @@ class CountedRun:
         steps: One record per step, in the order of the run, with all that it calls.
         runtime: What calls the steps.
         emulator: What ran it, with its CPU.
+        unit: What was counted as one instruction: "instructions", or "packets" of them.
     """
 
     steps: tuple[Counts, ...]
     runtime: Counts
     emulator: str
+    unit: str
 
     @property
     def total(self) -> Counts:
@@ -54,6 +56,7 @@ def count_steps(
         inputs: By name, as the program takes them; zeros when None.
 
     Raises:
+        DataError: An input is missing, unknown, or of another type or shape.
         DeviceError: The target has no emulator, it is missing, or the program failed.
         ToolchainError: The program does not link.
     """
@@ -65,9 +68,8 @@ def count_steps(
         folder = Path(name)
         program = build_bench_program(artifact, target, num_steps, folder)
         command = [str(program.path), "--weights", str((artifact / "weights.bin").resolve())]
-        for index, (port, array) in enumerate((inputs or {}).items()):
-            array.tofile(folder / f"input{index}")
-            command += ["--input", f"{port}={folder / f'input{index}'}"]
+        if inputs is not None:
+            command += _input_options(manifest, inputs, folder)
         command += ["--warmup", "0", "--runs"]
         few, many = (
             count(emulator, [*command, str(runs)], marks=program.marks) for runs in RUNS
@@ -82,4 +84,26 @@ def count_steps(
         steps=tuple(one_run(index + 1) for index in range(num_steps)),
         runtime=one_run(program.runtime_label),
         emulator=" ".join(emulator),
+        unit=target.emulator.unit,
     )
+
+
+def _input_options(
+    manifest: Mapping[str, Any], inputs: Mapping[str, NDArray[Any]], folder: Path
+) -> list[str]:
+    """Write the inputs to files, and return what the program is told of them."""
+    ports = {port["name"]: port for port in manifest["inputs"]}
+    different = sorted(set(ports) ^ set(inputs))
+    if different:
+        raise DataError(f"input {different[0]!r}; the model takes: {', '.join(ports)}")
+    options = []
+    for index, (name, port) in enumerate(ports.items()):
+        array, shape = inputs[name], tuple(port["shape"])
+        if array.dtype != port["dtype"] or array.shape != shape:
+            raise DataError(
+                f"input {name!r} is {array.dtype} {array.shape};"
+                f" the model takes {port['dtype']} {shape}"
+            )
+        array.tofile(folder / f"input{index}")
+        options += ["--input", f"{name}={folder / f'input{index}'}"]
+    return options

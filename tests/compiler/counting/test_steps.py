@@ -9,7 +9,7 @@ from octavo.compiler.artifact import write_artifact
 from octavo.compiler.artifact.manifest import read_manifest
 from octavo.compiler.counting.execute import Counts
 from octavo.compiler.counting.steps import count_steps
-from octavo.errors import DeviceError
+from octavo.errors import DataError, DeviceError
 
 LENGTH = 1000  # of the program's tensors, bytes
 
@@ -49,8 +49,10 @@ def test_real_inputs_are_read_and_counts_repeat(artifact, target, counted):
     again = count_steps(artifact, manifest, target, inputs)
     assert again.steps == counted.steps  # additions take no other way for other numbers
     wrong = {"x:0": np.zeros(3, np.int8)}
-    with pytest.raises(DeviceError, match="not the size"):
+    with pytest.raises(DataError, match=r"'x:0' is int8 \(3,\); the model takes int8"):
         count_steps(artifact, manifest, target, wrong)
+    with pytest.raises(DataError, match="'other'; the model takes: x:0"):
+        count_steps(artifact, manifest, target, inputs | {"other": wrong["x:0"]})
 
 
 def test_a_target_without_emulator_is_refused(artifact, target):

@@ -1,0 +1,113 @@
+"""``octavo profile --device qemu``: counted work of each step, which is no time."""
+
+from pathlib import Path
+from typing import Any
+
+from octavo.compiler.cli.console import Console, to_json_value
+from octavo.compiler.cli.roofline_table import NAME_COLUMNS, shorten
+from octavo.compiler.counting.execute import Counts
+from octavo.compiler.counting.steps import CountedRun
+from octavo.compiler.report.records import Report, StepRecord
+from octavo.compiler.report.units import count_text, printable
+
+NUM_LARGEST = 15  # rows without -v
+
+
+def profile_counts(console: Console, artifact: Path, input_file: Path | None) -> None:
+    """Count the steps of an artifact under its target's emulator, and print them."""
+    from octavo.compiler.artifact.manifest import read_manifest, verify_files
+    from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.counting.steps import count_steps
+    from octavo.compiler.report.manifest import report_from_manifest
+    from octavo.targets import get_target
+
+    manifest = read_manifest(artifact)
+    verify_files(artifact, manifest)
+    facts = report_from_manifest(manifest)
+    inputs = None
+    if input_file is None:
+        console.note("no --input: every input is zero")
+    else:
+        inputs = read_tensors(input_file, tuple(port["name"] for port in manifest["inputs"]))
+    counted = count_steps(artifact, manifest, get_target(facts.target), inputs)
+    limit = 0 if console.verbosity > 0 else NUM_LARGEST
+    console.result(
+        _payload(facts, counted),
+        counts_table(facts, counted, limit=limit),
+        total_line(facts, counted),
+        f"counted by {counted.emulator}: how long they take depends on the device",
+    )
+
+
+def _payload(facts: Report, counted: CountedRun) -> dict[str, Any]:
+    total = counted.total
+    steps = [
+        to_json_value(step) | to_json_value(counts) | _relative(step, counts, total)
+        for step, counts in zip(facts.steps, counted.steps, strict=True)
+    ]
+    return {
+        "device": "qemu",
+        "emulator": counted.emulator,
+        "unit": counted.unit,
+        "num_threads": 1,
+        "total": total,
+        "runtime": counted.runtime,
+        "steps": steps,
+    }
+
+
+def _relative(step: StepRecord, counts: Counts, total: Counts) -> dict[str, Any]:
+    return {
+        "share": counts.instructions / total.instructions,
+        "instructions_per_mac": counts.instructions / step.macs if step.macs else None,
+    }
+
+
+def counts_table(facts: Report, counted: CountedRun, *, limit: int) -> Any:
+    """Steps by instructions, most first.
+
+    Args:
+        facts: Says what the steps are.
+        counted: One record for each of them.
+        limit: Rows; 0 for all of them in run order, with whole names.
+    """
+    from rich.table import Table
+
+    rows = list(zip(facts.steps, counted.steps, strict=True))
+    if limit:
+        rows = sorted(rows, key=lambda row: (-row[1].instructions, row[0].index))[:limit]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("step", overflow="fold")
+    table.add_column("kernel", overflow="fold")
+    headers = ("MACs", counted.unit, "share", "cumulative", "per MAC", "loads", "stores")
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    total, cumulative = counted.total, 0
+    for step, counts in rows:
+        cumulative += counts.instructions
+        name = printable(step.name)
+        table.add_row(
+            str(step.index),
+            shorten(name, NAME_COLUMNS) if limit else name,
+            printable(step.variant),
+            count_text(step.macs),
+            count_text(counts.instructions),
+            f"{counts.instructions / total.instructions:.1%}",
+            f"{cumulative / total.instructions:.1%}",
+            f"{counts.instructions / step.macs:.3f}" if step.macs else "",
+            count_text(counts.loads),
+            count_text(counts.stores),
+        )
+    return table
+
+
+def total_line(facts: Report, counted: CountedRun) -> str:
+    """All steps and the runtime together."""
+    total, macs = counted.total, sum(step.macs for step in facts.steps)
+    per_mac = f", {total.instructions / macs:.3f} per MAC" if macs else ""
+    return (
+        f"one inference: {count_text(total.instructions)} {counted.unit}{per_mac},"
+        f" {count_text(total.loads)} loads, {count_text(total.stores)} stores;"
+        f" between the steps {count_text(counted.runtime.instructions)} {counted.unit}"
+    )
