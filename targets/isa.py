@@ -31,6 +31,7 @@ class Isa:
         num_registers: Architectural vector registers.
         dot_k: Consecutive 8-bit products that one ``dot`` adds into each lane.
         dot_cost: Multiplier operations of one ``dot``, for the choice of tiles.
+        word_cost: The same of one ``dot_words``.
         activation_cycles, weight_cycles: What making an operand of ``dot`` costs beside the
             multipliers, for the choice of tiles.
         activation_dtype: Type of the activation operand of ``dot``.
@@ -47,6 +48,7 @@ class Isa:
     num_registers: int = 16
     dot_k: int = 1
     dot_cost: float = 2.0
+    word_cost: float = 16.0
     activation_cycles: float = 0.12
     weight_cycles: float = 0.0
     activation_dtype: str = "uint8"
@@ -78,6 +80,22 @@ class Isa:
             weights: From ``load_weights``.
         """
         return acc + activations * weights
+
+    def dot_words(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """Add two products of 16-bit integers to each int32 lane, modulo 2**32.
+
+        Args:
+            acc: int32, ``lanes`` lanes.
+            activations: int16, ``2 * lanes`` lanes, none of them -32768.
+            weights: As ``activations``.
+        """
+        half = vector.splat(T.int32(16), self.lanes)
+        pairs = [T.reinterpret(f"int32x{self.lanes}", x) for x in (activations, weights)]
+        high = [T.shift_right(pair, half) for pair in pairs]
+        low = [T.shift_right(T.shift_left(pair, half), half) for pair in pairs]
+        for a, b in (low, high):
+            acc = vector.wrapping("add", acc, a * b)
+        return acc
 
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """Round float32 lanes half to even; |value| < 2**31."""

@@ -3,6 +3,7 @@
 Kernels import TVM, which takes seconds, so they are imported when the first one is asked for.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from octavo.targets.ops.resize import Resize
 from octavo.targets.ops.softmax import Softmax
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from octavo.targets.isa import Isa
     from octavo.targets.kernel import Kernel
 
@@ -47,9 +50,10 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.tile_attention import TileAttention
     from octavo.targets.kernels.tile_conv import TileConv
     from octavo.targets.kernels.tile_matmul import TileMatMul
+    from octavo.targets.kernels.winograd import Winograd
 
     return (
-        (Conv, (Depthwise(), TileConv(), ConvGemm())),
+        (Conv, (Depthwise(), TileConv(), Winograd(), ConvGemm())),
         (MatMul, (TileMatMul(), MatMulGemm())),
         (Attention, (TileAttention(), AttentionRows())),
         (Move, (MoveElements(),)),
@@ -72,21 +76,35 @@ def kernels_for(op: Any) -> "tuple[Kernel[Any], ...]":
     return next((kernels for kind, kernels in kernel_table() if type(op) is kind), ())
 
 
-def select(op: Any, isa: "Isa") -> "Kernel[Any]":
+def select(
+    op: Any, isa: "Isa", arrays: "Mapping[str, NDArray[Any]] | None" = None
+) -> "Kernel[Any]":
     """Pick the kernel that serves ``op``.
 
     Args:
         op: An operation record of ``octavo.targets.ops``.
         isa: Instructions.
+        arrays: The operation's constants by name; without them no kernel is taken that
+            depends on them.
 
     Raises:
         LoweringError: No kernel accepts it; the message has each one's reason.
     """
     reasons = []
     for kernel in kernels_for(op):
-        reason = kernel.reject(op, isa)
+        reason = kernel.reject(op, isa) or _reject_constants(kernel, op, isa, arrays)
         if not reason:
             return kernel
         reasons.append(f"{kernel.name}: {reason}")
     why = "; ".join(reasons) or "there is none for this kind of operation"
     raise LoweringError(f"no {isa.name} kernel computes {type(op).__name__}: {why}")
+
+
+def _reject_constants(
+    kernel: "Kernel[Any]", op: Any, isa: "Isa", arrays: "Mapping[str, NDArray[Any]] | None"
+) -> str:
+    """Why a kernel that is not exact for all constants cannot take these."""
+    reject = getattr(kernel, "reject_constants", None)
+    if reject is None:
+        return ""
+    return "depends on the constants" if arrays is None else str(reject(op, isa, arrays))

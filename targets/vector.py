@@ -93,6 +93,21 @@ def intrinsic(dtype: str, lanes: int, name: str, *arguments: Expr) -> Expr:
     return T.call_llvm_pure_intrin(vector_type(dtype, lanes), name, *arguments)
 
 
+def wrapping(operation: str, a: Expr, b: Expr) -> Expr:
+    """Add, subtract or multiply integer vectors modulo the size of their type.
+
+    TVM promises LLVM that its own signed operators never overflow.
+
+    Args:
+        operation: "add", "sub" or "mul".
+        a: int32 vector.
+        b: int32 vector of as many lanes.
+    """
+    lanes = num_lanes(a)
+    every_lane = (T.broadcast(T.bool(True), lanes), T.int32(lanes))
+    return intrinsic("int32", lanes, f"llvm.vp.{operation}", a, b, *every_lane)
+
+
 def fma(a: Expr, b: Expr, c: Expr, lanes: int) -> Expr:
     """Compute a * b + c with one rounding, on every target."""
     return intrinsic("float32", lanes, "llvm.fma", a, b, c)

@@ -89,7 +89,7 @@ class ProgramBuilder:
             origin: The ONNX nodes.
             placement: "int8" or "float32".
         """
-        kernel: Any = select(op, self.isa)
+        kernel: Any = select(op, self.isa, arrays)
         schedule = self.scheduler(
             KernelCall(kernel, op, self.isa, inputs, outputs, arrays, placement)
         )

@@ -27,6 +27,7 @@ class Avx512Vnni(X86Isa):
     num_registers: int = 32
     dot_k: int = 4
     dot_cost: float = 1.0
+    word_cost: float = 1.0
     features: tuple[str, ...] = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
@@ -48,6 +49,11 @@ class Avx512Vnni(X86Isa):
             T.reinterpret("int8x64", activations),
             weights,
         )
+
+    def dot_words(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """VPDPWSSD."""
+        name = "llvm.x86.avx512.vpdpwssd.512"
+        return vector.intrinsic("int32", self.lanes, name, acc, activations, weights)
 
     def lookup_words(self, table: Any, first: int, index: Expr) -> Expr:
         """VPERMI2D: two registers hold the table."""

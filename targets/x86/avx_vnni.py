@@ -21,6 +21,7 @@ class AvxVnni(X86Isa):
     lanes: int = 8
     dot_k: int = 4
     dot_cost: float = 1.0
+    word_cost: float = 1.0
     features: tuple[str, ...] = ("avx2", "fma", "avxvnni")
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
@@ -37,3 +38,8 @@ class AvxVnni(X86Isa):
         bytes_of = T.reinterpret(f"int8x{self.lanes * self.dot_k}", activations)
         return vector.intrinsic(
             "int32", self.lanes, "llvm.x86.avx512.vpdpbusd.256", acc, bytes_of, weights)
+
+    def dot_words(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """VPDPWSSD."""
+        name = "llvm.x86.avx512.vpdpwssd.256"
+        return vector.intrinsic("int32", self.lanes, name, acc, activations, weights)

@@ -29,6 +29,7 @@ class PairIsa(X86Isa):
 
     dot_k: int = 4
     dot_cost: float = 2.0
+    word_cost: float = 1.0
     activation_cycles: float = 0.6
     weight_cycles: float = 0.8
 
@@ -56,3 +57,9 @@ class PairIsa(X86Isa):
                 "int32", self.lanes, MULTIPLY_ADD[self.lanes],
                 T.reinterpret(f"int16x{words}", pixels), taps)
         return acc
+
+    def dot_words(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """PMADDWD; its sum of two products overflows only for four factors of -32768."""
+        products = vector.intrinsic(
+            "int32", self.lanes, MULTIPLY_ADD[self.lanes], activations, weights)
+        return vector.wrapping("add", acc, products)

@@ -44,13 +44,13 @@ SIGNED_TILES = r"\ttdpbssd\t%tmm\d, %tmm\d, %tmm\d"
 INEXACT = r"pmaddubsw"
 
 
-def assembly(op, target):
-    """Machine code of the kernel that serves ``op``, as the assembler writes it."""
+def assembly(op, target, kernel=None):
+    """Assembler of a kernel, by default of the one that serves ``op``."""
     import tvm
     from tvm.tirx.build import codegen_build
 
     isa = isa_of(target)
-    function = select(op, isa).build(op, isa)
+    function = (kernel or select(op, isa)).build(op, isa)
     machine = tvm.target.Target(target.tvm_target())
     alignments = {"kernel": [64] * len(function.params)}
     module = lower_to_raw_abi({"kernel": function}, alignments, machine)

@@ -15,6 +15,7 @@ from octavo.targets.kernels.matmul import MatMulGemm
 from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_matmul import TileMatMul
 from octavo.targets.kernels.tiling import MIN_TASKS, tilings
+from octavo.targets.kernels.winograd import Winograd
 from octavo.targets.library import kernel_table
 from octavo.targets.ops import attention, conv, matmul
 from octavo.targets.ops.conv import Conv
@@ -28,6 +29,7 @@ SAMPLED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TESTED = (AttentionRows, ConvGemm, Depthwise, MatMulGemm)
+TESTED_ELSEWHERE = (Winograd,)  # in test_winograd.py
 TESTED_ON_TILES = (TileConv, TileMatMul)  # in amx/test_tile_schedules.py
 
 
@@ -44,7 +46,7 @@ def pick(data, kernel, op, isa):
 def test_every_tunable_kernel_is_tested_here():
     kernels = [kernel for _, served in kernel_table() for kernel in served]
     assert {type(k) for k in kernels if hasattr(k, "schedules")} == {
-        *TESTED, *TESTED_ON_TILES}
+        *TESTED, *TESTED_ELSEWHERE, *TESTED_ON_TILES}
 
 
 def test_a_kernel_without_schedules_offers_none():

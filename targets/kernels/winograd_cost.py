@@ -1,0 +1,99 @@
+"""What Winograd's convolution costs by a model of the machine, and with which loops.
+
+The constants fit the times of 3x3 convolutions of ResNet-50 with AVX2 and AVX-512 VNNI.
+"""
+
+from dataclasses import replace
+
+from octavo.targets.isa import Isa
+from octavo.targets.kernels.winograd_layout import (
+    NUM_POINTS,
+    WinogradLayout,
+    WinogradSchedule,
+)
+from octavo.targets.ops.conv import Conv
+from octavo.targets.word_isa import word_isa
+
+LOADS_PER_CYCLE = DOTS_PER_CYCLE = 2.0  # x86 cores since Haswell and Zen 2
+DOT_LATENCY = 4.2  # cycles until a sum can be added to again
+MAX_ROWS = 16
+MAX_PANEL = 4
+OVERHEAD_REGISTERS = 3  # the repeated activation, and what ``dot`` needs
+WORD_BYTES, SUM_BYTES = 2, 4
+# Cycles to transform one vector of words of input and of weights, and one of sums back.
+INPUT_CYCLES, WEIGHT_CYCLES, OUTPUT_CYCLES = 110.0, 60.0, 160.0
+STORED_BYTE_CYCLES = 0.05  # storing transformed weights, which displace others
+PANEL_LOAD_CYCLES = 0.25  # what a weight vector from the second-level cache costs more
+NEAR_SUM_BYTES = 40 * 1024  # more sums do not stay in the first-level cache
+FAR_SUM_CYCLES = 1.5  # what storing and loading one of their vectors costs then
+NEAR_BYTES = 512 * 1024  # what stays in the second-level cache
+FAR_BYTE_CYCLES = 0.1  # what reading a byte costs more that does not
+# Direct convolution: operands shared by the accumulators of a usual register tile.
+DIRECT_ROWS, DIRECT_PANEL = 4, 2
+MIN_GAIN = 1.1  # the model is not better than that
+MAX_SLOWDOWN = 1.3  # slower loops, by the model, are not worth measuring
+
+
+def winograd_schedules(op: Conv, isa: Isa) -> list[WinogradSchedule]:
+    """List the loops that may be the fastest, by modelled cycles."""
+    vectors = op.out_c // isa.lanes
+    first = WinogradLayout(op, isa, WinogradSchedule(1, 1, keeps_weights=True))
+    candidates = [
+        WinogradSchedule(rows, panel, keeps_weights)
+        for panel in range(1, min(vectors, MAX_PANEL) + 1)
+        if vectors % panel == 0
+        for rows in range(1, min(first.tiles, MAX_ROWS) + 1)
+        if rows * panel + panel + OVERHEAD_REGISTERS <= isa.num_registers
+        for keeps_weights in (True, False)
+    ]
+    costs = {s: winograd_cycles(replace(first, schedule=s)) for s in candidates}
+    candidates.sort(key=costs.__getitem__)
+    slowest = MAX_SLOWDOWN * costs[candidates[0]]
+    return [s for s in candidates if costs[s] <= slowest]
+
+
+def is_faster(op: Conv, isa: Isa) -> bool:
+    """Whether the model expects fewer cycles than for direct convolution."""
+    best = WinogradLayout(op, isa, winograd_schedules(op, isa)[0])
+    return MIN_GAIN * winograd_cycles(best) < direct_cycles(op, isa)
+
+
+def direct_cycles(op: Conv, isa: Isa) -> float:
+    """Cycles of a direct convolution."""
+    dots = op.macs / (isa.lanes * isa.dot_k)
+    operands = isa.activation_cycles / DIRECT_PANEL + isa.weight_cycles / DIRECT_ROWS
+    return dots * (isa.dot_cost / DOTS_PER_CYCLE + operands)
+
+
+def winograd_cycles(layout: WinogradLayout) -> float:
+    """Cycles of all phases."""
+    op, lanes, schedule = layout.op, layout.isa.lanes, layout.schedule
+    dots = schedule.rows * schedule.panel
+    step = max(
+        dots * word_isa(layout.isa).dot_cost / DOTS_PER_CYCLE,
+        (schedule.rows + schedule.panel) / LOADS_PER_CYCLE,
+        DOT_LATENCY,
+    ) + schedule.panel * PANEL_LOAD_CYCLES
+    calls = layout.blocks * layout.panels
+    products = calls * NUM_POINTS * layout.steps * step
+    sums = calls * dots
+    if NUM_POINTS * dots * lanes * SUM_BYTES > NEAR_SUM_BYTES:
+        products += sums * NUM_POINTS * FAR_SUM_CYCLES
+    transforms = (
+        layout.blocks * schedule.rows * op.in_c / layout.words * INPUT_CYCLES
+        + op.in_c * op.out_c / layout.words * WEIGHT_CYCLES
+        + op.in_c * op.out_c * NUM_POINTS * WORD_BYTES * STORED_BYTE_CYCLES
+        + sums * OUTPUT_CYCLES
+    )
+    return products + transforms + _far_bytes(layout) * FAR_BYTE_CYCLES
+
+
+def _far_bytes(layout: WinogradLayout) -> float:
+    """Bytes of transformed weights and input that are read from behind the second level."""
+    depth = NUM_POINTS * layout.op.in_c * WORD_BYTES
+    block, panel = layout.schedule.rows * depth, layout.panel_channels * depth
+    pairs = layout.blocks * layout.panels
+    if layout.schedule.keeps_weights:
+        return pairs * panel if layout.panels * panel > NEAR_BYTES else 0.0
+    far = pairs * block if layout.blocks * block > NEAR_BYTES else 0.0
+    return far + (pairs * panel if panel > NEAR_BYTES else 0.0)
