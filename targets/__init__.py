@@ -6,12 +6,14 @@ from octavo.errors import TargetError
 from octavo.targets.arm64 import levels as arm64
 from octavo.targets.armv7 import levels as armv7
 from octavo.targets.base import Target
+from octavo.targets.device import device_target, dsp_target
+from octavo.targets.devices import DEVICES, DSPS
 from octavo.targets.hexagon import levels as hexagon
 from octavo.targets.host import host_target
 from octavo.targets.riscv64 import levels as riscv64
 from octavo.targets.x86 import levels as x86
 
-# The host comes first, where it is one that can be compiled for.
+# Architecture levels; the host comes first, where it is one that can be compiled for.
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -34,18 +36,31 @@ TARGETS: dict[str, Target] = {
     if target is not None
 }
 
+# Products: the record of their level, with what is known of them.
+PRODUCTS: dict[str, Target] = {
+    name: device_target(device, TARGETS[device.chip.level]) for name, device in DEVICES.items()
+} | {
+    name: dsp_target(name, device, device.chip.dsp, TARGETS[device.chip.dsp.level])
+    for name, device in DSPS.items()
+    if device.chip.dsp is not None
+}
+
 
 def get_target(name: str) -> Target:
     """Look up a target by the name that the user types.
 
     Raises:
-        TargetError: There is no such target; the message names the nearest and all others.
+        TargetError: There is no such target; the message names the nearest and all levels.
     """
-    if name in TARGETS:
-        return TARGETS[name]
+    targets = TARGETS | PRODUCTS
+    if name in targets:
+        return targets[name]
     known = ", ".join(TARGETS)
     if name == "host":
         raise TargetError(f"this machine is not a supported target; known targets: {known}")
-    nearest = difflib.get_close_matches(name, TARGETS, n=1)
+    nearest = difflib.get_close_matches(name, targets, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise TargetError(f"unknown target {name!r}{hint} (known: {known})")
+    raise TargetError(
+        f"unknown target {name!r}{hint} (known: {known};"
+        f" {len(PRODUCTS)} products: octavo targets)"
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from octavo.errors import TargetError
+from octavo.targets.abi import Abi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +15,8 @@ class Emulator:
         cpu: Value of its ``-cpu``: a CPU that has what the target names, and no more where the
             emulator knows one.
         package: Debian package that it comes in.
-        unit: What it counts as one: "instructions", or "packets" of them where the architecture
-            issues them so.
+        unit: What it counts as one: "instructions", or "packets" of them where the
+            architecture issues them so.
     """
 
     program: str
@@ -31,6 +32,7 @@ class Target:
     Attributes:
         name: What the user types.
         description: One line for ``octavo targets``.
+        level: Name of the architecture level that a product refines; "" for a level itself.
         family: Architecture, one name for all of its levels and devices.
         triple: LLVM target triple.
         cpu: LLVM ``-mcpu`` name.
@@ -41,6 +43,8 @@ class Target:
             links statically lets them run under an emulator and on any system.
         c_flags: Further flags of the C compiler.
         link_flags: Further flags of the linker.
+        abi: The system that the library is linked for; None for one whose C library the linker
+            brings with it.
         emulator: What runs its programs elsewhere; None where nothing does.
         isa: Name of the instruction variant that kernels are built for (targets/isa.py).
         activation_dtype: "uint8" or "int8", whichever the instructions take.
@@ -48,11 +52,14 @@ class Target:
         num_cores: Cores that a program may use.
         l1_bytes: First-level data cache of one core.
         l2_bytes: Second-level cache that one core sees.
+        memory_bytes: Memory that programs, their data and the system share; None where the
+            target says nothing of it.
         sources: Where the hardware facts come from.
     """
 
     name: str
     description: str
+    level: str = ""
     family: str = ""
     triple: str
     cpu: str
@@ -62,6 +69,7 @@ class Target:
     program_zig_target: str = ""
     c_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
+    abi: Abi | None = None
     emulator: Emulator | None = None
     isa: str
     activation_dtype: str = "uint8"
@@ -69,6 +77,7 @@ class Target:
     num_cores: int = 1
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
+    memory_bytes: int | None = None
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -81,18 +81,23 @@ def _first_error(log: str) -> str:
     )
 
 
-def runtime_objects(zig_target: str, flags: Sequence[str] = ()) -> list[Path]:
+def runtime_objects(
+    zig_target: str, flags: Sequence[str] = (), *, with_bench: bool = True
+) -> list[Path]:
     """Object files of the runtime and the bench program, compiled once per target and source.
 
     Args:
         zig_target: What ``zig cc -target`` is given.
         flags: Further flags of the compiler.
+        with_bench: The bench program too, which needs the C library's headers.
 
     Returns:
         Paths in the cache; ``bench.o`` comes last.
     """
     source = runtime_folder()
-    sources = [*sorted((source / "src").glob("*.c")), source / "bench" / "bench.c"]
+    sources = sorted((source / "src").glob("*.c"))
+    if with_bench:
+        sources.append(source / "bench" / "bench.c")
     headers = sorted([*(source / "src").glob("*.h"), *(source / "include").glob("*.h")])
     command = ["cc", "-target", zig_target, *RUNTIME_FLAGS, *flags]
     digest = hashlib.sha256(repr((command, _zig_version())).encode())

@@ -21,6 +21,7 @@ from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.model_source import ModelSource
 from octavo.compiler.artifact.program_record import program_record
+from octavo.compiler.artifact.system_libraries import system_libraries
 from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
 from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Program
@@ -176,17 +177,20 @@ def _link(target: Target, folder: Path) -> None:
     (build / "exports.map").write_text(_EXPORTS, encoding="ascii")
     program_zig_target = target.program_zig_target or target.zig_target
     for zig_target in dict.fromkeys((target.zig_target, program_zig_target)):
-        *runtime, bench = (str(p) for p in runtime_objects(zig_target, target.c_flags))
+        is_program = zig_target == program_zig_target
+        paths = runtime_objects(zig_target, target.c_flags, with_bench=is_program)
+        runtime = [str(path) for path in paths if path.name != "bench.o"]
         command = ["cc", "-target", zig_target, *target.c_flags]
         compile_flags = (*_COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I..")
         zig([*command, *compile_flags, "-c", "../model.c", "-o", "model.o"], build)
         command += [*_LINK_FLAGS, *target.link_flags]
-        objects = ["model.o", "../kernels.o", *runtime, "-lm"]
+        objects = ["model.o", "../kernels.o", *runtime]
         if zig_target == target.zig_target:
-            shared = ("-shared", "-Wl,--version-script=exports.map")
-            zig([*command, *shared, "-o", f"../{LIBRARY}", *objects], build)
-        if zig_target == program_zig_target:
-            zig([*command, "-o", f"../{BENCH}", bench, *objects], build)
+            shared = ("-shared", "-Wl,--version-script=exports.map", "-o", f"../{LIBRARY}")
+            zig([*command, *shared, *objects, *system_libraries(target.abi, build)], build)
+        if is_program:
+            bench = ["-o", f"../{BENCH}", str(paths[-1])]
+            zig([*command, *bench, *objects, "-lm"], build)
     shutil.rmtree(build)
     shutil.rmtree(folder / ".zig-cache", ignore_errors=True)
 

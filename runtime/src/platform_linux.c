@@ -6,15 +6,7 @@
 
 #if OCTAVO_PLATFORM_LINUX
 
-#include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "c_library.h"
 
 /* linux/futex.h and asm/prctl.h are kernel headers that not every toolchain ships. */
 enum { kFutexWaitPrivate = 0 | 128, kFutexWakePrivate = 1 | 128 };

@@ -32,7 +32,11 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 
 #else
 
+#if OCTAVO_PLATFORM_LINUX
+#include "c_library.h"
+#else
 #include <pthread.h>
+#endif
 
 /* How long a thread that waits spins before it sleeps, in microseconds. Waking it takes the caller
  * some 10, and the thread itself 30 or more; seeing a signal while it spins takes less than 1.

@@ -1,0 +1,74 @@
+/* What the runtime calls of the C library, apart from memcpy and memset, which are built in.
+ * Android's headers come with the NDK only. Without them the few functions are declared here, so
+ * that a library for Android is built by any clang; the library is linked by their names alone. */
+#ifndef OCTAVO_C_LIBRARY_H_
+#define OCTAVO_C_LIBRARY_H_
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__ANDROID__) && !__has_include(<pthread.h>)
+#if !defined(__aarch64__)
+#error "add the NDK's headers: sizes and numbers are known here for 64-bit Arm only"
+#endif
+
+/* Sources: Linux include/uapi/asm-generic/{fcntl,mman,stat,unistd}.h, linux/auxvec.h, linux/time.h;
+ * bionic libc/include/bits/pthread_types.h. */
+enum { O_RDONLY = 0, O_CLOEXEC = 02000000 };
+enum { PROT_READ = 1, MAP_PRIVATE = 2, MAP_POPULATE = 0x8000 };
+enum { CLOCK_MONOTONIC = 1, AT_HWCAP = 16, AT_HWCAP2 = 26 };
+enum { SYS_futex = 98, SYS_sched_setaffinity = 122, SYS_sched_yield = 124 };
+#define MAP_FAILED ((void *)-1)
+#define S_ISREG(mode) (((mode) & 0170000u) == 0100000u)
+
+struct timespec {
+  long tv_sec, tv_nsec;
+};
+
+struct stat {
+  uint64_t st_dev, st_ino;
+  uint32_t st_mode, st_nlink, st_uid, st_gid;
+  uint64_t st_rdev, padding;
+  int64_t st_size;
+  uint64_t rest[9];
+};
+_Static_assert(sizeof(struct stat) == 128, "as the kernel writes it");
+
+typedef long pthread_t;
+typedef struct pthread_attr_t {
+  uint64_t words[7];
+} pthread_attr_t;
+
+int posix_memalign(void **memory, size_t alignment, size_t num_bytes);
+void free(void *memory);
+int open(const char *path, int flags, ...);
+int close(int file);
+int fstat(int file, struct stat *info);
+void *mmap(void *address, size_t num_bytes, int protection, int flags, int file, long offset);
+int munmap(void *address, size_t num_bytes);
+int clock_gettime(int clock, struct timespec *now);
+long syscall(long number, ...);
+unsigned long getauxval(unsigned long type);
+int pthread_attr_init(pthread_attr_t *attributes);
+int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t num_bytes);
+int pthread_attr_destroy(pthread_attr_t *attributes);
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument);
+int pthread_join(pthread_t thread, void **result);
+
+#else
+#include <fcntl.h>
+#ifndef OCTAVO_SINGLE_THREAD
+#include <pthread.h>
+#endif
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
+#endif /* OCTAVO_C_LIBRARY_H_ */

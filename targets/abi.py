@@ -1,0 +1,41 @@
+"""The system that a library is linked for, where that is not the linker's own C library."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemLibrary:
+    """A shared library that every device of a system has.
+
+    Attributes:
+        name: Its file name, as libraries ask for it.
+        symbols: Functions that may be taken from it; it can have more.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abi:
+    """Binary interface of a system whose C library the linker does not have.
+
+    A library for it is linked against ``libraries`` and nothing else, so that one that would
+    not load on the device does not link.
+
+    Attributes:
+        system: Name of the system.
+        api_level: Oldest version of its interface that has all of ``libraries``.
+        triple: LLVM target triple: registers that the system keeps for itself, thread-local
+            variables.
+        zig_target: What ``zig cc -target`` is given to compile and link for it.
+        libraries: What the system has.
+        sources: Where the facts come from.
+    """
+
+    system: str
+    api_level: int
+    triple: str
+    zig_target: str
+    libraries: tuple[SystemLibrary, ...]
+    sources: tuple[str, ...]

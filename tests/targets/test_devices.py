@@ -1,0 +1,121 @@
+"""Records of products: complete, possible on their cores, and derived from their level."""
+
+import subprocess
+import sys
+
+import pytest
+
+from octavo.errors import TargetError
+from octavo.targets import PRODUCTS, TARGETS, get_target
+from octavo.targets.devices import DEVICES, DSPS
+
+CPUS = sorted(
+    {
+        (cluster.core.llvm_cpu, device.chip.level)
+        for device in DEVICES.values()
+        for cluster in device.chip.clusters
+    }
+)
+
+
+def _features(spec):
+    import tvm
+    from tvm.target.codegen import llvm_get_cpu_features
+
+    return {str(f) for f in llvm_get_cpu_features(tvm.target.Target(spec))}
+
+
+def test_every_product_is_found_by_its_name():
+    assert set(PRODUCTS) == set(DEVICES) | set(DSPS)
+    assert not set(PRODUCTS) & set(TARGETS)
+    for name, target in PRODUCTS.items():
+        assert get_target(name) is target
+        assert target.name == name
+
+
+@pytest.mark.parametrize("family", ["pixel", "galaxy-s2", "raspberry-pi", "jetson", "rb"])
+def test_families_of_products_are_known(family):
+    assert len([name for name in PRODUCTS if name.startswith(family)]) >= 2
+
+
+@pytest.mark.parametrize(("cpu", "level"), CPUS, ids=lambda x: x)
+def test_a_core_has_the_instructions_of_its_level(cpu, level):
+    target = TARGETS[level]
+    has = _features({"kind": "llvm", "mtriple": target.triple, "mcpu": cpu})
+    assert {feature[1:] for feature in target.features} <= has
+
+
+def test_a_core_without_the_instructions_would_be_noticed():
+    target = TARGETS["arm64-i8mm"]
+    has = _features({"kind": "llvm", "mtriple": target.triple, "mcpu": "cortex-a78"})
+    assert not {feature[1:] for feature in target.features} <= has
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_device_record_is_complete(name):
+    device = DEVICES[name]
+    clusters = device.chip.clusters
+    assert device.sources
+    assert device.chip.sources
+    assert all(cluster.core.source for cluster in clusters)
+    assert device.memory_bytes % 1024**3 == 0
+    clocks = [cluster.max_mhz for cluster in clusters if cluster.max_mhz is not None]
+    assert clocks == sorted(clocks, reverse=True)  # the fastest cores come first
+    assert (device.system == "android") == (device.api_level is not None)
+    assert (device.abi.system if device.abi else "linux") == device.system
+    if device.abi is not None:
+        assert device.api_level >= device.abi.api_level
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_refines_its_level(name):
+    target, level = PRODUCTS[name], TARGETS[PRODUCTS[name].level]
+    assert (target.isa, target.features, target.activation_dtype, target.requantize) == (
+        level.isa,
+        level.features,
+        level.activation_dtype,
+        level.requantize,
+    )
+    assert target.family == level.family
+    assert set(level.sources) < set(target.sources)
+    assert target.memory_bytes
+    assert target.emulator == level.emulator
+    # Programs link statically, so that an emulator runs those of every system.
+    assert "musl" in (target.program_zig_target or target.zig_target)
+
+
+def test_caches_are_those_of_the_fastest_cores():
+    pi = PRODUCTS["raspberry-pi-4"]
+    assert (pi.l1_bytes, pi.l2_bytes, pi.num_cores) == (32 * 1024, 1024 * 1024, 4)
+    assert PRODUCTS["pixel-8"].num_cores == 9
+    # What no source says is the level's.
+    assert PRODUCTS["pixel-8"].l2_bytes == TARGETS["arm64-i8mm"].l2_bytes
+
+
+@pytest.mark.parametrize("name", DSPS)
+def test_a_signal_processor_runs_code_of_its_version_or_an_older_one(name):
+    dsp = DSPS[name].chip.dsp
+    assert int(dsp.level.removeprefix("hexagon-v")) <= int(dsp.version.removeprefix("v"))
+    assert PRODUCTS[name].level == dsp.level
+    assert PRODUCTS[name].requantize == "dyadic"
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("pixel8", "pixel-8"),
+        ("galaxy-s23-ultra", "galaxy-s23"),
+        ("raspberrypi5", "raspberry-pi-5"),
+    ],
+)
+def test_an_unknown_product_suggests_the_nearest(typed, nearest):
+    with pytest.raises(TargetError, match=f"did you mean '{nearest}'"):
+        get_target(typed)
+
+
+def test_products_are_known_without_tvm():
+    code = (
+        "import sys; from octavo.targets import PRODUCTS;"
+        " sys.exit(not PRODUCTS or 'tvm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
