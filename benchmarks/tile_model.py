@@ -25,7 +25,6 @@ from octavo.compiler.lowering.lower import lower
 from octavo.compiler.samples import open_samples
 from octavo.targets import get_target
 from octavo.targets.kernels.tile_cost import block_cycles
-from octavo.targets.kernels.tiling import DOTS_PER_CYCLE
 
 RESULTS = Path(__file__).parent / "results"
 TARGET = "x86-64-amx"
@@ -81,7 +80,8 @@ def summarize(calls: list[KernelCall]) -> dict[str, float]:
         "fill": round(macs / (products * full), 3),
         "tile_mcycles": round(cycles / 1e6, 2),
         "macs_per_cycle": round(macs / cycles),
-        "vector_mcycles": round(macs / (isa.lanes * isa.dot_k * DOTS_PER_CYCLE) / 1e6, 2),
+        "vector_mcycles": round(
+            macs / (isa.lanes * isa.dot_k * isa.pipeline.dots_per_cycle) / 1e6, 2),
     }
 
 

@@ -1,5 +1,8 @@
 """From the name in a target record to its instruction variant."""
 
+from octavo.targets.arm64.dotprod import Dotprod
+from octavo.targets.arm64.i8mm import I8mm
+from octavo.targets.arm64.neon import Neon
 from octavo.targets.base import Target
 from octavo.targets.isa import Isa
 from octavo.targets.x86.amx import AmxInt8
@@ -10,7 +13,10 @@ from octavo.targets.x86.sse41 import Sse41
 
 ISAS: dict[str, Isa] = {
     isa.name: isa
-    for isa in (Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8())
+    for isa in (
+        Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8(),
+        Neon(), Dotprod(), I8mm(),
+    )
 }
 
 

@@ -12,6 +12,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.pipeline import WIDE_CORE, Pipeline
 from octavo.targets.tile_unit import TileUnit
 
 Expr = Any
@@ -34,6 +35,16 @@ class Isa:
         word_cost: The same of one ``dot_words``.
         activation_cycles, weight_cycles: What making an operand of ``dot`` costs beside the
             multipliers, for the choice of tiles.
+        activation_loads, weight_loads: Instructions that make the operands of a row, and of a
+            vector of columns, in one step.
+        block_rows: Rows that one accumulator has sums of.
+        block_registers: Accumulators of ``block_rows`` rows and one vector of columns.
+        group_steps: Steps whose activations are loaded at once.
+        rows_stay: Activations of all rows stay in registers while columns pass by, instead of
+            the other way round.
+        max_unrolled_dots: Reductions of a tile with fewer ``dot`` are straight-line code: the
+            end of a short loop is often guessed wrong.
+        pipeline: How fast the instructions run, for the choice of tiles.
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
@@ -51,6 +62,14 @@ class Isa:
     word_cost: float = 16.0
     activation_cycles: float = 0.12
     weight_cycles: float = 0.0
+    activation_loads: float = 1.0
+    weight_loads: float = 1.0
+    block_rows: int = 1
+    block_registers: int = 1
+    group_steps: int = 1
+    rows_stay: bool = False
+    max_unrolled_dots: int = 128
+    pipeline: Pipeline = WIDE_CORE
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True
@@ -96,6 +115,49 @@ class Isa:
         for a, b in (low, high):
             acc = vector.wrapping("add", acc, a * b)
         return acc
+
+    def load_block(
+        self, buffer: Any, offsets: Sequence[Expr], steps: int
+    ) -> list[Sequence[Expr]]:
+        """Load what ``dot_block`` takes of ``block_rows`` rows, for each of some steps.
+
+        Args:
+            buffer: Activations.
+            offsets: First activation of each row.
+            steps: Consecutive steps, at most ``group_steps``.
+        """
+        (offset,) = offsets
+        return [
+            (vector.bind(self.load_activations(buffer, offset + step * self.dot_k)),)
+            for step in range(steps)]
+
+    def load_columns(self, buffer: Any, offset: Expr) -> Sequence[Expr]:
+        """Load ``lanes * dot_k`` weights, [lane][k], as ``dot_block`` takes them."""
+        return (vector.bind(self.load_weights(buffer, offset)),)
+
+    def dot_block(
+        self, accs: Sequence[Expr], activations: Sequence[Expr], columns: Sequence[Expr]
+    ) -> list[Expr]:
+        """Add ``dot_k`` products to every sum of a block of rows and a vector of columns."""
+        return [self.dot(accs[0], activations[0], columns[0])]
+
+    def start_block(self, values: Sequence[Expr]) -> list[Expr]:
+        """Turn a vector of columns for each of ``block_rows`` rows into accumulators."""
+        return list(values)
+
+    def end_block(self, accs: Sequence[Expr]) -> list[Expr]:
+        """Turn accumulators back into a vector of columns for each row."""
+        return list(accs)
+
+    def tile_registers(self, rows: int, panel: int) -> int:
+        """Registers that the inner loop of a tile of ``panel`` vectors of columns needs."""
+        passing = 2  # the repeated activation, and one temporary of ``dot``
+        return rows * panel + panel + passing
+
+    @property
+    def by_lane(self) -> "Isa":
+        """Instructions that multiply lane by lane, for kernels whose lanes are channels."""
+        return self
 
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """Round float32 lanes half to even; |value| < 2**31."""
@@ -215,5 +277,6 @@ def float_isa(isa: Isa) -> FloatIsa:
         lanes=isa.lanes,
         num_registers=isa.num_registers,
         has_fma=isa.has_fma,
+        pipeline=isa.pipeline,
         features=isa.features,
     )

@@ -286,10 +286,7 @@ class AttentionEmitter:
     ) -> None:
         """Add all steps of one panel, whose first vector is ``first``."""
         panel_at = vector.bind(packed_at + first * packing.steps * packing.step_elements)
-        step_elements = tile.vectors * packing.step_elements
-        with vector.loop(packing.steps) as step:
-            at = [offset + step * self.isa.dot_k for offset in offsets]
-            tile.step(source, at, packed, panel_at + step * step_elements)
+        tile.run(source, offsets, packed, panel_at, packing.steps)
 
     def _weights(self, operands: dict[str, Any], task: Expr, item: Expr, row: Expr) -> Any:
         """Turn the scores of a tile into weights; returns the sum of each row's."""

@@ -8,18 +8,12 @@ latency of its few sums.
 from dataclasses import dataclass
 
 from octavo.targets.isa import Isa
-from octavo.targets.kernels.tiling import (
-    DOT_LATENCY,
-    DOTS_PER_CYCLE,
-    LOADS_PER_CYCLE,
-    MAX_ROWS,
-    OVERHEAD_REGISTERS,
-    TILE_CYCLES,
-)
+from octavo.targets.kernels.tiling import MAX_ROWS
 from octavo.targets.ops.attention import Attention
 from octavo.targets.schedule import Schedule
 
 MAX_PANEL = 6
+OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
 ROW_CYCLES = 40.0  # largest score, total and ratio of a row
 WEIGHT_CYCLES = 7.0  # weights of one vector of scores
 STORE_CYCLES = 4.0  # one vector of outputs
@@ -118,10 +112,13 @@ def _cycles(op: Attention, isa: Isa, rows: int) -> float:
     cycles = rows * (ROW_CYCLES + vectors[0] * WEIGHT_CYCLES + vectors[1] * STORE_CYCLES)
     for split, num_steps in zip(_panels(op, isa, rows), steps, strict=True):
         for _, count, width in split.groups:
-            cycles += count * (num_steps * _step_cycles(isa, rows, width) + TILE_CYCLES)
+            cycles += count * (
+                num_steps * _step_cycles(isa, rows, width) + isa.pipeline.tile_cycles)
     return cycles * -(-op.rows // rows)
 
 
 def _step_cycles(isa: Isa, rows: int, width: int) -> float:
-    dots = rows * width * isa.dot_cost / DOTS_PER_CYCLE
-    return max(dots, (rows + width) / LOADS_PER_CYCLE, DOT_LATENCY) + STEP_CYCLES
+    pipeline = isa.pipeline
+    dots = rows * width * isa.dot_cost / pipeline.dots_per_cycle
+    loads = (rows + width) / pipeline.loads_per_cycle
+    return max(dots, loads, pipeline.dot_latency) + STEP_CYCLES

@@ -23,12 +23,11 @@ from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.panel_prefetch import PanelPrefetch
 from octavo.targets.kernels.parallel import PARALLEL_MACS
-from octavo.targets.kernels.register_tile import register_tile
+from octavo.targets.kernels.register_tile import for_steps, register_tile
 from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
-MAX_UNROLLED_DOTS = 128  # the end of a short loop is often guessed wrong
 
 
 @dataclass(frozen=True)
@@ -287,11 +286,12 @@ class _Emitter:
         weights_end = weights_at + steps * step_elements
         ahead.emit_tile(weights, weights_end, index)
 
-        def add(kh: Any, kw: Any, step: Any) -> None:
+        def add(kh: Any, kw: Any, step: Any, count: int) -> None:
             tap = self.padded.tap_offset(kh, kw) + step * isa.dot_k
             number = (kh * taps_w + kw) * packing.steps + step
             at = weights_at + number * step_elements
-            tile.step(source, [pixel + tap for pixel in pixels], weights, at)
+            offsets = [pixel + tap for pixel in pixels]
+            tile.step(source, offsets, weights, at, count, step_elements)
             ahead.emit_step(weights, weights_end, index, number)
 
         self._each_step(rows * vectors, add)
@@ -301,26 +301,26 @@ class _Emitter:
             finish.emit_vectors(
                 tile.row(r), group * op.group_out + in_group, out + in_group, channels)
 
-    def _each_step(self, dots: int, add: Callable[[Any, Any, Any], None]) -> None:
+    def _each_step(self, dots: int, add: Callable[[Any, Any, Any, int], None]) -> None:
         """Loop over taps and steps; short loops are straight-line code.
 
         Args:
             dots: Multiplications of one step.
-            add: Emits the step of a tap's row and column.
+            add: Emits some steps of a tap's row and column.
         """
         taps_h, taps_w = self.packing.taps
-        steps = self.packing.steps
-        if taps_h * taps_w * steps * dots <= MAX_UNROLLED_DOTS:
-            for kh, kw, step in product(range(taps_h), range(taps_w), range(steps)):
-                add(kh, kw, step)
+        steps, group = self.packing.steps, self.isa.group_steps
+        groups = range(0, steps, group)
+        if taps_h * taps_w * steps * dots <= self.isa.max_unrolled_dots:
+            for kh, kw, first in product(range(taps_h), range(taps_w), groups):
+                add(kh, kw, first, min(group, steps - first))
             return
         with vector.loop(taps_h) as kh, vector.loop(taps_w) as kw:
-            if steps * dots <= MAX_UNROLLED_DOTS:
-                for step in range(steps):
-                    add(kh, kw, step)
+            if steps * dots <= self.isa.max_unrolled_dots:
+                for first in groups:
+                    add(kh, kw, first, min(group, steps - first))
             else:
-                with vector.loop(steps) as step:
-                    add(kh, kw, step)
+                for_steps(self.isa, steps, partial(add, kh, kw))
 
 
 @contextmanager

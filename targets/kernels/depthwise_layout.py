@@ -68,7 +68,7 @@ class DepthwiseLayout:
         self.schedule = schedule
         self.op = op = upright(op)
         self.is_float = op.dtype == "float32"
-        self.isa = float_isa(isa) if self.is_float else isa
+        self.isa = float_isa(isa) if self.is_float else isa.by_lane
         self.rows = Window(
             op.in_h, op.out_h, op.kernel_h, op.stride_h, op.dilation_h, op.pad_top)
         self.columns = Window(

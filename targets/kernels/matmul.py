@@ -302,13 +302,11 @@ class _Emitter:
         tile = register_tile(isa, rows, vectors)
         self._start(
             tile, operands, item * op.rows + row, matrix * packing.vectors + first_vector)
-        step_elements = vectors * packing.step_elements
         weights_at = vector.bind(
             matrix * packing.batch_elements
             + first_vector * packing.steps * packing.step_elements)
-        with vector.loop(packing.steps) as step:
-            offsets = [a_at + r * a_stride + step * isa.dot_k for r in range(rows)]
-            tile.step(source, offsets, operands["packed"], weights_at + step * step_elements)
+        offsets = [a_at + r * a_stride for r in range(rows)]
+        tile.run(source, offsets, operands["packed"], weights_at, packing.steps)
         y_at = vector.bind(
             self._batch_offset(item, op.y_strides) + op.y_offset + row * op.y_strides[-1])
         for r in range(rows):

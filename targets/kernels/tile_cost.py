@@ -13,7 +13,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
-from octavo.targets.kernels.tiling import DOTS_PER_CYCLE, MIN_TASKS
+from octavo.targets.kernels.tiling import MIN_TASKS
 from octavo.targets.schedule import Schedule
 
 SLOWER = "vector registers are expected to be faster"  # why tiles refuse an operation
@@ -55,7 +55,7 @@ def register_cycles(isa: Isa, rows: int, cols: int, run: int, taps: int = 1) -> 
     """
     steps = taps * -(-run // isa.dot_k)
     vectors = -(-cols // isa.lanes)
-    return rows * vectors * steps * isa.dot_cost / DOTS_PER_CYCLE
+    return rows * vectors * steps * isa.dot_cost / isa.pipeline.dots_per_cycle
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,7 @@ from octavo.targets.schedule import Schedule
 
 LANE_BYTES = 4
 MAX_ROWS = 16  # more rows make long code and win nothing
-OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
 EPILOGUE_REGISTERS = 2  # constants for all channels; each column has a bias and a multiplier
-LOADS_PER_CYCLE = 2.0  # two vector loads (Intel since Haswell, AMD since Zen 2)
-DOTS_PER_CYCLE = 2.0  # two vector multipliers (the same machines)
-DOT_LATENCY = 4.2  # cycles until a sum can be added to again
-# What follows fits the times of benchmarks/tiles.py.
-FAR_WEIGHT_CYCLES = 0.25  # what a weight vector from the second-level cache costs more
-NEAR_PANEL_BYTES = 24 * 1024  # larger panels do not stay in the first level
-SPILL_CYCLES = 1.4  # storing and loading what has no register, for each tile
-EPILOGUE_CYCLES = 0.8  # of a vector, as far as it does not run beside dots
-RESIDUAL_CYCLES = 1.0  # the same of a residual
-TILE_CYCLES = 2.0  # addresses and loop of one tile
 BLOCK_BYTES = 256 * 1024  # input of one block: stays in the second-level cache
 MIN_TASKS = 8  # enough pieces for the cores of a phone or a laptop
 MAX_SLOWDOWN = 1.6  # slower tiles, by the model, are not worth measuring
@@ -60,7 +49,7 @@ def tilings(
         (tile_rows, panel)
         for panel in range(1, min(vectors, 6) + 1)
         for tile_rows in range(1, min(rows, MAX_ROWS) + 1)
-        if tile_rows * panel + panel + OVERHEAD_REGISTERS <= isa.num_registers
+        if isa.tile_registers(tile_rows, panel) <= isa.num_registers
     ]
 
     def cost(candidate: tuple[int, int]) -> tuple[float, int]:
@@ -108,18 +97,26 @@ def _cycles(
     isa: Isa, tile_rows: int, panel: int, rows: int, vectors: int, steps: int,
     has_residual: bool,
 ) -> float:
+    pipeline = isa.pipeline
     tiles = -(-rows // tile_rows)
     full, rest = divmod(vectors, panel)
     total = 0.0
     for width, count in ((panel, full), (rest, 1 if rest else 0)):
         dots = tile_rows * width
-        dot = dots * isa.dot_cost / DOTS_PER_CYCLE
-        step = max(dot, (tile_rows + width) / LOADS_PER_CYCLE, DOT_LATENCY)
+        loads = tile_rows * isa.activation_loads + width * isa.weight_loads
+        step = max(
+            dots * isa.dot_cost / pipeline.dots_per_cycle,
+            loads / pipeline.loads_per_cycle,
+            (dots * isa.dot_cost + loads) / pipeline.issue_per_cycle,
+            pipeline.dot_latency,
+        )
         step += tile_rows * isa.activation_cycles + width * isa.weight_cycles
-        if steps * width * isa.lanes * LANE_BYTES > NEAR_PANEL_BYTES:
-            step += width * FAR_WEIGHT_CYCLES
+        if steps * width * isa.lanes * LANE_BYTES > pipeline.near_panel_bytes:
+            step += width * pipeline.far_weight_cycles
         wanted = dots + 3 * width + 1 + EPILOGUE_REGISTERS * (1 + has_residual)
-        epilogue = dots * (EPILOGUE_CYCLES + RESIDUAL_CYCLES * has_residual)
-        epilogue += max(0, wanted - isa.num_registers) * SPILL_CYCLES
-        total += count * (steps * step + epilogue + TILE_CYCLES)
+        epilogue = dots * (
+            pipeline.epilogue_cycles + pipeline.residual_cycles * has_residual)
+        epilogue += max(0, wanted - isa.num_registers) * pipeline.spill_cycles
+        epilogue += tile_rows * pipeline.row_cycles
+        total += count * (steps * step + epilogue + pipeline.tile_cycles)
     return total * tiles

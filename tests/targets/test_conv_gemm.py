@@ -7,9 +7,11 @@ import pytest
 
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
+from octavo.targets.isa import Isa
 from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.ops.conv import Conv, Placement, accumulate, reference
 from octavo.targets.ops.requantize import Requantize, dyadic
+from octavo.targets.x86.saturating_pack import X86Isa
 
 PAD = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
 KERNEL = ConvGemm()
@@ -64,7 +66,8 @@ def any_isa(request):
 
 
 def test_every_variant_is_tested():
-    assert set(NEEDED_FLAGS) == set(ISAS)
+    assert set(NEEDED_FLAGS) == {
+        isa.name for isa in ISAS.values() if isinstance(isa, X86Isa) or isa == Isa()}
 
 
 def make_arrays(op, rng, zero_point=117, spread=1.0):

@@ -1,0 +1,101 @@
+"""AArch64 without dot products: SMULL and SMLAL of bytes, SADALP into 32 bits.
+
+The sum of two products is exact in 16 bits: activations are at least -128 and weights at most
+127 in magnitude, so it is at most 2 * 128 * 127 = 32,512. SADALP then adds neighbouring pairs
+of such sums, four products, to each lane of 32 bits. One register sums up one output; at the
+end ADDP joins the lanes of four of them.
+
+Source: Arm Architecture Reference Manual for A-profile (DDI 0487), SMLAL, SADALP, ADDP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.arm64.saturating_narrow import REGISTER_BYTES, Arm64Isa
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.spans import shuffle
+
+PASSING_REGISTERS = 11  # four of weights, seven of products under way
+HALF_BYTES = REGISTER_BYTES // 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neon(Arm64Isa):
+    """Every AArch64 core."""
+
+    name: str = "arm64_neon"
+    dot_k: int = 16
+    dot_cost: float = 12.0
+    activation_cycles: float = 0.0
+    weight_loads: float = 2.0
+    block_registers: int = 4
+    max_unrolled_dots: int = 12
+
+    @property
+    def by_lane(self) -> Isa:
+        """Multiply 32-bit lanes."""
+        return NeonLanes()
+
+    def load_block(
+        self, buffer: Any, offsets: Sequence[Expr], steps: int
+    ) -> list[Sequence[Expr]]:
+        """Load 16 activations of one row."""
+        (offset,) = offsets
+        return [
+            (vector.bind(vector.load(buffer, offset + step * self.dot_k, self.dot_k)),)
+            for step in range(steps)]
+
+    def load_columns(self, buffer: Any, offset: Expr) -> Sequence[Expr]:
+        """Load 16 weights of each of four columns."""
+        return tuple(
+            vector.bind(vector.load(buffer, offset + lane * self.dot_k, self.dot_k))
+            for lane in range(self.lanes))
+
+    def dot_block(
+        self, accs: Sequence[Expr], activations: Sequence[Expr], columns: Sequence[Expr]
+    ) -> list[Expr]:
+        """SMULL, SMLAL2 and SADALP for each column."""
+        (row,) = activations
+        sums = []
+        for acc, column in zip(accs, columns, strict=True):
+            low, high = (
+                vector.intrinsic(
+                    "int16", HALF_BYTES, "llvm.aarch64.neon.smull",
+                    vector.take(row, half), vector.take(column, half))
+                for half in (range(HALF_BYTES), range(HALF_BYTES, REGISTER_BYTES)))
+            sums.append(acc + vector.intrinsic(
+                "int32", self.lanes, "llvm.aarch64.neon.saddlp", low + high))
+        return sums
+
+    def start_block(self, values: Sequence[Expr]) -> list[Expr]:
+        """Put each column's value in one lane of its register."""
+        (value,) = values
+        return [
+            T.bitwise_and(value, shuffle(
+                [T.int32(-int(lane == column)) for lane in range(self.lanes)],
+                range(self.lanes)))
+            for column in range(self.lanes)]
+
+    def end_block(self, accs: Sequence[Expr]) -> list[Expr]:
+        """ADDP: the sum of the lanes of each register."""
+        def add(a: Expr, b: Expr) -> Expr:
+            return vector.intrinsic("int32", self.lanes, "llvm.aarch64.neon.addp", a, b)
+
+        return [add(add(accs[0], accs[1]), add(accs[2], accs[3]))]
+
+    def tile_registers(self, rows: int, panel: int) -> int:
+        """Sums, one register for each row, and what passes by."""
+        return self.block_registers * rows * panel + rows + PASSING_REGISTERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeonLanes(Arm64Isa):
+    """One product in each lane of 32 bits."""
+
+    name: str = "arm64_neon"
+    dot_cost: float = 1.0
+    has_blocks: bool = False

@@ -1,0 +1,137 @@
+"""Rounding, narrowing and lookup on AArch64: what all of its variants share.
+
+FCVTNS rounds half to even and saturates, SQXTN and SQXTUN narrow with saturation, so that
+nothing needs a limit before it. TBL takes 64 entries at once and gives 0 for indices behind
+them; TBX keeps what was there.
+
+Source: Arm Architecture Reference Manual for A-profile (DDI 0487), C7.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.spans import join, shuffle
+from octavo.targets.pipeline import Pipeline
+
+REGISTER_BYTES = 16
+TABLE_ENTRIES = 256
+TABLE_BYTES = 64  # of one TBL
+# Two vector instructions a cycle: what in-order cores issue, and what out-of-order ones
+# multiply. Counted at that rate, the fastest tile is the one with the fewest instructions.
+ARM64 = Pipeline(
+    issue_per_cycle=2.0, dot_latency=4.0, far_weight_cycles=0.0, spill_cycles=1.0,
+    epilogue_cycles=3.0, residual_cycles=2.5, tile_cycles=8.0, row_cycles=3.0)
+NARROW_BYTES = {"int8": "llvm.aarch64.neon.sqxtn", "uint8": "llvm.aarch64.neon.sqxtun"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm64Isa(Isa):
+    """Registers of four lanes."""
+
+    num_registers: int = 32
+    activation_dtype: str = "int8"
+    has_blocks: bool = True
+    rows_stay: bool = True
+    pipeline: Pipeline = ARM64
+    features: tuple[str, ...] = ("neon",)
+
+    def round_to_int32(self, value: Expr, lanes: int) -> Expr:
+        """FCVTNS; LLVM splits longer vectors."""
+        if lanes % self.lanes:
+            return super().round_to_int32(value, lanes)
+        return join(
+            [vector.intrinsic("int32", 4, "llvm.aarch64.neon.fcvtns", part)
+             for part in self._quarters(value, lanes)], 4)
+
+    def quantize_vectors(
+        self, reals: Sequence[Expr], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str, in_blocks: bool = False,
+    ) -> Expr | None:
+        """FCVTNS, SQXTN, SQADD, SQXTN; limits are of bytes."""
+        del in_blocks  # blocks are in order where a register has one
+        integers = [
+            vector.intrinsic("int32", 4, "llvm.aarch64.neon.fcvtns", part)
+            for real in reals for part in self._quarters(real, self.lanes)]
+        joined = self._narrow(integers, zero_point, dtype)
+        lanes = vector.num_lanes(joined)
+        if low is not None:
+            joined = T.max(joined, vector.splat(vector.cast(low, dtype, 1), lanes))
+        if high is not None:
+            joined = T.min(joined, vector.splat(vector.cast(high, dtype, 1), lanes))
+        return vector.bind(joined)
+
+    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+        """UZP1: values in range lose nothing."""
+        lanes = self.lanes * len(values)
+        return vector.bind(vector.cast(join(list(values), self.lanes), dtype, lanes))
+
+    def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
+        """ZIP1 and ZIP2 of bytes, then of pairs of them."""
+        first, second = (
+            [vector.bind(T.reinterpret("int16x8", half))
+             for half in _interleaved(values[k], values[k + 1])]
+            for k in (0, 2)
+        )
+        return [
+            vector.bind(T.reinterpret(f"int32x{self.lanes}", quarter))
+            for a, b in zip(first, second, strict=True)
+            for quarter in _interleaved(a, b)
+        ]
+
+    def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
+        """TBL on the first quarter of the table, TBX on the others."""
+        index = vector.bind(index)
+        parts = []
+        for first in range(0, lanes, REGISTER_BYTES):
+            picked = [min(first + lane, lanes - 1) for lane in range(REGISTER_BYTES)]
+            parts.append(self._lookup(table, vector.take(index, picked), dtype))
+        return vector.take_first(join(parts, REGISTER_BYTES), lanes)
+
+    def _lookup(self, table: Any, index: Expr, dtype: str) -> Expr:
+        """Look up one register of indices."""
+        index = vector.bind(index)
+        found: tuple[Expr, ...] = ()
+        for first in range(0, TABLE_ENTRIES, TABLE_BYTES):
+            entries = [
+                vector.load(table, first + at, REGISTER_BYTES)
+                for at in range(0, TABLE_BYTES, REGISTER_BYTES)]
+            below = vector.splat(T.uint8(first), REGISTER_BYTES)
+            name = "llvm.aarch64.neon.tbx4" if found else "llvm.aarch64.neon.tbl4"
+            found = (vector.bind(vector.intrinsic(
+                dtype, REGISTER_BYTES, name, *found, *entries,
+                index - below if first else index)),)
+        return found[0]
+
+    def _quarters(self, value: Expr, lanes: int) -> list[Expr]:
+        """Registers of a vector of 32-bit lanes."""
+        if lanes == 4:
+            return [value]
+        value = vector.bind(value)
+        return [vector.take(value, range(at, at + 4)) for at in range(0, lanes, 4)]
+
+    def _narrow(self, integers: Sequence[Expr], zero_point: Expr | None, dtype: str) -> Expr:
+        """Join registers of int32 to saturated bytes; an odd last one is repeated."""
+        halves = [
+            vector.intrinsic("int16", 4, "llvm.aarch64.neon.sqxtn", value)
+            for value in integers]
+        halves += halves[-1:] * (len(halves) % 2)
+        joined = []
+        for low, high in zip(halves[::2], halves[1::2], strict=True):
+            words = join([low, high], 4)
+            if zero_point is not None:
+                moved = vector.splat(vector.cast(zero_point, "int16", 1), 8)
+                words = vector.intrinsic("int16", 8, "llvm.sadd.sat", words, moved)
+            joined.append(vector.intrinsic(dtype, 8, NARROW_BYTES[dtype], words))
+        return vector.bind(join(joined, 8))
+
+
+def _interleaved(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """Interleave the lower and the upper halves of two registers."""
+    lanes = vector.num_lanes(a)
+    order = [n for lane in range(lanes) for n in (lane, lanes + lane)]
+    return shuffle([a, b], order[:lanes]), shuffle([a, b], order[lanes:])
