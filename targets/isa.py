@@ -48,6 +48,7 @@ class Isa:
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
+        joined_vectors: 32-bit vectors that become one vector of bytes.
         has_blocks: ``spread_blocks`` exists: bytes are spread and joined faster if they may
             stay in blocks.
         features: What the CPU must have, under LLVM's names.
@@ -73,6 +74,7 @@ class Isa:
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True
+    joined_vectors: int = JOINED_VECTORS
     has_blocks: bool = False
     features: tuple[str, ...] = ()
     tiles: TileUnit | None = None
@@ -99,6 +101,35 @@ class Isa:
             weights: From ``load_weights``.
         """
         return acc + activations * weights
+
+    def repeat_word(self, word: Expr) -> Expr:
+        """Give every lane the same activations.
+
+        Args:
+            word: int32 scalar: ``dot_k`` activations, or one in 32 bits where that is 1.
+
+        Returns:
+            The second operand of ``add_taps``.
+        """
+        return vector.splat(word, self.lanes)
+
+    def widen_tap(self, value: Expr) -> Expr:
+        """Make ``lanes`` activations the second operand of ``add_taps``; ``dot_k`` is 1."""
+        return vector.cast(value, "int32", self.lanes)
+
+    def add_taps(self, total: Any, taps: Expr, weights: Expr) -> Any:
+        """Add ``dot_k`` products to each lane of a sum that only ``settle`` can read.
+
+        Args:
+            total: int32, ``lanes`` lanes, or a result of this function.
+            taps: Activations of every lane.
+            weights: From ``load_weights``.
+        """
+        return vector.bind(self.dot(total, taps, weights))
+
+    def settle(self, total: Any) -> Expr:
+        """Turn a sum of ``add_taps`` into int32 lanes."""
+        return total
 
     def dot_words(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
         """Add two products of 16-bit integers to each int32 lane, modulo 2**32.

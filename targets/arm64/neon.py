@@ -62,11 +62,7 @@ class Neon(Arm64Isa):
         (row,) = activations
         sums = []
         for acc, column in zip(accs, columns, strict=True):
-            low, high = (
-                vector.intrinsic(
-                    "int16", HALF_BYTES, "llvm.aarch64.neon.smull",
-                    vector.take(row, half), vector.take(column, half))
-                for half in (range(HALF_BYTES), range(HALF_BYTES, REGISTER_BYTES)))
+            low, high = _products(row, column)
             sums.append(acc + vector.intrinsic(
                 "int32", self.lanes, "llvm.aarch64.neon.saddlp", low + high))
         return sums
@@ -92,10 +88,67 @@ class Neon(Arm64Isa):
         return self.block_registers * rows * panel + rows + PASSING_REGISTERS
 
 
+@dataclass(frozen=True)
+class HalfSum:
+    """A sum of which the last product is still in 16 bits.
+
+    Attributes:
+        total: int32 lanes.
+        products: int16 lanes, their lower and upper half.
+    """
+
+    total: Expr
+    products: tuple[Expr, Expr]
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeonLanes(Arm64Isa):
-    """One product in each lane of 32 bits."""
+    """One register of bytes, multiplied lane by lane: sums take four registers.
+
+    Every other product is added to the one before in 16 bits, and both to the sum at once.
+    """
 
     name: str = "arm64_neon"
-    dot_cost: float = 1.0
+    lanes: int = REGISTER_BYTES
+    num_registers: int = 9  # of 16 lanes, less what products under way take
+    joined_vectors: int = 1
     has_blocks: bool = False
+
+    def repeat_word(self, word: Expr) -> Expr:
+        """Repeat a byte (DUP)."""
+        return vector.splat(vector.cast(word, "int8", 1), self.lanes)
+
+    def widen_tap(self, value: Expr) -> Expr:
+        """Multiply bytes as they are."""
+        return value
+
+    def load_weights(self, buffer: Any, offset: Expr) -> Expr:
+        """Load 16 weights."""
+        return vector.load(buffer, offset, self.lanes)
+
+    def add_taps(self, total: Any, taps: Expr, weights: Expr) -> Any:
+        """SMULL, or SMLAL and SADDW."""
+        low, high = _products(taps, weights)
+        if not isinstance(total, HalfSum):
+            return HalfSum(total, (vector.bind(low), vector.bind(high)))
+        return self._widened(total.total, (total.products[0] + low, total.products[1] + high))
+
+    def settle(self, total: Any) -> Expr:
+        """SADDW."""
+        if not isinstance(total, HalfSum):
+            return total
+        return self._widened(total.total, total.products)
+
+    def _widened(self, total: Expr, products: tuple[Expr, Expr]) -> Expr:
+        joined = shuffle(products, range(self.lanes))
+        return vector.bind(total + vector.cast(joined, "int32", self.lanes))
+
+
+def _products(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """SMULL and SMULL2: products of the lower and of the upper halves of two registers."""
+    low, high = (
+        vector.intrinsic(
+            "int16", HALF_BYTES, "llvm.aarch64.neon.smull",
+            vector.take(a, half), vector.take(b, half))
+        for half in (range(HALF_BYTES), range(HALF_BYTES, REGISTER_BYTES)))
+    return low, high

@@ -199,7 +199,8 @@ class _Emitter:
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
         column = (start + t) * op.placement.step_w + op.placement.offset_w
         out = vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
-        accs = [totals[t * width + v] for v in range(0, width, self.isa.lanes)]
+        accs = [
+            self.isa.settle(totals[t * width + v]) for v in range(0, width, self.isa.lanes)]
         self.finish.emit_vectors(accs, self.panel * width, out, min(op.out_c, width))
 
     def _looped(
@@ -214,7 +215,7 @@ class _Emitter:
         with loop as group:
             carried = {slot: vector.load(acc, slot, lanes) for slot in totals}
             for slot, total in add(carried, group).items():
-                vector.store(acc, slot, total, lanes)
+                vector.store(acc, slot, self.isa.settle(total), lanes)
         return {slot: vector.load(acc, slot, lanes) for slot in totals}
 
     def _taps(
@@ -249,7 +250,7 @@ class _Emitter:
                     slot = t * width + v * isa.lanes
                     weights = isa.load_weights(
                         self.weight, at + (tap * width + v * isa.lanes) * isa.dot_k)
-                    totals[slot] = vector.bind(isa.dot(totals[slot], taps[v], weights))
+                    totals[slot] = isa.add_taps(totals[slot], taps[v], weights)
             for t, tap in pairs:
                 if store is not None and tap == op.kernel_w - 1:
                     store(totals, t)
@@ -276,13 +277,13 @@ class _Emitter:
                 stack_taps(isa, [vector.load(self.x, line + at + v, lanes) for line in lines])
                 for v in range(0, width, lanes)]
         if outside is not None:
-            kept, zeros = (vector.splat(word, lanes) for word in outside)
+            kept, zeros = map(isa.repeat_word, outside)
             found = [T.bitwise_or(T.bitwise_and(taps, kept), zeros) for taps in found]
         return [vector.bind(taps) for taps in found]
 
     def _zeros(self) -> list[Expr]:
         """What ``_read`` gives where every tap is outside."""
-        zeros = vector.splat(vector.load(self.zero_word, 0), self.isa.lanes)
+        zeros = self.isa.repeat_word(vector.load(self.zero_word, 0))
         return [zeros] * self.layout.panel
 
     def _outside_words(self) -> list[Words | None]:
@@ -323,6 +324,6 @@ def stack_taps(isa: Isa, values: list[Expr]) -> Expr:
     if isa.acc_dtype == "float32":
         return values[0]
     if isa.dot_k == 1:
-        return vector.cast(values[0], "int32", isa.lanes)
+        return isa.widen_tap(values[0])
     full = values + [values[-1]] * (isa.dot_k - len(values))
     return T.reinterpret(f"int32x{isa.lanes}", interleave(full, isa.lanes))

@@ -81,7 +81,7 @@ class DepthwiseLayout:
         if self.schedule is not None:
             return self.schedule.panel
         vectors = -(-self.op.out_c // self.isa.lanes)
-        counts = range(1, min(JOINED_VECTORS, vectors) + 1)
+        counts = range(1, min(self.isa.joined_vectors, vectors) + 1)
         return min(
             [p for p in counts if self._num_dots(p, self._tile(p)) <= MAX_DOTS] or [1],
             key=lambda p: (-(-vectors // p) * self._panel_cost(p), -p))
@@ -155,7 +155,7 @@ class DepthwiseLayout:
         tiles = [
             DepthwiseTile(self._max_tile(panel) - less, panel)
             for less in range(MAX_COLUMNS)
-            for panel in range(min(JOINED_VECTORS, vectors), 0, -1)
+            for panel in range(min(self.isa.joined_vectors, vectors), 0, -1)
             if less < self._max_tile(panel)
             and self._num_dots(panel, self._max_tile(panel) - less) <= MAX_DOTS
         ]
