@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
+from octavo.compiler.machine_code import refuse_foreign_code
 from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
     TILES_REFUSED,
@@ -318,6 +319,7 @@ def load(
     for name in ("libmodel.so", "weights.bin"):
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder}: {name} is missing")
+    refuse_foreign_code(folder / "libmodel.so", manifest)
     return Session(folder, manifest, num_threads)
 
 

@@ -1,4 +1,4 @@
-"""``octavo run``: one inference with a compiled model, on this machine."""
+"""``octavo run``: one inference with a compiled model."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
     READABLE_FILE,
+    device_option,
     force_option,
     output_options,
     threads_option,
@@ -28,6 +29,7 @@ from octavo.compiler.report.units import printable
     help="The inputs: .npz with an array per input, or .npy for one input.",
 )
 @click.option("-o", "--output", type=NEW_PATH, metavar="FILE.npz", help="Write the outputs.")
+@device_option
 @threads_option
 @force_option
 @output_options
@@ -37,6 +39,7 @@ def run_command(
     artifact: Path,
     input_file: Path,
     output: Path | None,
+    device: str,
     num_threads: int,
     force: bool,
 ) -> None:
@@ -49,11 +52,17 @@ def run_command(
         tensor_line,
         write_tensors,
     )
+    from octavo.compiler.devices import DEVICES
+    from octavo.compiler.devices.inference import input_names, run_inference
     from octavo.compiler.session import load
 
-    with load(artifact, num_threads=num_threads) as session:
-        names = tuple(port.name for port in session.inputs)
-        outputs = session.run(read_tensors(input_file, names))
+    if device == "local":
+        with load(artifact, num_threads=num_threads) as session:
+            names = tuple(port.name for port in session.inputs)
+            outputs = session.run(read_tensors(input_file, names))
+    else:
+        inputs = read_tensors(input_file, input_names(artifact))
+        outputs = run_inference(DEVICES[device], artifact, inputs, num_threads=num_threads)
     if output is not None:
         write_tensors(outputs, output)
     console.result(

@@ -1,0 +1,114 @@
+"""One inference on any device: inputs and outputs go through files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.compiler.artifact.manifest import read_manifest
+from octavo.compiler.devices.base import TIMEOUT_S, Device
+from octavo.errors import ArtifactError, DataError, DeviceError
+
+
+def run_inference(
+    device: Device,
+    artifact: Path,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    num_threads: int = 1,
+    timeout_s: float = TIMEOUT_S,
+) -> dict[str, NDArray[Any]]:
+    """Run a model once.
+
+    Args:
+        device: Where.
+        artifact: Folder that the compiler wrote.
+        inputs: One array per model input, of exactly its type and shape.
+        num_threads: Threads of the parallel kernels, 1..256.
+        timeout_s: The run is ended and fails after so many seconds.
+
+    Returns:
+        One array per model output.
+
+    Raises:
+        ArtifactError: It is no artifact, or was changed after it was built.
+        DataError: An input is missing, unknown, or of another type or shape.
+        DeviceError: The device does not answer, or the run failed.
+        TargetError: The device does not run code for the artifact's target.
+    """
+    sources, results = _ports(artifact)
+    arrays = _checked(inputs, sources)
+    # Nothing but the run whose outputs are taken: an emulator is slow.
+    arguments = ["--runs", "1", "--warmup", "0", "--threads", str(num_threads)]
+    with device.deploy(artifact) as deployment:
+        for index, (name, array) in enumerate(arrays.items()):
+            deployment.send(f"input{index}", array.tobytes())
+            arguments += ["--input", f"{name}=input{index}"]
+        for index, name in enumerate(results):
+            arguments += ["--output", f"{name}=output{index}"]
+        deployment.run(arguments, timeout_s)
+        return {
+            name: _array(name, deployment.fetch(f"output{index}"), *kind)
+            for index, (name, kind) in enumerate(results.items())
+        }
+
+
+def input_names(artifact: Path) -> tuple[str, ...]:
+    """What a model takes, in its order.
+
+    Raises:
+        ArtifactError: It is no artifact.
+    """
+    return tuple(_ports(artifact)[0])
+
+
+Kind = tuple["np.dtype[Any]", tuple[int, ...]]
+
+
+def _ports(artifact: Path) -> tuple[dict[str, Kind], dict[str, Kind]]:
+    """Types and shapes of the inputs and of the outputs, by name."""
+    manifest = read_manifest(artifact)
+    try:
+        inputs, outputs = (
+            {
+                str(port["name"]): (np.dtype(str(port["dtype"])), tuple(port["shape"]))
+                for port in manifest[part]
+            }
+            for part in ("inputs", "outputs")
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
+        ) from error
+    return inputs, outputs
+
+
+def _checked(
+    inputs: Mapping[str, NDArray[Any]], known: Mapping[str, Kind]
+) -> dict[str, NDArray[Any]]:
+    names = ", ".join(known) or "none"
+    for name in inputs:
+        if name not in known:
+            raise DataError(f"unknown input {name!r}; the model takes: {names}")
+    arrays = {}
+    for name, (dtype, shape) in known.items():
+        if name not in inputs:
+            raise DataError(f"no input {name!r}; the model takes: {names}")
+        array = np.asarray(inputs[name])
+        if array.dtype != dtype or array.shape != shape:
+            raise DataError(
+                f"input {name!r} is {array.dtype} {array.shape};"
+                f" the model takes {dtype} {shape}"
+            )
+        arrays[name] = array
+    return arrays
+
+
+def _array(
+    name: str, data: bytes, dtype: "np.dtype[Any]", shape: tuple[int, ...]
+) -> NDArray[Any]:
+    if len(data) != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
+        raise DeviceError(f"output {name!r} has {len(data)} bytes, which is not its size")
+    return np.frombuffer(data, dtype).reshape(shape).copy()

@@ -1,0 +1,44 @@
+"""Which machine a program or library is for."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from octavo.errors import TargetError
+
+_HEADER_BYTES = 20
+_MAGIC = b"\x7fELF"
+
+
+def elf_machine(path: Path) -> bytes | None:
+    """Word size, byte order and instruction set of an ELF file; None of another file.
+
+    Source: System V ABI, ELF header: e_ident[4..5] and e_machine.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return None
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        return None
+    return header[4:6] + header[18:20]
+
+
+def refuse_foreign_code(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse code of another architecture than that of this Python.
+
+    Args:
+        path: Program or library of an artifact.
+        manifest: The artifact's manifest, for the message.
+
+    Raises:
+        TargetError: As said; the message says what runs it.
+    """
+    machine, own = elf_machine(path), elf_machine(Path(sys.executable))
+    if machine is not None and own is not None and machine != own:
+        raise TargetError(
+            f"{path.parent} was compiled for {manifest.get('target')}, which this machine does"
+            " not run; --device qemu runs it under emulation"
+        )
