@@ -52,8 +52,8 @@ class Target:
         num_cores: Cores that a program may use.
         l1_bytes: First-level data cache of one core.
         l2_bytes: Second-level cache that one core sees.
-        memory_bytes: Memory that programs, their data and the system share; None where the
-            target says nothing of it.
+        memory_bytes: Most that a program and its data may take: the memory of a product, or
+            what 32 bits address; None where nothing limits it.
         sources: Where the hardware facts come from.
     """
 

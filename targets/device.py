@@ -187,6 +187,6 @@ def dsp_target(name: str, device: Device, dsp: Dsp, level: Target) -> Target:
         name=name,
         level=level.name,
         description=f"{device.product}: {dsp.name} ({dsp.version}) of {device.chip.name}",
-        memory_bytes=device.memory_bytes,
+        memory_bytes=min(device.memory_bytes, level.memory_bytes or device.memory_bytes),
         sources=tuple(dict.fromkeys((*device.all_sources, *level.sources))),
     )

@@ -17,6 +17,7 @@ import octavo
 from octavo.compiler.artifact.cpu_features import feature_mask, required_features
 from octavo.compiler.artifact.kernels_object import build_kernels
 from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
+from octavo.compiler.artifact.memory_limit import check_memory
 from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.model_source import ModelSource
@@ -136,6 +137,8 @@ def _write(
 ) -> dict[str, Any]:
     plan = plan_memory(program)
     blob = pack_weights(program)
+    sizes = {"arena_bytes": plan.arena_bytes, "weights_bytes": blob.num_bytes}
+    check_memory(target, **sizes)
     features = required_features(target.tvm_target())
     blob.write(folder / WEIGHTS)
     if model is not None:
@@ -149,6 +152,7 @@ def _write(
     )
     build_kernels(program, target.tvm_target(), folder, "kernels.o")
     _link(target, folder)
+    check_memory(target, **sizes, code_bytes=(folder / LIBRARY).stat().st_size)
     manifest = {
         "format": FORMAT,
         "target": target.name,

@@ -19,6 +19,7 @@ ARMV7_NEON = Target(
     isa="generic",
     l1_bytes=32 * 1024,
     l2_bytes=512 * 1024,
+    memory_bytes=3 * 1024**3,  # of a process, where Linux keeps a quarter of the addresses
     sources=(
         "Arm Architecture Reference Manual, Armv7-A and Armv7-R edition, DDI 0406",
         "Arm Cortex-A7 MPCore Technical Reference Manual, DDI 0464",

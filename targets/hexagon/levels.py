@@ -29,6 +29,7 @@ def _level(version: str, description: str, source: str) -> Target:
         emulator=EMULATOR,
         isa="generic",
         requantize="dyadic",
+        memory_bytes=4 * 1024**3,  # addresses of 32 bits
         sources=(source,),
     )
 
