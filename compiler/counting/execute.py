@@ -43,9 +43,6 @@ class Counts:
     def __sub__(self, other: Self) -> "Counts":
         return Counts(*(a - b for a, b in zip(_values(self), _values(other), strict=True)))
 
-    def __floordiv__(self, divisor: int) -> "Counts":
-        return Counts(*(value // divisor for value in _values(self)))
-
 
 def _values(counts: Counts) -> tuple[int, ...]:
     return tuple(getattr(counts, field.name) for field in fields(counts))

@@ -13,7 +13,7 @@ from octavo.compiler.counting.execute import Counts, count
 from octavo.errors import DataError, DeviceError
 from octavo.targets.base import Target
 
-RUNS = (1, 3)  # lengths of the two runs; more than one apart, so that what is not equal shows
+RUNS = (1, 2)  # inferences of the two runs
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def count_steps(
     manifest: Mapping[str, Any],
     target: Target,
     inputs: Mapping[str, NDArray[Any]] | None = None,
+    *,
+    counts_memory: bool = True,
 ) -> CountedRun:
     """Count the steps of an artifact.
 
@@ -54,6 +56,7 @@ def count_steps(
         manifest: Its manifest.
         target: What it was compiled for.
         inputs: By name, as the program takes them; zeros when None.
+        counts_memory: Count loads and stores too, which is slower.
 
     Raises:
         DataError: An input is missing, unknown, or of another type or shape.
@@ -72,13 +75,18 @@ def count_steps(
             command += _input_options(manifest, inputs, folder)
         command += ["--warmup", "0", "--runs"]
         few, many = (
-            count(emulator, [*command, str(runs)], marks=program.marks) for runs in RUNS
+            count(
+                emulator,
+                [*command, str(runs)],
+                marks=program.marks,
+                counts_memory=counts_memory,
+            )
+            for runs in RUNS
         )
     none = Counts()
 
     def one_run(label: int) -> Counts:
-        difference = many.get(label, none) - few.get(label, none)
-        return difference // (RUNS[1] - RUNS[0])
+        return many.get(label, none) - few.get(label, none)
 
     return CountedRun(
         steps=tuple(one_run(index + 1) for index in range(num_steps)),

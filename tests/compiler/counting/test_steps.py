@@ -7,7 +7,6 @@ import pytest
 
 from octavo.compiler.artifact import write_artifact
 from octavo.compiler.artifact.manifest import read_manifest
-from octavo.compiler.counting.execute import Counts
 from octavo.compiler.counting.steps import count_steps
 from octavo.errors import DataError, DeviceError
 
@@ -43,6 +42,12 @@ def test_the_total_is_the_sum(counted):
     assert counted.total - counted.steps[0] - counted.runtime == counted.steps[1]
 
 
+def test_without_memory_the_instructions_are_the_same(artifact, target, counted):
+    less = count_steps(artifact, read_manifest(artifact), target, counts_memory=False)
+    assert [s.instructions for s in less.steps] == [s.instructions for s in counted.steps]
+    assert less.total.loads == less.total.stores == 0
+
+
 def test_real_inputs_are_read_and_counts_repeat(artifact, target, counted):
     manifest = read_manifest(artifact)
     inputs = {"x:0": np.arange(LENGTH).astype(np.int8).reshape(10, 100)}
@@ -59,9 +64,3 @@ def test_a_target_without_emulator_is_refused(artifact, target):
     alone = dataclasses.replace(target, emulator=None)
     with pytest.raises(DeviceError, match=f"no emulator .* {alone.name}"):
         count_steps(artifact, read_manifest(artifact), alone)
-
-
-def test_counts_divide_and_subtract():
-    counts = Counts(10, 4, 2, 16, 8)
-    assert counts - Counts(4, 2, 2, 8, 8) == Counts(6, 2, 0, 8, 0)
-    assert (counts + counts) // 2 == counts

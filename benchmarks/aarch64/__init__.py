@@ -1,0 +1,1 @@
+"""Executed instructions on AArch64 against ONNX Runtime and LiteRT, all under one emulator."""
