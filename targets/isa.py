@@ -48,6 +48,8 @@ class Isa:
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
+        takes_any_real: ``quantize_vectors`` saturates without limits, and makes NaN the zero
+            point.
         joined_vectors: 32-bit vectors that become one vector of bytes.
         has_blocks: ``spread_blocks`` exists: bytes are spread and joined faster if they may
             stay in blocks.
@@ -74,6 +76,7 @@ class Isa:
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True
+    takes_any_real: bool = False
     joined_vectors: int = JOINED_VECTORS
     has_blocks: bool = False
     features: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from octavo.targets.pipeline import Pipeline
 REGISTER_BYTES = 16
 TABLE_ENTRIES = 256
 TABLE_BYTES = 64  # of one TBL
+NO_ENTRY = 255  # an index behind every table
 # Two vector instructions a cycle: what in-order cores issue, and what out-of-order ones
 # multiply. Counted at that rate, the fastest tile is the one with the fewest instructions.
 ARM64 = Pipeline(
@@ -35,6 +36,7 @@ class Arm64Isa(Isa):
 
     num_registers: int = 32
     activation_dtype: str = "int8"
+    takes_any_real: bool = True
     has_blocks: bool = True
     rows_stay: bool = True
     pipeline: Pipeline = ARM64
@@ -71,17 +73,24 @@ class Arm64Isa(Isa):
         return vector.bind(vector.cast(join(list(values), self.lanes), dtype, lanes))
 
     def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
-        """ZIP1 and ZIP2 of bytes, then of pairs of them."""
-        first, second = (
-            [vector.bind(T.reinterpret("int16x8", half))
-             for half in _interleaved(values[k], values[k + 1])]
-            for k in (0, 2)
-        )
-        return [
-            vector.bind(T.reinterpret(f"int32x{self.lanes}", quarter))
-            for a, b in zip(first, second, strict=True)
-            for quarter in _interleaved(a, b)
-        ]
+        """TBL takes every fourth byte of a result from the same vector.
+
+        A vector that repeats the one before it is left out: TBL gives 0 in its place, which
+        the zero weights there multiply as well.
+        """
+        whole = [v for i, v in enumerate(values) if not i or v is not values[i - 1]]
+        registers = [vector.bind(v) for v in whole]
+        results = []
+        for first in range(0, REGISTER_BYTES, self.lanes):
+            picked = [
+                k * REGISTER_BYTES + first + lane if k < len(whole) else NO_ENTRY
+                for lane in range(self.lanes) for k in range(len(values))]
+            index = shuffle([T.uint8(n) for n in picked], range(REGISTER_BYTES))
+            found = vector.intrinsic(
+                self.activation_dtype, REGISTER_BYTES,
+                f"llvm.aarch64.neon.tbl{len(registers)}", *registers, index)
+            results.append(vector.bind(T.reinterpret(f"int32x{self.lanes}", found)))
+        return results
 
     def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
         """TBL on the first quarter of the table, TBX on the others."""
@@ -128,10 +137,3 @@ class Arm64Isa(Isa):
                 words = vector.intrinsic("int16", 8, "llvm.sadd.sat", words, moved)
             joined.append(vector.intrinsic(dtype, 8, NARROW_BYTES[dtype], words))
         return vector.bind(join(joined, 8))
-
-
-def _interleaved(a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    """Interleave the lower and the upper halves of two registers."""
-    lanes = vector.num_lanes(a)
-    order = [n for lane in range(lanes) for n in (lane, lanes + lane)]
-    return shuffle([a, b], order[:lanes]), shuffle([a, b], order[lanes:])

@@ -7,7 +7,7 @@ import numpy as np
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.spans import join
 from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
 
@@ -67,8 +67,15 @@ class Conversion:
         return self.op.convert == QUANTIZE
 
     @property
+    def _joins(self) -> bool:
+        """Whether several vectors are quantized to one of bytes."""
+        return self.op.convert == QUANTIZE and self.isa.takes_any_real
+
+    @property
     def lanes(self) -> int:
         """Lanes of one vector of a dense move."""
+        if self._joins:
+            return self.isa.lanes * JOINED_VECTORS
         if self.op.convert in (QUANTIZE, DEQUANTIZE):
             return self.isa.lanes
         return self.isa.lanes * 4 // np.dtype(self.op.dtype).itemsize
@@ -89,6 +96,14 @@ class Conversion:
         held = vector.local(lanes, self.op.dtype)
         vector.store(held, 0, value, lanes)
         whole = lanes - lanes % self.isa.lanes
+        if self._joins and lanes == self.lanes:
+            scale = vector.splat(self.scale, self.isa.lanes)
+            joined = self.isa.quantize_vectors(
+                [vector.load(held, at, self.isa.lanes) / scale
+                 for at in range(0, lanes, self.isa.lanes)],
+                self.zero_point, None, None, self.op.out_dtype)
+            assert joined is not None
+            return joined
         parts = [one(vector.load(held, at, self.isa.lanes), self.isa.lanes)
                  for at in range(0, whole, self.isa.lanes)]
         if whole == lanes:
