@@ -12,13 +12,13 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.dyadic_sum import DyadicSum
 from octavo.targets.pipeline import WIDE_CORE, Pipeline
 from octavo.targets.tile_unit import TileUnit
 
 Expr = Any
 
 JOINED_VECTORS = 4  # 32-bit vectors that become one vector of bytes
-BLOCK_LANES = 4  # 32-bit lanes of the blocks in ``Isa.spread_blocks``
 WORD_TABLE_ENTRIES = 32  # of a table that ``lookup_words`` reads
 
 
@@ -48,11 +48,14 @@ class Isa:
         activation_dtype: Type of the activation operand of ``dot``.
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
+        float_lanes: Float lanes of one vector register; 0 means ``lanes``.
         takes_any_real: ``quantize_vectors`` saturates without limits, and makes NaN the zero
             point.
         joined_vectors: 32-bit vectors that become one vector of bytes.
         has_blocks: ``spread_blocks`` exists: bytes are spread and joined faster if they may
             stay in blocks.
+        block_lanes: 32-bit lanes of such a block.
+        joins_sums: ``requantize_vectors`` exists: there are no 64-bit lanes, or slow ones.
         features: What the CPU must have, under LLVM's names.
         tiles: A matrix unit beside the vector registers, or None.
     """
@@ -76,9 +79,12 @@ class Isa:
     activation_dtype: str = "uint8"
     acc_dtype: str = "int32"
     has_fma: bool = True
+    float_lanes: int = 0
     takes_any_real: bool = False
     joined_vectors: int = JOINED_VECTORS
     has_blocks: bool = False
+    block_lanes: int = 4
+    joins_sums: bool = False
     features: tuple[str, ...] = ()
     tiles: TileUnit | None = None
 
@@ -224,11 +230,35 @@ class Isa:
         del reals, zero_point, low, high, dtype, in_blocks
         return None
 
+    def requantize_vectors(
+        self, sums: Sequence[DyadicSum], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str,
+    ) -> Expr:
+        """Round integers, add the zero point, limit, and join, as ``quantize_vectors``.
+
+        Only where ``joins_sums``.
+
+        Args:
+            sums: Of vectors of ``lanes`` lanes, in the order of the result.
+            zero_point: int32 scalar; None for 0.
+            low: int32 scalar, lowest result; None for the type's limit.
+            high: int32 scalar, highest result; None for the type's limit.
+            dtype: "uint8" or "int8".
+
+        Returns:
+            As ``quantize_vectors``.
+        """
+        raise NotImplementedError(self.name)
+
+    def store_first(self, buffer: Any, offset: Expr, value: Expr, count: int) -> None:
+        """Store the first ``count`` lanes of a vector."""
+        vector.store(buffer, offset, vector.take_first(value, count), count)
+
     def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
         """Give the lanes of ``dot`` the elements of ``dot_k`` vectors of bytes, side by side.
 
-        Only where ``has_blocks``. Every register is made of blocks of 16 bytes or four lanes:
-        block b of result v holds the elements 16 * b + 4 * v to 16 * b + 4 * v + 3.
+        Only where ``has_blocks``. Every register is made of blocks of n = ``block_lanes``
+        lanes: block b of result v holds n elements from 4 * n * b + n * v on.
 
         Args:
             values: ``dot_k`` vectors of ``JOINED_VECTORS * lanes`` activations.
@@ -308,7 +338,7 @@ def float_isa(isa: Isa) -> FloatIsa:
     """Float arithmetic on the registers of ``isa``."""
     return FloatIsa(
         name=f"{isa.name}_f32",
-        lanes=isa.lanes,
+        lanes=isa.float_lanes or isa.lanes,
         num_registers=isa.num_registers,
         has_fma=isa.has_fma,
         pipeline=isa.pipeline,

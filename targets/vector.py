@@ -52,6 +52,27 @@ def store(buffer: BufferVar, offset: Expr, value: Expr, lanes: int = 1) -> None:
     T.buffer_store(buffer, value, [offset if lanes == 1 else tirx.Ramp(offset, 1, lanes)])
 
 
+def load_words(buffer: BufferVar, offset: Expr, lanes: int, count: int) -> tuple[Expr, Expr]:
+    """Load int64 elements as two int32 vectors: their lower and their upper words.
+
+    Args:
+        buffer: int64 elements, stored little-endian.
+        offset: First element.
+        lanes: Lanes of the vectors.
+        count: Elements that exist, at most ``lanes``: what is behind the last vector of words
+            with any of them is not read.
+    """
+    elements = int(buffer.shape[0])
+    view = T.decl_buffer((2 * elements,), "int32", data=buffer.data)
+    halves = [bind(load(view, offset * 2, lanes))]
+    has_second = 2 * count > lanes
+    halves.append(bind(load(view, offset * 2 + lanes, lanes)) if has_second else halves[0])
+    low, high = (
+        bind(tirx.Shuffle(halves, [T.int32(2 * lane + word) for lane in range(lanes)]))
+        for word in (0, 1))
+    return low, high
+
+
 def splat(value: Expr, lanes: int) -> Expr:
     """Repeat a scalar in every lane."""
     return value if lanes == 1 else T.broadcast(value, lanes)

@@ -12,6 +12,9 @@ ZIG_TARGET = "hexagon-linux-musl"
 # One model runs the code of every version: the emulator knows no older flags of newer files.
 EMULATOR = Emulator(program="qemu-hexagon", cpu="v67", unit="packets")
 
+# From v68 on LLVM would take them by itself: other numbers than those of IEEE 754.
+NO_VECTOR_FLOAT = "-hvx-qfloat"
+
 
 def _level(version: str, description: str, source: str) -> Target:
     """The record of one version; they differ in nothing else."""
@@ -21,13 +24,13 @@ def _level(version: str, description: str, source: str) -> Target:
         family=FAMILY,
         triple=TRIPLE,
         cpu=f"hexagon{version}",
-        features=(f"+hvx{version}", "+hvx-length128b"),
+        features=(f"+hvx{version}", "+hvx-length128b", NO_VECTOR_FLOAT),
         zig_target=ZIG_TARGET,
         # The linker leaves calls for thread-local memory in static programs, and nothing there
         # answers them.
         c_flags=(f"-mcpu=hexagon{version}", "-ftls-model=initial-exec"),
         emulator=EMULATOR,
-        isa="generic",
+        isa="hvx",
         requantize="dyadic",
         memory_bytes=4 * 1024**3,  # addresses of 32 bits
         sources=(source,),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout, DepthwiseTile
 from octavo.targets.kernels.epilogue import Epilogue, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
@@ -270,8 +270,10 @@ class _Emitter:
         isa, width = self.isa, self.layout.panel_channels
         lanes, at = isa.lanes, column * self.op.in_pixel
         if self.layout.in_blocks:
-            values = [vector.bind(vector.load(self.x, line + at, width)) for line in lines]
-            found = isa.spread_blocks(values + [values[-1]] * (isa.dot_k - len(values)))
+            whole = JOINED_VECTORS * lanes
+            values = [vector.bind(vector.load(self.x, line + at, whole)) for line in lines]
+            values += [values[-1]] * (isa.dot_k - len(values))
+            found = isa.spread_blocks(values)[: self.layout.panel]
         else:
             found = [
                 stack_taps(isa, [vector.load(self.x, line + at + v, lanes) for line in lines])

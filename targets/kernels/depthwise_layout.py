@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
-from octavo.targets.isa import BLOCK_LANES, JOINED_VECTORS, Expr, Isa, float_isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, float_isa
 from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv
@@ -91,9 +91,13 @@ class DepthwiseLayout:
         return IN_BLOCKS_COST if self._is_in_blocks(panel) else panel + 0.5
 
     def _is_in_blocks(self, panel: int) -> bool:
+        if self.is_float or not self.isa.has_blocks:
+            return False
+        if self.isa.block_lanes == self.isa.lanes:
+            return True  # in order
         epilogue = self.op.requantize
         return (
-            not self.is_float and self.isa.has_blocks and panel == JOINED_VECTORS
+            panel == JOINED_VECTORS
             and epilogue.mode == "float32" and epilogue.dtype != "float32"
             and epilogue.residual is None)
 
@@ -245,8 +249,8 @@ class DepthwiseLayout:
     def _channel_order(self) -> NDArray[np.intp]:
         """Channels in the order of the panels' lanes; behind the last one it is repeated."""
         within = np.arange(self.panel_channels)
-        if self.in_blocks:
-            blocks = within.reshape(-1, JOINED_VECTORS, BLOCK_LANES)
+        if self.in_blocks and self.isa.block_lanes < self.isa.lanes:
+            blocks = within.reshape(-1, JOINED_VECTORS, self.isa.block_lanes)
             within = blocks.transpose(1, 0, 2).reshape(-1)
         starts = [self.panel_start(panel) for panel in range(self.panels)]
         order = np.concatenate([start + within for start in starts])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.dyadic_sum import DyadicSum
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
@@ -97,27 +98,59 @@ class Epilogue:
         self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
     ) -> bool:
         """Store several vectors at once; False where the instructions cannot join them."""
-        lanes = self.isa.lanes
-        if self.op.dtype == "float32" or self.op.mode != "float32":
+        if self.op.dtype == "float32":
+            return False
+        if self.op.mode == "float32":
+            joined = self._join_reals(accs, channel, offset)
+        elif self.isa.joins_sums:
+            joined = self._join_sums(accs, channel, offset, channels)
+        else:
             return False  # operands of 8 bytes a lane may end before a whole vector does
-        # Lanes behind the last channel read whatever follows the operands, and are dropped.
-        reals = [
-            self._real(acc, channel + i * lanes, offset + i * lanes, lanes)
-            for i, acc in enumerate(accs)
-        ]
-        has_limits = self.op.has_limits
-        joined = self.isa.quantize_vectors(
-            reals,
-            self._param(PARAM_ZERO_POINT) if self.op.has_zero_point else None,
-            self._param(PARAM_QMIN) if has_limits else None,
-            self._param(PARAM_QMAX) if has_limits else None,
-            self.op.dtype,
-            self.in_blocks,
-        )
         if joined is None:
             return False
         self._store(joined, offset, channels)
         return True
+
+    def _join_reals(self, accs: Sequence[Expr], channel: Expr, offset: Expr) -> Expr | None:
+        """Scale in float32; lanes behind the last channel read whatever follows."""
+        lanes = self.isa.lanes
+        reals = [
+            self._real(acc, channel + i * lanes, offset + i * lanes, lanes)
+            for i, acc in enumerate(accs)
+        ]
+        return self.isa.quantize_vectors(
+            reals, *self._limits(), self.op.dtype, self.in_blocks)
+
+    def _join_sums(
+        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
+    ) -> Expr:
+        """Scale by integers, as ``_join_reals``; ``channels`` of them exist."""
+        lanes = self.isa.lanes
+        sums = [
+            self._sum(acc, channel + i * lanes, offset + i * lanes, channels - i * lanes)
+            for i, acc in enumerate(accs)
+        ]
+        return self.isa.requantize_vectors(sums, *self._limits(), self.op.dtype)
+
+    def _limits(self) -> tuple[Expr | None, Expr | None, Expr | None]:
+        """Zero point, lowest and highest result; None where the type's own will do."""
+        return (
+            self._param(PARAM_ZERO_POINT) if self.op.has_zero_point else None,
+            self._param(PARAM_QMIN) if self.op.has_limits else None,
+            self._param(PARAM_QMAX) if self.op.has_limits else None,
+        )
+
+    def _sum(self, acc: Expr, channel: Expr, offset: Expr, channels: int) -> DyadicSum:
+        """Operands of ``Isa.requantize_vectors``."""
+        lanes = self.isa.lanes
+        significand = self._load("significand", channel, lanes)
+        shift = vector.bind(self._load("shift", channel, lanes))
+        if not self.op.residual:
+            return DyadicSum(acc, significand, shift)
+        more = vector.bind(self._residual(offset, lanes))
+        scales = self.operands["residual_significand"]
+        low, high = vector.load_words(scales, channel, lanes, min(channels, lanes))
+        return DyadicSum(acc, significand, shift, more, low, high)
 
     def emit(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> None:
         """Finish and store ``lanes`` consecutive channels of one pixel.
@@ -203,7 +236,7 @@ class Epilogue:
                 self._store_one_by_one(index, offset, valid)
                 return
             narrow = found
-        vector.store(y, offset, vector.take_first(narrow, valid), valid)
+        self.isa.store_first(y, offset, narrow, valid)
 
     def _store_one_by_one(self, index: Expr, offset: Expr, valid: int) -> None:
         lanes = vector.num_lanes(index)

@@ -14,9 +14,9 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import BLOCK_LANES, JOINED_VECTORS, Expr, Isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 
-BLOCK_BYTES = 16  # of a 128-bit block, which has BLOCK_LANES lanes of 32 bits
+BLOCK_BYTES = 16  # of a 128-bit block
 CURRENT_ROUNDING = 4  # _MM_FROUND_CUR_DIRECTION; the mode is half to even
 
 # By 32-bit lanes of the register.
@@ -134,9 +134,9 @@ class X86Isa(Isa):
     def _sorted(self, mixed: Expr, dtype: str) -> Expr:
         """Put bytes that were packed within 128-bit blocks in the order of their vectors."""
         lanes = self.lanes
-        blocks = lanes // BLOCK_LANES
+        size = self.block_lanes
         # Block b of the bytes holds block b of each vector; 4 bytes are one 32-bit lane here.
-        order = [b * BLOCK_LANES + v for v in range(JOINED_VECTORS) for b in range(blocks)]
+        order = [b * size + v for v in range(JOINED_VECTORS) for b in range(lanes // size)]
         sorted_lanes = vector.take(T.reinterpret(f"int32x{lanes}", mixed), order)
         return vector.bind(T.reinterpret(f"{dtype}x{4 * lanes}", sorted_lanes))
 
