@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 
 from octavo.errors import ArtifactError
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 UNSUPPORTED_CPU = 6
 TILES_REFUSED = 10
+NO_ACCELERATOR = 11
+ACCELERATOR_FAILED = 12
 DTYPE_NAMES = (
     "float32", "float64", "float16", "bfloat16", "bool",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -45,6 +47,7 @@ class StepStruct(ctypes.Structure):
         ("kernel", ctypes.c_char_p),
         ("macs", ctypes.c_uint64),
         ("run", ctypes.c_void_p),
+        ("launch", ctypes.c_void_p),
     )
 
 
@@ -75,6 +78,7 @@ class OptionsStruct(ctypes.Structure):
         ("pin_threads", ctypes.c_bool),
         ("arena", ctypes.c_void_p),
         ("arena_bytes", ctypes.c_size_t),
+        ("cache_folder", ctypes.c_char_p),
     )
 
 
@@ -139,6 +143,7 @@ class NativeLibrary:
         )
         self.reset = bind("octavo_reset", status, model)
         self.destroy = bind("octavo_destroy", None, model)
+        self._failure = bind("octavo_failure", ctypes.c_char_p, model)
         self._message = bind("octavo_status_message", ctypes.c_char_p, status)
         self._missing = bind("octavo_missing_cpu_features", ctypes.c_uint64, program)
         self._feature_name = bind("octavo_cpu_feature_name", ctypes.c_char_p, index)
@@ -151,6 +156,11 @@ class NativeLibrary:
     def fail(self, status: int) -> NoReturn:
         """Raise what a status of a run means."""
         raise ArtifactError(f"the run failed: {self.message(status)}")
+
+    def failure(self, model: ctypes.c_void_p) -> str:
+        """What an accelerator's driver said of the last failure, on one line."""
+        text: bytes = self._failure(model)
+        return " ".join(text.decode("utf-8", "replace").split())
 
     def missing_cpu_features(self) -> list[str]:
         """Instruction sets that the program needs and this CPU lacks."""

@@ -15,13 +15,15 @@ from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.machine_code import refuse_foreign_code
 from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
+    ACCELERATOR_FAILED,
+    NO_ACCELERATOR,
     TILES_REFUSED,
     UNSUPPORTED_CPU,
     NativeLibrary,
     OptionsStruct,
 )
 from octavo.compiler.tensor_info import TensorInfo, arena_view, tensor_info
-from octavo.errors import ArtifactError, DataError, TargetError
+from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
 
 MAX_THREADS = 256
 
@@ -74,13 +76,19 @@ class Session:
         outputs: What ``run`` returns.
     """
 
-    def __init__(self, directory: Path, manifest: dict[str, Any], num_threads: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        manifest: dict[str, Any],
+        num_threads: int,
+        cache_folder: Path | None = None,
+    ) -> None:
         self.manifest = manifest
         self._model = ctypes.c_void_p()
         self._library = NativeLibrary(directory / "libmodel.so")
         self._call = model_call(self._library.run_copy, self._library.fail)
         try:
-            self._load(directory, num_threads)
+            self._load(directory, num_threads, cache_folder)
             program = self._library.program
             self.inputs = tuple(
                 tensor_info(program.inputs[i]) for i in range(program.num_inputs)
@@ -100,19 +108,24 @@ class Session:
             self.close()
             raise
 
-    def _load(self, directory: Path, num_threads: int) -> None:
+    def _load(self, directory: Path, num_threads: int, cache_folder: Path | None) -> None:
         library = self._library
         path = os.fsencode(directory / "weights.bin")
         status = library.load(library.program, path, ctypes.byref(self._model))
         if status != 0:
             raise ArtifactError(f"{directory}: {library.message(status)}")
         options = OptionsStruct(num_threads=num_threads)
+        if cache_folder is not None:
+            options.cache_folder = os.fsencode(cache_folder)
         status = library.prepare(self._model, options)
         if status == UNSUPPORTED_CPU:
             missing = ", ".join(library.missing_cpu_features())
             raise TargetError(f"{directory}: {library.message(status)}: {missing}")
         if status == TILES_REFUSED:
             raise TargetError(f"{directory}: {library.message(status)}")
+        if status in (NO_ACCELERATOR, ACCELERATOR_FAILED):
+            details = library.failure(self._model)
+            raise DeviceError(f"{directory}: {library.message(status)}: {details}")
         if status != 0:
             raise ArtifactError(f"{directory}: {library.message(status)}")
         self._call.use(self._model.value or 0)
@@ -297,7 +310,10 @@ class Session:
 
 
 def load(
-    directory: str | os.PathLike[str], num_threads: int = 1, verify: bool = True
+    directory: str | os.PathLike[str],
+    num_threads: int = 1,
+    verify: bool = True,
+    cache_folder: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Load an artifact.
 
@@ -305,10 +321,13 @@ def load(
         directory: Folder that the compiler wrote.
         num_threads: Threads of the parallel kernels, 1..256.
         verify: Check every file against the manifest's checksums first.
+        cache_folder: Folder, which exists, where what an accelerator's compiler made of the
+            kernels stays for the next time; None compiles them anew.
 
     Raises:
         ArtifactError: The folder is not an artifact, or was changed after it was built.
         TargetError: This CPU cannot run it.
+        DeviceError: There is no accelerator that it can run on, or its driver failed.
     """
     if not 1 <= num_threads <= MAX_THREADS:
         raise ValueError(f"num_threads {num_threads} not allowed (1 to {MAX_THREADS})")
@@ -320,7 +339,8 @@ def load(
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder}: {name} is missing")
     refuse_foreign_code(folder / "libmodel.so", manifest)
-    return Session(folder, manifest, num_threads)
+    cache = None if cache_folder is None else Path(cache_folder).absolute()
+    return Session(folder, manifest, num_threads, cache)
 
 
 def _check_names(

@@ -10,6 +10,7 @@ from octavo.targets.device import device_target, dsp_target
 from octavo.targets.devices import DEVICES, DSPS
 from octavo.targets.hexagon import levels as hexagon
 from octavo.targets.host import host_target
+from octavo.targets.opencl import records as opencl
 from octavo.targets.riscv64 import levels as riscv64
 from octavo.targets.x86 import levels as x86
 
@@ -32,6 +33,9 @@ TARGETS: dict[str, Target] = {
         hexagon.HEXAGON_V66,
         hexagon.HEXAGON_V68,
         hexagon.HEXAGON_V73,
+        opencl.OPENCL,
+        opencl.ADRENO,
+        opencl.MALI,
     )
     if target is not None
 }

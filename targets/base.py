@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from octavo.errors import TargetError
 from octavo.targets.abi import Abi
+from octavo.targets.accelerator import Accelerator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Target:
         abi: The system that the library is linked for; None for one whose C library the linker
             brings with it.
         emulator: What runs its programs elsewhere; None where nothing does.
+        accelerator: GPU that computes whatever it has kernels for; None for none.
         isa: Name of the instruction variant that kernels are built for (targets/isa.py).
         activation_dtype: "uint8" or "int8", whichever the instructions take.
         requantize: "float32" or "dyadic", the default rounding contract.
@@ -71,6 +73,7 @@ class Target:
     link_flags: tuple[str, ...] = ()
     abi: Abi | None = None
     emulator: Emulator | None = None
+    accelerator: Accelerator | None = None
     isa: str
     activation_dtype: str = "uint8"
     requantize: str = "float32"

@@ -28,6 +28,8 @@ def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
         for name, function in program.functions.items()
     }
     for step in program.steps:
+        if step.on_accelerator:
+            continue
         parameters = alignments[step.kernel]
         if len(parameters) != len(step.operands):
             raise ValueError(
@@ -61,7 +63,7 @@ def build_kernels(
     target = tvm.target.Target(dict(tvm_target))
     alignments = operand_alignments(program)
     # Sorted: the same program gives the same bytes, however its functions came together.
-    names = sorted({step.kernel for step in program.steps})
+    names = sorted({step.kernel for step in program.steps if not step.on_accelerator})
     functions = {kernel_symbol(program, name): program.functions[name] for name in names}
     symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
     raw = folder / f"raw-{file_name}"

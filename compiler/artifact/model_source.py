@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from octavo.compiler.artifact.accelerator_source import AcceleratorSource
 from octavo.compiler.artifact.c_text import (
     comment_text,
     float_literal,
@@ -22,9 +23,17 @@ class ModelSource:
         program: What to write.
         plan: Offsets of the arena buffers.
         blob: Offsets of the weights.
+        accelerated: What an accelerator computes; None without one.
     """
 
-    def __init__(self, program: Program, plan: MemoryPlan, blob: WeightBlob) -> None:
+    def __init__(
+        self,
+        program: Program,
+        plan: MemoryPlan,
+        blob: WeightBlob,
+        accelerated: AcceleratorSource | None = None,
+    ) -> None:
+        self.accelerated = accelerated
         self.program = program
         self.plan = plan
         self.blob = blob
@@ -42,6 +51,7 @@ class ModelSource:
             " *",
             " * One function per step, in the order in which they run. A is an address in the",
             " * arena, W one in weights.bin. */",
+            *(['#include "octavo_accelerator.h"'] if self.accelerated else []),
             '#include "model.h"',
             "",
             "#define A(offset) ((void *)(arena + (offset)))",
@@ -60,22 +70,28 @@ class ModelSource:
             "/* ---- tensors at the boundary ---- */",
             *self._tensors("Input", program.inputs),
             *self._tensors("Output", program.outputs),
+            *(self.accelerated.definitions() if self.accelerated else ()),
             *self._program_record(cpu_features),
             *self.api.definitions(),
         ]
         return "\n".join(lines) + "\n"
 
     def _address(self, operand: Operand) -> str:
+        place = "W" if operand.buffer.storage is Storage.WEIGHTS else "A"
+        return f"{place}({unsigned_literal(self._offset_bytes(operand))})"
+
+    def _offset_bytes(self, operand: Operand) -> int:
         buffer = operand.buffer
         if buffer.storage is Storage.WEIGHTS:
-            return f"W({unsigned_literal(self.blob.offsets[buffer] + operand.offset_bytes)})"
-        offset = self.plan.offset_bytes(buffer) + operand.offset_bytes
-        return f"A({unsigned_literal(offset)})"
+            return self.blob.offsets[buffer] + operand.offset_bytes
+        return self.plan.offset_bytes(buffer) + operand.offset_bytes
 
     def _prototypes(self) -> Iterable[str]:
         """One per kernel; a parameter that no step writes through is const."""
         written: dict[str, list[bool]] = {}
         for step in self.program.steps:
+            if step.on_accelerator:
+                continue
             flags = written.setdefault(step.kernel, [False] * len(step.operands))
             for index, operand in enumerate(step.operands):
                 flags[index] |= operand.is_written
@@ -92,6 +108,9 @@ class ModelSource:
             buffer = operand.buffer
             yield f" *   {arrow} {comment_text(buffer.name)}: {buffer.num_bytes} bytes"
         yield " */"
+        if step.on_accelerator and self.accelerated is not None:
+            yield from self.accelerated.launch(index, step, self._offset_bytes)
+            return
         yield f"static int32_t step_{index}(uint8_t *arena, const uint8_t *weights) {{"
         storages = {operand.buffer.storage for operand in step.operands}
         if Storage.ARENA not in storages:
@@ -105,7 +124,8 @@ class ModelSource:
 
     def _step_record(self, index: int, step: Step) -> str:
         name, kernel = string_literal(step.name), string_literal(step.kernel)
-        return f"    {{{name}, {kernel}, {unsigned_literal(step.macs)}, step_{index}}},"
+        places = f"NULL, &kLaunch{index}" if step.on_accelerator else f"step_{index}, NULL"
+        return f"    {{{name}, {kernel}, {unsigned_literal(step.macs)}, {places}}},"
 
     def _tensors(self, kind: str, ports: list[Port]) -> Iterable[str]:
         for index, port in enumerate(ports):
@@ -150,5 +170,7 @@ class ModelSource:
         yield "    .inputs = kInputs,"
         yield "    .outputs = kOutputs,"
         yield "    .steps = kSteps,"
+        if self.accelerated is not None:
+            yield "    .accelerator = &kAccelerator,"
         yield "};"
         yield ""

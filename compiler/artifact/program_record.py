@@ -47,6 +47,7 @@ def _step_record(index: int, step: Step) -> dict[str, Any]:
         "schedule": step.schedule,
         "tuned": step.is_tuned,
         "placement": step.placement,
+        "on_accelerator": step.on_accelerator,
         "reason": step.reason,
         "op_types": list(step.op_types),
         "nodes": list(step.nodes),

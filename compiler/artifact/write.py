@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import octavo
+from octavo.compiler.artifact.accelerator_source import AcceleratorSource
 from octavo.compiler.artifact.cpu_features import feature_mask, required_features
 from octavo.compiler.artifact.kernels_object import build_kernels
 from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
 from octavo.compiler.artifact.memory_limit import check_memory
-from octavo.compiler.artifact.memory_plan import plan_memory
+from octavo.compiler.artifact.memory_plan import MemoryPlan, plan_memory
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.model_source import ModelSource
+from octavo.compiler.artifact.opencl_source import generate_opencl
 from octavo.compiler.artifact.program_record import program_record
 from octavo.compiler.artifact.system_libraries import system_libraries
 from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
@@ -28,10 +30,14 @@ from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Program
 from octavo.errors import ArtifactError, ModelError
 from octavo.targets.base import Target
+from octavo.targets.opencl.prelude import prelude
 
 LIBRARY = "libmodel.so"
 WEIGHTS = "weights.bin"
 BENCH = "bench"
+SOURCE = "kernels.cl"
+RUNTIME_HEADER = "octavo_runtime.h"
+ACCELERATOR_HEADER = "octavo_accelerator.h"
 
 # Kernels come out of TVM with default visibility; two models in one process must not see each
 # other's.
@@ -143,13 +149,12 @@ def _write(
     blob.write(folder / WEIGHTS)
     if model is not None:
         (folder / "model.int8.onnx").write_bytes(_serialize(model))
-    source = ModelSource(program, plan, blob)
+    source = ModelSource(program, plan, blob, _accelerate(program, target, plan, folder))
     mask = feature_mask(target.triple, features)
     (folder / "model.c").write_text(source.text(mask), encoding="ascii")
     (folder / "model.h").write_text(ModelApi(program).header(), encoding="ascii")
-    shutil.copyfile(
-        runtime_folder() / "include" / "octavo_runtime.h", folder / "octavo_runtime.h"
-    )
+    for header in (RUNTIME_HEADER, *([ACCELERATOR_HEADER] if source.accelerated else [])):
+        shutil.copyfile(runtime_folder() / "include" / header, folder / header)
     build_kernels(program, target.tvm_target(), folder, "kernels.o")
     _link(target, folder)
     check_memory(target, **sizes, code_bytes=(folder / LIBRARY).stat().st_size)
@@ -168,6 +173,21 @@ def _write(
         manifest |= {"files": _checksums(folder)}
     write_manifest(folder, manifest)
     return manifest
+
+
+def _accelerate(
+    program: Program, target: Target, plan: MemoryPlan, folder: Path
+) -> AcceleratorSource | None:
+    """Write the source of the kernels that an accelerator runs; None where there are none."""
+    symbols = sorted({step.kernel for step in program.steps if step.on_accelerator})
+    if target.accelerator is None or not symbols:
+        return None
+    source, launches = generate_opencl(
+        {symbol: program.functions[symbol] for symbol in symbols},
+        prelude(target.accelerator, target.activation_dtype),
+    )
+    (folder / SOURCE).write_text(source, encoding="ascii")
+    return AcceleratorSource(program, plan, target.accelerator, source, launches)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.kernel_call import KernelCall, Scheduler, model_choice
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.compiler.lowering.tensor import Tensor
+from octavo.targets.accelerator import Accelerator
 from octavo.targets.base import Target
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
+from octavo.targets.opencl.library import GpuKernel, select_gpu
 from octavo.targets.ops.work import macs, touched
 from octavo.targets.schedule import ScheduleRecord, schedules_of
 
@@ -89,6 +91,13 @@ class ProgramBuilder:
             origin: The ONNX nodes.
             placement: "int8" or "float32".
         """
+        accelerator = self.target.accelerator
+        gpu_kernel = None if accelerator is None else select_gpu(op, accelerator)
+        if accelerator is not None and gpu_kernel is not None:
+            self._call_gpu(
+                gpu_kernel, accelerator, op, inputs, arrays, outputs, origin, placement
+            )
+            return
         kernel: Any = select(op, self.isa, arrays)
         schedule = self.scheduler(
             KernelCall(kernel, op, self.isa, inputs, outputs, arrays, placement)
@@ -122,6 +131,38 @@ class ProgramBuilder:
             is_tuned,
         )
 
+    def _call_gpu(
+        self,
+        kernel: GpuKernel[Any],
+        accelerator: Accelerator,
+        op: Any,
+        inputs: Sequence[Tensor],
+        arrays: Mapping[str, NDArray[Any]],
+        outputs: Sequence[Tensor],
+        origin: Origin,
+        placement: str,
+    ) -> None:
+        """Append a call that the accelerator computes; it needs no scratch memory."""
+        symbol = self.function(
+            (kernel.name, op), kernel.name, lambda: kernel.build(op, accelerator)
+        )
+        about = touched(op)
+        operands = _operands(inputs, about.inputs, is_written=False)
+        operands += [
+            Operand(self.weights(origin.name, data))
+            for data in kernel.constants(op, accelerator, arrays)
+        ]
+        operands += _operands(outputs, about.outputs, is_written=True)
+        self.append(
+            symbol,
+            operands,
+            origin,
+            placement,
+            kernel.variant(op, accelerator),
+            macs(op),
+            on_accelerator=True,
+        )
+
     def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
         """Symbol of the function for a key, built when the key is new."""
         symbol = self._symbols.get(key)
@@ -141,6 +182,7 @@ class ProgramBuilder:
         macs: int = 0,
         schedule: ScheduleRecord | None = None,
         is_tuned: bool = False,
+        on_accelerator: bool = False,
     ) -> None:
         """Append a call of a function that is already there."""
         self.steps.append(
@@ -156,6 +198,7 @@ class ProgramBuilder:
                 reason=origin.reason,
                 schedule=schedule,
                 is_tuned=is_tuned,
+                on_accelerator=on_accelerator,
             )
         )
 

@@ -107,6 +107,8 @@ class Step:
         reason: For a float step, why no integer kernel serves it; else "".
         schedule: Loop decisions of the kernel as JSON values; None where it has none to make.
         is_tuned: The schedule was measured; else a model of the machine chose it.
+        on_accelerator: The accelerator computes it: the parameters of its function are
+            the operands, and then as many int32, the elements at which they begin.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Step:
     reason: str = ""
     schedule: dict[str, int | str | bool] | None = None
     is_tuned: bool = False
+    on_accelerator: bool = False
 
 
 @dataclass

@@ -16,7 +16,7 @@ extern "C" {
 
 #define OCTAVO_API __attribute__((visibility("default")))
 
-#define OCTAVO_ABI_VERSION 1u
+#define OCTAVO_ABI_VERSION 2u
 #define OCTAVO_ALIGNMENT 64u /* bytes; of the arena, the weights and every tensor */
 #define OCTAVO_SLACK 64u     /* readable bytes behind arena and weights: kernels load whole vectors */
 
@@ -31,7 +31,9 @@ typedef enum octavo_status {
   OCTAVO_THREAD_ERROR = 7,      /* the system refused to start a thread */
   OCTAVO_NOT_PREPARED = 8,
   OCTAVO_KERNEL_FAILED = 9,
-  OCTAVO_TILES_REFUSED = 10     /* the system does not let this process use the AMX tiles */
+  OCTAVO_TILES_REFUSED = 10,    /* the system does not let this process use the AMX tiles */
+  OCTAVO_NO_ACCELERATOR = 11,   /* no driver or no device that the program can run on */
+  OCTAVO_ACCELERATOR_FAILED = 12 /* its driver refused something; see octavo_failure */
 } octavo_status;
 
 typedef enum octavo_dtype {
@@ -57,11 +59,15 @@ typedef struct octavo_tensor {
 /* One kernel call; returns 0, or anything else on failure. */
 typedef int32_t (*octavo_step_function)(uint8_t *arena, const uint8_t *weights);
 
+typedef struct octavo_launch octavo_launch;           /* see octavo_accelerator.h */
+typedef struct octavo_accelerator octavo_accelerator;
+
 typedef struct octavo_step {
   const char *name;    /* the layer */
   const char *kernel;  /* the function that computes it */
   uint64_t macs;       /* multiply-accumulates of one run */
-  octavo_step_function run;
+  octavo_step_function run;    /* NULL where the accelerator computes it */
+  const octavo_launch *launch; /* NULL where the CPU does */
 } octavo_step;
 
 /* A compiled model; constant data of the generated model.c. */
@@ -75,6 +81,7 @@ typedef struct octavo_program {
   uint32_t num_inputs, num_outputs, num_steps;
   const octavo_tensor *inputs, *outputs;
   const octavo_step *steps;
+  const octavo_accelerator *accelerator; /* NULL: every step runs on the CPU */
 } octavo_program;
 
 typedef struct octavo_options {
@@ -82,6 +89,7 @@ typedef struct octavo_options {
   bool pin_threads;     /* keep worker i on CPU i; the caller's thread is left alone */
   void *arena;          /* caller's memory, aligned to 64 bytes, or NULL: allocate it */
   size_t arena_bytes;   /* its size, at least octavo_arena_bytes(); ignored if arena is NULL */
+  const char *cache_folder; /* keeps what an accelerator's compiler made, or NULL: compile anew */
 } octavo_options;
 
 typedef struct octavo_model octavo_model; /* an instance of a program */
@@ -106,6 +114,9 @@ OCTAVO_API size_t octavo_arena_bytes(const octavo_program *program);
 /* Checks the CPU, allocates the arena and starts the threads. NULL options: one thread. Once. */
 OCTAVO_API octavo_status octavo_prepare(octavo_model *model, const octavo_options *options);
 
+/* What an accelerator's driver said of the last failure; "" where it said nothing. */
+OCTAVO_API const char *octavo_failure(const octavo_model *model);
+
 /* Where to write input `index` before each run; NULL if out of range or not prepared. The memory
  * is reused during a run, so an input is gone afterwards. */
 OCTAVO_API void *octavo_input(octavo_model *model, uint32_t index);
@@ -121,10 +132,12 @@ OCTAVO_API octavo_status octavo_run(octavo_model *model);
 OCTAVO_API octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
                                          void *const *outputs);
 
-/* octavo_run that stores the nanoseconds of each step in step_ns (num_steps,). */
+/* octavo_run that stores the nanoseconds of each step in step_ns (num_steps,): those of an
+ * accelerator on its own clock, without the wait for their turn. */
 OCTAVO_API octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns);
 
-/* Calls `hook` around each step of octavo_run from now on; NULL switches it off. */
+/* Calls `hook` around each step of octavo_run from now on; NULL switches it off. An accelerator
+ * then ends each step before the next begins. */
 OCTAVO_API octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *context);
 
 /* Zeroes the state that outlives a run. */

@@ -19,6 +19,8 @@ const char *octavo_status_message(octavo_status status) {
     case OCTAVO_NOT_PREPARED: return "octavo_prepare has not been called";
     case OCTAVO_KERNEL_FAILED: return "a kernel reported a failure";
     case OCTAVO_TILES_REFUSED: return "the system refuses this process the AMX tiles of the CPU";
+    case OCTAVO_NO_ACCELERATOR: return "there is no accelerator that the program can run on";
+    case OCTAVO_ACCELERATOR_FAILED: return "the accelerator's driver failed";
   }
   return "unknown status";
 }
@@ -72,6 +74,35 @@ size_t octavo_arena_bytes(const octavo_program *program) {
   return program == NULL ? 0 : (size_t)program->arena_bytes + OCTAVO_SLACK;
 }
 
+const char *octavo_failure(const octavo_model *model) {
+  return model == NULL ? "" : model->failure;
+}
+
+/* Frees what the model made for itself to run, the arena included. */
+static void release(octavo_model *model) {
+  if (model->accelerator != NULL) {
+    model->program->accelerator->driver->destroy(model->accelerator);
+  }
+  if (model->owns_arena) octavo_platform_free(model->arena);
+  model->accelerator = NULL;
+  model->arena = NULL;
+}
+
+/* Finds memory for the arena: the caller's, an accelerator's, or new. */
+static octavo_status make_arena(octavo_model *model, const octavo_options *options) {
+  if (model->program->accelerator != NULL) {
+    return model->program->accelerator->driver->create(model, options);
+  }
+  model->owns_arena = options->arena == NULL;
+  size_t num_bytes = octavo_arena_bytes(model->program);
+  model->arena = model->owns_arena ? octavo_platform_allocate(num_bytes) : options->arena;
+  if (model->arena == NULL) return OCTAVO_OUT_OF_MEMORY;
+  /* All of it, not only the persistent part: padding that kernels load but do not use is then the
+   * same in every run, and the first run takes no page faults. */
+  __builtin_memset(model->arena, 0, num_bytes);
+  return OCTAVO_OK;
+}
+
 static octavo_status check_cpu(const octavo_program *program) {
   if (octavo_missing_cpu_features(program) != 0) return OCTAVO_UNSUPPORTED_CPU;
   bool needs_amx = (program->cpu_features & octavo_cpu_feature_amx()) != 0;
@@ -91,20 +122,14 @@ octavo_status octavo_prepare(octavo_model *model, const octavo_options *options)
   }
   octavo_status status = check_cpu(model->program);
   if (status != OCTAVO_OK) return status;
-  uint8_t *arena = options->arena != NULL ? options->arena : octavo_platform_allocate(num_bytes);
-  if (arena == NULL) return OCTAVO_OUT_OF_MEMORY;
-  if (options->num_threads > 1) {
+  status = make_arena(model, options);
+  if (status == OCTAVO_OK && options->num_threads > 1) {
     status = octavo_pool_create(options->num_threads, options->pin_threads, &model->pool);
-    if (status != OCTAVO_OK) {
-      if (options->arena == NULL) octavo_platform_free(arena);
-      return status;
-    }
   }
-  /* All of it, not only the persistent part: padding that kernels load but do not use is then the
-   * same in every run, and the first run takes no page faults. */
-  __builtin_memset(arena, 0, num_bytes);
-  model->arena = arena;
-  model->owns_arena = options->arena == NULL;
+  if (status != OCTAVO_OK) {
+    release(model);
+    return status;
+  }
   return OCTAVO_OK;
 }
 
@@ -118,7 +143,7 @@ octavo_status octavo_reset(octavo_model *model) {
 void octavo_destroy(octavo_model *model) {
   if (model == NULL) return;
   octavo_pool_destroy(model->pool);
-  if (model->owns_arena) octavo_platform_free(model->arena);
+  release(model);
   if (model->owns_weights) {
     octavo_platform_unmap(model->weights, (size_t)model->program->weights_bytes);
   }

@@ -2,6 +2,7 @@
 #ifndef OCTAVO_INSTANCE_H_
 #define OCTAVO_INSTANCE_H_
 
+#include "driver.h"
 #include "octavo_runtime.h"
 #include "thread_pool.h"
 
@@ -14,6 +15,8 @@ struct octavo_model {
   octavo_pool *pool; /* NULL: one thread */
   octavo_step_hook hook;
   void *hook_context;
+  void *accelerator; /* of the program's driver; NULL where it has none, and until prepared */
+  char failure[OCTAVO_FAILURE_BYTES];
 };
 
 #endif /* OCTAVO_INSTANCE_H_ */

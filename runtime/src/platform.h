@@ -22,6 +22,18 @@ void octavo_platform_free(void *memory);
 octavo_status octavo_platform_map(const char *path, size_t num_bytes, const uint8_t **data);
 void octavo_platform_unmap(const uint8_t *data, size_t num_bytes);
 
+/* A shared library by name or path, or NULL; what is in it, or NULL. */
+void *octavo_platform_open_library(const char *name);
+void *octavo_platform_symbol(void *library, const char *name);
+void octavo_platform_close_library(void *library);
+
+/* A file in memory of its own, to be freed; NULL if it cannot be read or is empty. */
+void *octavo_platform_read(const char *path, size_t *num_bytes);
+
+/* Replaces a file at once, by way of another one beside it; false where nothing was written. */
+bool octavo_platform_write(const char *path, const char *temporary, const void *data,
+                           size_t num_bytes);
+
 /* Monotonic time. */
 uint64_t octavo_platform_now_ns(void);
 

@@ -2,7 +2,7 @@
 #include "instance.h"
 #include "platform.h"
 
-static octavo_status run_step(const octavo_model *model, uint32_t index) {
+octavo_status octavo_run_step(const octavo_model *model, uint32_t index) {
   const octavo_step *step = &model->program->steps[index];
   return step->run(model->arena, model->weights) == 0 ? OCTAVO_OK : OCTAVO_KERNEL_FAILED;
 }
@@ -10,7 +10,7 @@ static octavo_status run_step(const octavo_model *model, uint32_t index) {
 static octavo_status run_all(const octavo_model *model) {
   uint32_t num_steps = model->program->num_steps;
   octavo_status status = OCTAVO_OK;
-  for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) status = run_step(model, i);
+  for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) status = octavo_run_step(model, i);
   return status;
 }
 
@@ -19,8 +19,20 @@ static octavo_status run_hooked(const octavo_model *model) {
   octavo_status status = OCTAVO_OK;
   for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) {
     model->hook(model->hook_context, i, false, octavo_platform_now_ns());
-    status = run_step(model, i);
+    status = octavo_run_step(model, i);
     model->hook(model->hook_context, i, true, octavo_platform_now_ns());
+  }
+  return status;
+}
+
+static octavo_status run_timed(const octavo_model *model, uint64_t *step_ns) {
+  octavo_status status = OCTAVO_OK;
+  uint64_t start_ns = octavo_platform_now_ns();
+  for (uint32_t i = 0; i < model->program->num_steps && status == OCTAVO_OK; i++) {
+    status = octavo_run_step(model, i);
+    uint64_t end_ns = octavo_platform_now_ns();
+    step_ns[i] = end_ns - start_ns;
+    start_ns = end_ns;
   }
   return status;
 }
@@ -34,7 +46,11 @@ octavo_status octavo_run(octavo_model *model) {
   octavo_status status = check_prepared(model);
   if (status != OCTAVO_OK) return status;
   octavo_pool *before = octavo_pool_enter(model->pool);
-  status = model->hook == NULL ? run_all(model) : run_hooked(model);
+  if (model->accelerator != NULL) {
+    status = model->program->accelerator->driver->run(model, NULL);
+  } else {
+    status = model->hook == NULL ? run_all(model) : run_hooked(model);
+  }
   octavo_pool_enter(before);
   return status;
 }
@@ -44,13 +60,9 @@ octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns) {
   if (status != OCTAVO_OK) return status;
   if (step_ns == NULL) return OCTAVO_INVALID_ARGUMENT;
   octavo_pool *before = octavo_pool_enter(model->pool);
-  uint64_t start_ns = octavo_platform_now_ns();
-  for (uint32_t i = 0; i < model->program->num_steps && status == OCTAVO_OK; i++) {
-    status = run_step(model, i);
-    uint64_t end_ns = octavo_platform_now_ns();
-    step_ns[i] = end_ns - start_ns;
-    start_ns = end_ns;
-  }
+  status = model->accelerator == NULL
+               ? run_timed(model, step_ns)
+               : model->program->accelerator->driver->run(model, step_ns);
   octavo_pool_enter(before);
   return status;
 }

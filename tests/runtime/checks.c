@@ -162,16 +162,16 @@ static const octavo_tensor kOutputs[] = {
 
 #define PROGRAM(step_array)                                                                  \
   {OCTAVO_ABI_VERSION, "checks", 0, kArena, 64, kWeights, 1, 2,                              \
-   sizeof step_array / sizeof step_array[0], kInputs, kOutputs, step_array}
+   sizeof step_array / sizeof step_array[0], kInputs, kOutputs, step_array, NULL}
 
-static const octavo_step kSteps[] = {{"add", "add", 7, step_add}, {"count", "count", 0, step_count}};
+static const octavo_step kSteps[] = {{"add", "add", 7, step_add, NULL}, {"count", "count", 0, step_count, NULL}};
 static const octavo_program kProgram = PROGRAM(kSteps);
-static const octavo_step kBarrierSteps[] = {{"wait", "wait", 0, step_barrier}};
+static const octavo_step kBarrierSteps[] = {{"wait", "wait", 0, step_barrier, NULL}};
 static const octavo_program kBarrierProgram = PROGRAM(kBarrierSteps);
 
 static octavo_model *prepared(const octavo_program *program, uint32_t num_threads) {
   octavo_model *model = NULL;
-  octavo_options options = {num_threads, false, NULL, 0};
+  octavo_options options = {num_threads, false, NULL, 0, NULL};
   CHECK(octavo_load(program, g_weights, &model) == OCTAVO_OK);
   CHECK(octavo_prepare(model, &options) == OCTAVO_OK);
   return model;
@@ -221,7 +221,7 @@ static void arguments_are_checked(void) {
   CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
   CHECK(octavo_run(model) == OCTAVO_NOT_PREPARED && octavo_reset(model) == OCTAVO_NOT_PREPARED);
   CHECK(octavo_input(model, 0) == NULL && octavo_output(model, 0) == NULL);
-  octavo_options too_many = {257, false, NULL, 0};
+  octavo_options too_many = {257, false, NULL, 0, NULL};
   CHECK(octavo_prepare(model, &too_many) == OCTAVO_INVALID_ARGUMENT);
   CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
   CHECK(octavo_prepare(model, NULL) == OCTAVO_INVALID_ARGUMENT);
@@ -284,7 +284,7 @@ static int32_t step_hold(uint8_t *arena, const uint8_t *weights) {
 /* Ends only if the tasks behind a slow one go to another thread. */
 static void late_threads_are_not_waited_for(void) {
 #ifndef OCTAVO_SINGLE_THREAD
-  static const octavo_step kHold[] = {{"hold", "hold", 0, step_hold}};
+  static const octavo_step kHold[] = {{"hold", "hold", 0, step_hold, NULL}};
   static const octavo_program kHoldProgram = PROGRAM(kHold);
   for (uint32_t num_threads = 2; num_threads <= 4; num_threads++) {
     octavo_model *model = prepared(&kHoldProgram, num_threads);
@@ -312,11 +312,11 @@ static void caller_owns_its_arena(void) {
   memset(memory, 0xff, num_bytes + 64);
   octavo_model *model = NULL;
   CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
-  octavo_options misaligned = {1, false, memory + 8, num_bytes};
+  octavo_options misaligned = {1, false, memory + 8, num_bytes, NULL};
   CHECK(octavo_prepare(model, &misaligned) == OCTAVO_INVALID_ARGUMENT);
-  octavo_options short_one = {1, false, memory, num_bytes - 1};
+  octavo_options short_one = {1, false, memory, num_bytes - 1, NULL};
   CHECK(octavo_prepare(model, &short_one) == OCTAVO_INVALID_ARGUMENT);
-  octavo_options good = {2, true, memory, num_bytes};
+  octavo_options good = {2, true, memory, num_bytes, NULL};
   CHECK(octavo_prepare(model, &good) == OCTAVO_OK);
   CHECK((uint8_t *)octavo_input(model, 0) == memory + kX);
   run_add(model, 3);
@@ -382,7 +382,7 @@ static void hook_sees_each_step(void) {
 }
 
 static void failures_are_reported(void) {
-  static const octavo_step kFail[] = {{"f", "f", 0, step_fail}, {"count", "count", 0, step_count}};
+  static const octavo_step kFail[] = {{"f", "f", 0, step_fail, NULL}, {"count", "count", 0, step_count, NULL}};
   static const octavo_program kFailProgram = PROGRAM(kFail);
   octavo_model *model = prepared(&kFailProgram, 1);
   CHECK(octavo_run(model) == OCTAVO_KERNEL_FAILED);
@@ -390,7 +390,7 @@ static void failures_are_reported(void) {
   uint64_t step_ns[2];
   CHECK(octavo_run_timed(model, step_ns) == OCTAVO_KERNEL_FAILED);
   octavo_destroy(model);
-  static const octavo_step kTask[] = {{"f", "f", 0, step_fail_in_task}};
+  static const octavo_step kTask[] = {{"f", "f", 0, step_fail_in_task, NULL}};
   static const octavo_program kTaskProgram = PROGRAM(kTask);
   for (uint32_t num_threads = 1; num_threads <= 3; num_threads++) {
     model = prepared(&kTaskProgram, num_threads);
@@ -401,7 +401,7 @@ static void failures_are_reported(void) {
 }
 
 static void slack_is_readable_and_zero(void) {
-  static const octavo_step kSlack[] = {{"s", "s", 0, step_read_slack}};
+  static const octavo_step kSlack[] = {{"s", "s", 0, step_read_slack, NULL}};
   static const octavo_program kSlackProgram = PROGRAM(kSlack);
   octavo_model *model = prepared(&kSlackProgram, 1);
   CHECK(octavo_run(model) == OCTAVO_OK);
@@ -409,7 +409,7 @@ static void slack_is_readable_and_zero(void) {
 }
 
 static void loops_inside_tasks_run_inline(void) {
-  static const octavo_step kNested[] = {{"n", "n", 0, step_nested}};
+  static const octavo_step kNested[] = {{"n", "n", 0, step_nested, NULL}};
   static const octavo_program kNestedProgram = PROGRAM(kNested);
   octavo_model *model = prepared(&kNestedProgram, 3);
   g_inner_runs = 0;
@@ -423,7 +423,7 @@ static void loops_inside_tasks_run_inline(void) {
 }
 
 static void task_counts_follow_threads(void) {
-  static const octavo_step kTasks[] = {{"n", "n", 0, step_num_task}};
+  static const octavo_step kTasks[] = {{"n", "n", 0, step_num_task, NULL}};
   static const octavo_program kTasksProgram = PROGRAM(kTasks);
   octavo_model *model = prepared(&kTasksProgram, 3);
   CHECK(octavo_run(model) == OCTAVO_OK);

@@ -24,7 +24,7 @@ def test_the_steps_are_readable(add_artifact):
     text = (add_artifact / "model.c").read_text()
     assert re.search(r"step_0.*\n  return k_tiny_add\(A\(\d+u\), W\(0u\), A\(\d+u\)\);", text)
     assert "int32_t k_tiny_add(const void *, const void *, void *);" in text
-    assert '{"\\"/*\\"", "add", 1000u, step_1},' in text
+    assert '{"\\"/*\\"", "add", 1000u, step_1, NULL},' in text
     assert "->" in text
     assert "hidden: 1000 bytes" in text
 

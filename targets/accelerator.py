@@ -1,0 +1,45 @@
+"""What the compiler knows about a GPU beside a target's CPU: data only."""
+
+from dataclasses import dataclass
+
+from octavo.errors import TargetError
+
+DOT_PRODUCTS = ("khr", "qcom", "arm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accelerator:
+    """A GPU that a program's kernels run on; what it has no kernel for runs on the CPU.
+
+    Attributes:
+        name: Shown in the variants of its kernels.
+        dot_products: Extensions with products of four bytes that its kernels use where the
+            driver has them, in order of preference: "khr" (cl_khr_integer_dot_product), "qcom"
+            (cl_qcom_dot_product8), "arm" (cl_arm_integer_dot_product_accumulate_int8). Every
+            kernel also computes without any.
+        work_group: Work items of one work-group; a power of 2.
+        tile_pixels: Output pixels that one work item of a convolution computes.
+        tile_quads: Quads of output channels that it computes.
+        needs_gpu: The host program takes no device but a GPU.
+        sources: Where the facts come from.
+    """
+
+    name: str
+    dot_products: tuple[str, ...] = ()
+    work_group: int = 64
+    tile_pixels: int = 4
+    tile_quads: int = 1
+    needs_gpu: bool = True
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.dot_products if name not in DOT_PRODUCTS]
+        if unknown:
+            allowed = ", ".join(DOT_PRODUCTS)
+            raise TargetError(
+                f"accelerator {self.name!r}: dot product {unknown[0]!r}; allowed: {allowed}"
+            )
+        if self.work_group < 1 or self.work_group & (self.work_group - 1):
+            raise TargetError(
+                f"accelerator {self.name!r}: work_group {self.work_group}; a power of 2"
+            )

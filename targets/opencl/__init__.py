@@ -1,0 +1,1 @@
+"""OpenCL GPUs: records, and a kernel library of their own."""

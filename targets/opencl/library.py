@@ -1,0 +1,59 @@
+"""Which GPU kernel serves which operation.
+
+As in ``octavo.targets.library``: kernels import TVM, so they are imported when the first one
+is asked for.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from octavo.targets.accelerator import Accelerator
+from octavo.targets.ops.conv import Conv
+
+Op_contra = TypeVar("Op_contra", contravariant=True)
+
+
+class GpuKernel(Protocol[Op_contra]):
+    """One way to compute one kind of operation on a GPU.
+
+    The tensors of the built function are, in this order: the operation's inputs, the arrays
+    of ``constants``, the outputs. After them come as many int32: the element at which each
+    begins.
+    """
+
+    name: str
+
+    def reject(self, op: Op_contra, accelerator: Accelerator) -> str:
+        """Say why this kernel cannot compute ``op``, or return an empty string."""
+        ...
+
+    def variant(self, op: Op_contra, accelerator: Accelerator) -> str:
+        """Name the implementation, for listings."""
+        ...
+
+    def build(self, op: Op_contra, accelerator: Accelerator) -> Any:
+        """Emit the TIR PrimFunc, its loops bound to work items."""
+        ...
+
+    def constants(
+        self, op: Op_contra, accelerator: Accelerator, arrays: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Pack the operation's constants as the function wants them."""
+        ...
+
+
+@cache
+def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
+    """Operation types and their kernels; the first that accepts an operation serves it."""
+    from octavo.targets.opencl.conv import GpuConv
+
+    return ((Conv, (GpuConv(),)),)
+
+
+def select_gpu(op: Any, accelerator: Accelerator) -> GpuKernel[Any] | None:
+    """The kernel that serves an operation, or None: then the CPU computes it."""
+    kernels = next((found for kind, found in kernel_table() if type(op) is kind), ())
+    return next((k for k in kernels if not k.reject(op, accelerator)), None)

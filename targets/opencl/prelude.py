@@ -1,0 +1,117 @@
+"""OpenCL C that every generated kernel may call: what TVM's generator has no words for.
+
+Bytes are multiplied four at a time, packed in an int as they lie in memory. Each extension has
+its own name for that; which one the driver has is known only when it compiles, so the choice
+is the preprocessor's.
+
+Sources: OpenCL extension specifications cl_khr_integer_dot_product (section 29 of the OpenCL
+extension specification) and cl_arm_integer_dot_product; cl_qcom_dot_product8 takes signed
+bytes first and unsigned ones second (TensorFlow Lite's OpenCL delegate, fully_connected.cc).
+"""
+
+from octavo.targets.accelerator import Accelerator
+
+# Results are equal bit for bit on every device, so nothing may be rounded once instead of
+# twice. Division and square root are only approximate in OpenCL (2.5 and 3 units in the last
+# place): their results are corrected by exact remainders. A quotient next to the right one
+# has a remainder of one sign too large; Tuckerman's test does the same for roots.
+_ARITHMETIC = """\
+#pragma OPENCL FP_CONTRACT OFF
+
+float octavo_next(float x) { return as_float(as_int(x) + 1); }
+float octavo_previous(float x) { return as_float(as_int(x) - 1); }
+
+/* a / b, correctly rounded; both are positive and finite, and so is the quotient. */
+float octavo_ratio(float a, float b) {
+  float quotient = a / b;
+  for (int i = 0; i < 4; ++i) {
+    float rest = fabs(fma(-quotient, b, a));
+    float above = octavo_next(quotient), below = octavo_previous(quotient);
+    if (fabs(fma(-above, b, a)) < rest) quotient = above;
+    else if (fabs(fma(-below, b, a)) < rest) quotient = below;
+  }
+  return quotient;
+}
+
+/* a / b, correctly rounded; b is positive and finite, so is the quotient's magnitude, or 0. */
+float octavo_divide(float a, float b) {
+  return a == 0.0f ? 0.0f : copysign(octavo_ratio(fabs(a), b), a);
+}
+
+/* The square root of a positive number, correctly rounded. */
+float octavo_root(float x) {
+  float root = sqrt(x);
+  for (int i = 0; i < 4; ++i) {
+    float above = octavo_next(root), below = octavo_previous(root);
+    if (fma(-root, above, x) > 0.0f) root = above;
+    else if (fma(-below, root, x) <= 0.0f) root = below;
+  }
+  return root;
+}
+
+int octavo_pick(int condition, int a, int b) { return condition ? a : b; }
+int4 octavo_pick4(int condition, int4 a, int4 b) { return condition ? a : b; }
+int4 octavo_quad(int a, int b, int c, int d) { return (int4)(a, b, c, d); }
+int octavo_lane(int4 v, int i) { return i == 0 ? v.s0 : i == 1 ? v.s1 : i == 2 ? v.s2 : v.s3; }
+"""
+
+# Activations are unsigned or signed, weights always signed.
+_PRODUCTS = {
+    ("khr", "uint8"): (
+        "__opencl_c_integer_dot_product_input_4x8bit_packed",
+        "dot_4x8packed_us_int((uint)(x), (uint)(w)) + (acc)",
+    ),
+    ("khr", "int8"): (
+        "__opencl_c_integer_dot_product_input_4x8bit_packed",
+        "dot_4x8packed_ss_int((uint)(x), (uint)(w)) + (acc)",
+    ),
+    ("qcom", "uint8"): (
+        "cl_qcom_dot_product8",
+        "qcom_dot8_acc((uint)(w), (uint)(x), acc)",
+    ),
+    ("arm", "int8"): (
+        "cl_arm_integer_dot_product_accumulate_int8",
+        "arm_dot_acc(as_char4(x), as_char4(w), acc)",
+    ),
+}
+_PORTABLE = """\
+int octavo_dot(int x, int w, int acc) {{
+  int4 a = convert_int4(as_{vector}(x)), b = convert_int4(as_char4(w));
+  acc = mad24(a.s0, b.s0, acc);
+  acc = mad24(a.s1, b.s1, acc);
+  acc = mad24(a.s2, b.s2, acc);
+  return mad24(a.s3, b.s3, acc);
+}}
+"""
+_QUADS = """\
+int4 octavo_dots(int x, int4 w, int4 acc) {
+  acc.s0 = octavo_dot(x, w.s0, acc.s0);
+  acc.s1 = octavo_dot(x, w.s1, acc.s1);
+  acc.s2 = octavo_dot(x, w.s2, acc.s2);
+  acc.s3 = octavo_dot(x, w.s3, acc.s3);
+  return acc;
+}
+"""
+
+
+def prelude(accelerator: Accelerator, activation_dtype: str) -> str:
+    """Text in front of the kernels.
+
+    Args:
+        accelerator: Whose extensions may be used.
+        activation_dtype: "uint8" or "int8".
+    """
+    lines, keyword = [_ARITHMETIC], "#if"
+    for name in accelerator.dot_products:
+        if (name, activation_dtype) not in _PRODUCTS:
+            continue
+        macro, product = _PRODUCTS[name, activation_dtype]
+        lines.append(f"{keyword} defined({macro})\n")
+        if macro.startswith("cl_"):
+            lines.append(f"#pragma OPENCL EXTENSION {macro} : enable\n")
+        lines.append(f"int octavo_dot(int x, int w, int acc) {{ return {product}; }}\n")
+        keyword = "#elif"
+    vector = "uchar4" if activation_dtype == "uint8" else "char4"
+    portable = _PORTABLE.format(vector=vector)
+    lines.append(portable if keyword == "#if" else f"#else\n{portable}#endif\n")
+    return "".join((*lines, _QUADS))
