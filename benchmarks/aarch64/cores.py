@@ -45,10 +45,9 @@ CORES = (
     Core("cortex-a72", "cortex-a72", "0xd08", _BASE, "arm64-neon"),
     Core("cortex-a76", "cortex-a76", "0xd0b", _V8_2, "arm64-dotprod"),
     # The emulator has no core with matrix products and without scalable vectors: its largest
-    # one with those off. It says to be a Cortex-A710.
-    Core(
-        "i8mm", "max,sve=off,sme=off", "0xd47", f"{_V8_2} i8mm bf16", "arm64-i8mm"
-    ),
+    # one with those off. It says to be a Neoverse N2: from the numbers of Cortex-A510, A710
+    # and X2 the runtimes conclude that there are scalable vectors, and crash.
+    Core("i8mm", "max,sve=off,sme=off", "0xd49", f"{_V8_2} i8mm bf16", "arm64-i8mm"),
 )
 
 

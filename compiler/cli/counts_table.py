@@ -18,8 +18,9 @@ def profile_counts(console: Console, artifact: Path, input_file: Path | None) ->
     from octavo.compiler.artifact.manifest import read_manifest, verify_files
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.counting.steps import count_steps
+    from octavo.compiler.devices.inference import input_names
+    from octavo.compiler.devices.qemu import manifest_target
     from octavo.compiler.report.manifest import report_from_manifest
-    from octavo.targets import get_target
 
     manifest = read_manifest(artifact)
     verify_files(artifact, manifest)
@@ -28,8 +29,8 @@ def profile_counts(console: Console, artifact: Path, input_file: Path | None) ->
     if input_file is None:
         console.note("no --input: every input is zero")
     else:
-        inputs = read_tensors(input_file, tuple(port["name"] for port in manifest["inputs"]))
-    counted = count_steps(artifact, manifest, get_target(facts.target), inputs)
+        inputs = read_tensors(input_file, input_names(artifact))
+    counted = count_steps(artifact, manifest, manifest_target(manifest), inputs)
     limit = 0 if console.verbosity > 0 else NUM_LARGEST
     console.result(
         _payload(facts, counted),

@@ -12,6 +12,7 @@ from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
     READABLE_FILE,
+    device_option,
     force_option,
     output_options,
     threads_option,
@@ -46,13 +47,7 @@ NUM_SLOWEST = 15  # rows without -v
     "--warmup", type=click.IntRange(min=0), default=5, show_default=True, metavar="N",
     help="Runs before those, not measured.",
 )  # fmt: skip
-@click.option(
-    "--device",
-    type=click.Choice(["host", "qemu"]),
-    default="host",
-    show_default=True,
-    help="Where to run it. qemu emulates the target, and counts instructions instead of time.",
-)
+@device_option
 @click.option(
     "--no-roofline",
     is_flag=True,
@@ -78,7 +73,7 @@ def profile_command(
     force: bool,
 ) -> None:
     """Measure each kernel of the model in the folder ARTIFACT."""
-    if device != "host":
+    if device != "local":
         _refuse_times(click.get_current_context())
         from octavo.compiler.cli.counts_table import profile_counts
 

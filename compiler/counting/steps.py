@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from octavo.compiler.counting.bench_program import build_bench_program
 from octavo.compiler.counting.execute import Counts, count
-from octavo.errors import DataError, DeviceError
+from octavo.compiler.devices.inference import checked_inputs
+from octavo.compiler.devices.qemu import emulator_command
 from octavo.targets.base import Target
 
 RUNS = (1, 2)  # inferences of the two runs
@@ -60,19 +61,20 @@ def count_steps(
 
     Raises:
         DataError: An input is missing, unknown, or of another type or shape.
-        DeviceError: The target has no emulator, it is missing, or the program failed.
+        DeviceError: The emulator is missing, or the program failed.
+        TargetError: Nothing emulates the target.
         ToolchainError: The program does not link.
     """
-    if target.emulator is None:
-        raise DeviceError(f"no emulator counts for target {target.name}")
+    emulator = emulator_command(target)
     num_steps = len(manifest["steps"])
-    emulator = [target.emulator.program, "-cpu", target.emulator.cpu]
     with tempfile.TemporaryDirectory(prefix="octavo-count-") as name:
         folder = Path(name)
         program = build_bench_program(artifact, target, num_steps, folder)
         command = [str(program.path), "--weights", str((artifact / "weights.bin").resolve())]
-        if inputs is not None:
-            command += _input_options(manifest, inputs, folder)
+        arrays = {} if inputs is None else checked_inputs(artifact, inputs)
+        for index, (port, array) in enumerate(arrays.items()):
+            array.tofile(folder / f"input{index}")
+            command += ["--input", f"{port}={folder / f'input{index}'}"]
         command += ["--warmup", "0", "--runs"]
         few, many = (
             count(
@@ -91,27 +93,6 @@ def count_steps(
     return CountedRun(
         steps=tuple(one_run(index + 1) for index in range(num_steps)),
         runtime=one_run(program.runtime_label),
-        emulator=" ".join(emulator),
-        unit=target.emulator.unit,
+        emulator=" ".join((Path(emulator[0]).name, *emulator[1:])),
+        unit=target.emulator.unit if target.emulator else "",
     )
-
-
-def _input_options(
-    manifest: Mapping[str, Any], inputs: Mapping[str, NDArray[Any]], folder: Path
-) -> list[str]:
-    """Write the inputs to files, and return what the program is told of them."""
-    ports = {port["name"]: port for port in manifest["inputs"]}
-    different = sorted(set(ports) ^ set(inputs))
-    if different:
-        raise DataError(f"input {different[0]!r}; the model takes: {', '.join(ports)}")
-    options = []
-    for index, (name, port) in enumerate(ports.items()):
-        array, shape = inputs[name], tuple(port["shape"])
-        if array.dtype != port["dtype"] or array.shape != shape:
-            raise DataError(
-                f"input {name!r} is {array.dtype} {array.shape};"
-                f" the model takes {port['dtype']} {shape}"
-            )
-        array.tofile(folder / f"input{index}")
-        options += ["--input", f"{name}={folder / f'input{index}'}"]
-    return options

@@ -64,6 +64,18 @@ def input_names(artifact: Path) -> tuple[str, ...]:
     return tuple(_ports(artifact)[0])
 
 
+def checked_inputs(
+    artifact: Path, inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Inputs in the order of the model.
+
+    Raises:
+        ArtifactError: It is no artifact.
+        DataError: An input is missing, unknown, or of another type or shape.
+    """
+    return _checked(inputs, _ports(artifact)[0])
+
+
 Kind = tuple["np.dtype[Any]", tuple[int, ...]]
 
 
