@@ -35,6 +35,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.attention import AttentionRows
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
+    from octavo.targets.kernels.conv_lines import ConvLines
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
@@ -53,7 +54,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.winograd import Winograd
 
     return (
-        (Conv, (Depthwise(), TileConv(), Winograd(), ConvGemm())),
+        (Conv, (Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
         (MatMul, (TileMatMul(), MatMulGemm())),
         (Attention, (TileAttention(), AttentionRows())),
         (Move, (MoveElements(),)),
