@@ -51,8 +51,8 @@ class ConvLines:
             return "there is no padding to leave out"
         if op.groups != 1 or op.in_c % isa.dot_k:
             return f"{op.in_c} channels in {op.groups} groups are not whole steps"
-        if isa.block_rows != 1:
-            return f"{isa.name} multiplies blocks of pixels"
+        if (isa.block_rows, isa.block_registers, isa.group_steps) != (1, 1, 1):
+            return f"{isa.name} does not multiply one pixel and one step at a time"
         if isa.tile_registers(op.out_w, 1) > isa.num_registers:
             return f"lines of {op.out_w} pixels do not fit the registers"
         emitter = _Emitter(op, isa)

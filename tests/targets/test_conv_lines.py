@@ -165,6 +165,7 @@ def test_large_images_and_other_operations_are_left_to_others(op, reason):
     assert bool(reason) == bool(found)
 
 
-def test_instructions_that_multiply_blocks_of_pixels_are_left_alone():
-    isa = replace(ISAS["avx512_vbmi"], block_rows=2)
-    assert "blocks of pixels" in KERNEL.reject(OPS["3x3 of 4x4"], isa)
+@pytest.mark.parametrize("field", ["block_rows", "block_registers", "group_steps"])
+def test_instructions_for_several_pixels_or_steps_are_left_alone(field):
+    isa = replace(ISAS["avx512_vbmi"], **{field: 2})
+    assert "one pixel and one step" in KERNEL.reject(OPS["3x3 of 4x4"], isa)
