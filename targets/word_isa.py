@@ -18,7 +18,6 @@ class WordIsa(Isa):
     """
 
     dot_k: int = 2
-    activation_cycles: float = 0.0
     activation_dtype: str = "int16"
     base: Isa = field(default_factory=Isa)
 

@@ -21,22 +21,28 @@ MAX_PANEL = 4
 OVERHEAD_REGISTERS = 3  # the repeated activation, and what ``dot`` needs
 WORD_BYTES, SUM_BYTES = 2, 4
 # Cycles to transform one vector of words of input and of weights, and one of sums back.
-INPUT_CYCLES, WEIGHT_CYCLES, OUTPUT_CYCLES = 110.0, 60.0, 160.0
-STORED_BYTE_CYCLES = 0.05  # storing transformed weights, which displace others
+INPUT_CYCLES, WEIGHT_CYCLES, OUTPUT_CYCLES = 110.0, 60.0, 115.0
+PIXELS_CYCLES = 80.0  # joining and storing the outputs of one tile and panel
+STORED_BYTE_CYCLES = 0.05  # storing what is transformed, which displaces other memory
 PANEL_LOAD_CYCLES = 0.25  # what a weight vector from the second-level cache costs more
 NEAR_SUM_BYTES = 40 * 1024  # more sums do not stay in the first-level cache
 FAR_SUM_CYCLES = 1.5  # what storing and loading one of their vectors costs then
-NEAR_BYTES = 512 * 1024  # what stays in the second-level cache
-FAR_BYTE_CYCLES = 0.1  # what reading a byte costs more that does not
+NEAR_BYTES = 640 * 1024  # what stays in the second-level cache
+MAX_KEPT_BYTES = 8 * 1024 * 1024  # of transformed weights, of one layer at a time
+# What reading a byte costs more that comes from behind the second level: weights are read line
+# after line while products run, input in rows.
+FAR_WEIGHT_CYCLES, FAR_INPUT_CYCLES = 0.015, 0.06
 # Direct convolution: operands shared by the accumulators of a usual register tile.
 DIRECT_ROWS, DIRECT_PANEL = 4, 2
 MIN_GAIN = 1.1  # the model is not better than that
+BYTES_PER_TIME = 200 * 1024 * 1024  # a hundredth of it is worth one percent of the time
 MAX_SLOWDOWN = 1.3  # slower loops, by the model, are not worth measuring
 
 
 def winograd_schedules(op: Conv, isa: Isa) -> list[WinogradSchedule]:
-    """List the loops that may be the fastest, by modelled cycles."""
+    """List the loops that may be the fastest, the model's choice first."""
     vectors = op.out_c // isa.lanes
+    depth = NUM_POINTS * op.in_c * WORD_BYTES
     first = WinogradLayout(op, isa, WinogradSchedule(1, 1, keeps_weights=True))
     candidates = [
         WinogradSchedule(rows, panel, keeps_weights)
@@ -45,8 +51,14 @@ def winograd_schedules(op: Conv, isa: Isa) -> list[WinogradSchedule]:
         for rows in range(1, min(first.tiles, MAX_ROWS) + 1)
         if rows * panel + panel + OVERHEAD_REGISTERS <= isa.num_registers
         for keeps_weights in (True, False)
+        if not keeps_weights or depth * op.out_c <= MAX_KEPT_BYTES
     ]
-    costs = {s: winograd_cycles(replace(first, schedule=s)) for s in candidates}
+
+    def cost(schedule: WinogradSchedule) -> float:
+        layout = replace(first, schedule=schedule)
+        return winograd_cycles(layout) * (1 + layout.scratch.num_bytes / BYTES_PER_TIME)
+
+    costs = {schedule: cost(schedule) for schedule in candidates}
     candidates.sort(key=costs.__getitem__)
     slowest = MAX_SLOWDOWN * costs[candidates[0]]
     return [s for s in candidates if costs[s] <= slowest]
@@ -68,12 +80,13 @@ def direct_cycles(op: Conv, isa: Isa) -> float:
 def winograd_cycles(layout: WinogradLayout) -> float:
     """Cycles of all phases."""
     op, lanes, schedule = layout.op, layout.isa.lanes, layout.schedule
-    dots = schedule.rows * schedule.panel
+    dots, words = schedule.rows * schedule.panel, word_isa(layout.isa)
     step = max(
-        dots * word_isa(layout.isa).dot_cost / DOTS_PER_CYCLE,
+        dots * words.dot_cost / DOTS_PER_CYCLE,
         (schedule.rows + schedule.panel) / LOADS_PER_CYCLE,
         DOT_LATENCY,
-    ) + schedule.panel * PANEL_LOAD_CYCLES
+    )
+    step += schedule.rows * words.activation_cycles + schedule.panel * PANEL_LOAD_CYCLES
     calls = layout.blocks * layout.panels
     products = calls * NUM_POINTS * layout.steps * step
     sums = calls * dots
@@ -82,18 +95,24 @@ def winograd_cycles(layout: WinogradLayout) -> float:
     transforms = (
         layout.blocks * schedule.rows * op.in_c / layout.words * INPUT_CYCLES
         + op.in_c * op.out_c / layout.words * WEIGHT_CYCLES
-        + op.in_c * op.out_c * NUM_POINTS * WORD_BYTES * STORED_BYTE_CYCLES
         + sums * OUTPUT_CYCLES
+        + calls * schedule.rows * PIXELS_CYCLES
     )
-    return products + transforms + _far_bytes(layout) * FAR_BYTE_CYCLES
+    return products + transforms + _memory_cycles(layout)
 
 
-def _far_bytes(layout: WinogradLayout) -> float:
-    """Bytes of transformed weights and input that are read from behind the second level."""
+def _memory_cycles(layout: WinogradLayout) -> float:
+    """Cycles of storing transformed weights and input, and of reading what is not near."""
     depth = NUM_POINTS * layout.op.in_c * WORD_BYTES
     block, panel = layout.schedule.rows * depth, layout.panel_channels * depth
-    pairs = layout.blocks * layout.panels
+    inputs, weights = layout.blocks * block, layout.panels * panel
+    stored = weights * STORED_BYTE_CYCLES
     if layout.schedule.keeps_weights:
-        return pairs * panel if layout.panels * panel > NEAR_BYTES else 0.0
-    far = pairs * block if layout.blocks * block > NEAR_BYTES else 0.0
-    return far + (pairs * panel if panel > NEAR_BYTES else 0.0)
+        again = layout.blocks * weights if weights > NEAR_BYTES else 0
+        return stored + again * FAR_WEIGHT_CYCLES
+    stored += inputs * STORED_BYTE_CYCLES
+    if inputs > NEAR_BYTES:
+        stored += layout.panels * inputs * FAR_INPUT_CYCLES
+    if panel > NEAR_BYTES:
+        stored += layout.blocks * weights * FAR_WEIGHT_CYCLES
+    return stored
