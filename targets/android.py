@@ -13,10 +13,10 @@ _LIBC = SystemLibrary(
         "memcmp", "memcpy", "memmove", "memset",
         # Memory, files, time, the machine.
         "abort", "calloc", "clock_gettime", "close", "fclose", "ferror", "fgetc", "fopen",
-        "fread", "free", "fstat", "fwrite", "getauxval", "getenv", "lseek", "malloc", "mkdir",
-        "mmap", "munmap", "open", "posix_memalign", "read", "realloc", "remove", "rename",
-        "snprintf", "strchr", "strcmp", "strlen", "strncmp", "strstr", "syscall", "unlink",
-        "vsnprintf", "write",
+        "fread", "free", "fseek", "fstat", "ftell", "fwrite", "getauxval", "getenv", "lseek",
+        "malloc", "mkdir", "mmap", "munmap", "open", "posix_memalign", "read", "realloc",
+        "remove", "rename", "snprintf", "strchr", "strcmp", "strlen", "strncmp", "strstr",
+        "syscall", "unlink", "vsnprintf", "write",
         # Threads.
         "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setstacksize",
         "pthread_cond_broadcast", "pthread_cond_wait", "pthread_create", "pthread_join",

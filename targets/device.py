@@ -51,13 +51,13 @@ class Gpu:
 
     Attributes:
         name: The vendor's name.
+        level: The level whose kernels it runs, such as "mali"; None where there are none.
         opencl_version: Version that its driver offers, such as "3.0".
-        extensions: OpenCL extensions with integer dot products.
     """
 
     name: str
+    level: str | None = None
     opencl_version: str | None = None
-    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,19 @@ def device_target(device: Device, level: Target) -> Target:
         program_zig_target=level.program_zig_target or level.zig_target,
         abi=device.abi,
     )
+
+
+def gpu_target(name: str, device: Device, gpu: Gpu, level: Target) -> Target:
+    """The record of a device's graphics processor, with the CPU that drives it.
+
+    Args:
+        name: What the user types.
+        device: The product.
+        gpu: Its graphics processor.
+        level: The record of ``gpu.level``.
+    """
+    description = f"{gpu.name} of {device.chip.name}, as in {device.product}"
+    return replace(device_target(device, level), name=name, description=description)
 
 
 def dsp_target(name: str, device: Device, dsp: Dsp, level: Target) -> Target:

@@ -17,9 +17,9 @@ MIB = 1024**2
 def targets_command(console: Console) -> None:
     """List the targets that --target takes: architecture levels and products."""
     from octavo.targets import PRODUCTS, TARGETS
-    from octavo.targets.devices import DEVICES, DSPS
+    from octavo.targets.devices import DEVICES, DSPS, GPUS
 
-    devices = DEVICES | DSPS
+    devices = DEVICES | GPUS | DSPS
     records: list[Any] = [{"kind": "level", "record": t} for t in TARGETS.values()]
     records += [
         {"kind": "product", "record": t, "device": devices[t.name]} for t in PRODUCTS.values()

@@ -23,3 +23,17 @@ DSPS: dict[str, Device] = {
     "rb3-gen2-dsp": DEVICES["rb3-gen2"],
     "rb5-dsp": DEVICES["rb5"],
 }
+
+# Graphics processors: the name that a user types, and a product that has it.
+GPUS: dict[str, Device] = {
+    "mali-g78": DEVICES["pixel-6"],
+    "mali-g710": DEVICES["pixel-7"],
+    "mali-g715": DEVICES["pixel-8"],
+    "adreno-643": DEVICES["rb3-gen2"],
+    "adreno-650": DEVICES["rb5"],
+    "adreno-660": DEVICES["galaxy-s21-snapdragon"],
+    "adreno-730": DEVICES["galaxy-s22-snapdragon"],
+    "adreno-740": DEVICES["galaxy-s23"],
+    "adreno-750": DEVICES["galaxy-s24-snapdragon"],
+    "adreno-830": DEVICES["galaxy-s25"],
+}

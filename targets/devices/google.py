@@ -30,7 +30,7 @@ TENSOR_G1 = Chip(
         Cluster(core=CORTEX_A76, count=2, max_mhz=2253),
         Cluster(core=CORTEX_A55, count=4, max_mhz=1803),
     ),
-    gpu=Gpu(name="Mali-G78"),
+    gpu=Gpu(name="Mali-G78", level="mali"),
     sources=("Linux, arch/arm64/boot/dts/exynos/google/gs101.dtsi",),
 )
 
@@ -42,7 +42,7 @@ TENSOR_G2 = Chip(
         Cluster(core=CORTEX_A78, count=2),
         Cluster(core=CORTEX_A55, count=4),
     ),
-    gpu=Gpu(name="Mali-G710"),
+    gpu=Gpu(name="Mali-G710", level="mali"),
     sources=("Android Authority, Google Tensor G2 explained, 2022",),
 )
 
@@ -54,7 +54,7 @@ TENSOR_G3 = Chip(
         Cluster(core=CORTEX_A715, count=4, max_mhz=2370),
         Cluster(core=CORTEX_A510, count=4, max_mhz=1700),
     ),
-    gpu=Gpu(name="Mali-G715"),
+    gpu=Gpu(name="Mali-G715", level="mali"),
     sources=("Android Authority, Google Tensor G3 specs, October 2023",),
 )
 
@@ -66,7 +66,7 @@ TENSOR_G4 = Chip(
         Cluster(core=CORTEX_A720, count=3),
         Cluster(core=CORTEX_A520, count=4),
     ),
-    gpu=Gpu(name="Mali-G715"),
+    gpu=Gpu(name="Mali-G715", level="mali"),
     sources=("Android Authority, Google Tensor G5 details, October 2024: the G4 beside it",),
 )
 

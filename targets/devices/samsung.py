@@ -31,7 +31,7 @@ EXYNOS_2100 = Chip(
         Cluster(core=CORTEX_A78, count=3, max_mhz=2800),
         Cluster(core=CORTEX_A55, count=4, max_mhz=2200),
     ),
-    gpu=Gpu(name="Mali-G78"),
+    gpu=Gpu(name="Mali-G78", level="mali"),
     sources=("Samsung Semiconductor, Exynos 2100 specifications",),
 )
 

@@ -41,7 +41,7 @@ QRB5165 = Chip(
         Cluster(core=CORTEX_A77, count=3, max_mhz=2419),
         Cluster(core=CORTEX_A55, count=4, max_mhz=1804),
     ),
-    gpu=Gpu(name="Adreno 650"),
+    gpu=Gpu(name="Adreno 650", level="adreno"),
     dsp=Dsp(name="Hexagon 698", version="v66", level="hexagon-v66"),
     sources=_sources("QRB5165", "sm8250"),
 )
@@ -54,7 +54,7 @@ QCS6490 = Chip(
         Cluster(core=CORTEX_A78, count=3, max_mhz=2400),
         Cluster(core=CORTEX_A55, count=4, max_mhz=1958),
     ),
-    gpu=Gpu(name="Adreno 643"),
+    gpu=Gpu(name="Adreno 643", level="adreno"),
     dsp=Dsp(name="Hexagon 770", version="v68", level="hexagon-v68"),
     sources=_sources("QCS6490", "kodiak"),
 )
@@ -67,7 +67,7 @@ SNAPDRAGON_888 = Chip(
         Cluster(core=CORTEX_A78, count=3, max_mhz=2420),
         Cluster(core=CORTEX_A55, count=4, max_mhz=1800),
     ),
-    gpu=Gpu(name="Adreno 660"),
+    gpu=Gpu(name="Adreno 660", level="adreno"),
     dsp=Dsp(name="Hexagon 780", version="v68", level="hexagon-v68"),
     sources=_sources("Snapdragon 888", "sm8350"),
 )
@@ -80,7 +80,7 @@ SNAPDRAGON_8_GEN_1 = Chip(
         Cluster(core=CORTEX_A710, count=3, max_mhz=2500),
         Cluster(core=CORTEX_A510, count=4, max_mhz=1800),
     ),
-    gpu=Gpu(name="Adreno 730"),
+    gpu=Gpu(name="Adreno 730", level="adreno"),
     dsp=Dsp(name="Hexagon", version="v69", level="hexagon-v68"),
     sources=_sources("Snapdragon 8 Gen 1", "sm8450"),
 )
@@ -94,7 +94,7 @@ SNAPDRAGON_8_GEN_2 = Chip(
         Cluster(core=CORTEX_A710, count=2, max_mhz=2800),
         Cluster(core=CORTEX_A510, count=3, max_mhz=2000),
     ),
-    gpu=Gpu(name="Adreno 740"),
+    gpu=Gpu(name="Adreno 740", level="adreno"),
     dsp=Dsp(name="Hexagon", version="v73", level="hexagon-v73"),
     sources=_sources("Snapdragon 8 Gen 2", "sm8550"),
 )
@@ -107,7 +107,7 @@ SNAPDRAGON_8_GEN_3 = Chip(
         Cluster(core=CORTEX_A720, count=5),
         Cluster(core=CORTEX_A520, count=2),
     ),
-    gpu=Gpu(name="Adreno 750"),
+    gpu=Gpu(name="Adreno 750", level="adreno"),
     dsp=Dsp(name="Hexagon", version="v75", level="hexagon-v73"),
     sources=_sources("Snapdragon 8 Gen 3", "sm8650"),
 )
@@ -119,7 +119,7 @@ SNAPDRAGON_8_ELITE = Chip(
         Cluster(core=ORYON, count=2, max_mhz=4470),
         Cluster(core=ORYON, count=6, max_mhz=3530),
     ),
-    gpu=Gpu(name="Adreno 830"),
+    gpu=Gpu(name="Adreno 830", level="adreno"),
     dsp=Dsp(name="Hexagon", version="v79", level="hexagon-v73"),
     sources=_sources("Snapdragon 8 Elite", "sm8750"),
 )

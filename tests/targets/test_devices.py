@@ -7,7 +7,7 @@ import pytest
 
 from octavo.errors import TargetError
 from octavo.targets import PRODUCTS, TARGETS, get_target
-from octavo.targets.devices import DEVICES, DSPS
+from octavo.targets.devices import DEVICES, DSPS, GPUS
 
 CPUS = sorted(
     {
@@ -26,7 +26,7 @@ def _features(spec):
 
 
 def test_every_product_is_found_by_its_name():
-    assert set(PRODUCTS) == set(DEVICES) | set(DSPS)
+    assert set(PRODUCTS) == set(DEVICES) | set(GPUS) | set(DSPS)
     assert not set(PRODUCTS) & set(TARGETS)
     for name, target in PRODUCTS.items():
         assert get_target(name) is target
@@ -90,6 +90,15 @@ def test_caches_are_those_of_the_fastest_cores():
     assert PRODUCTS["pixel-8"].num_cores == 9
     # What no source says is the level's.
     assert PRODUCTS["pixel-8"].l2_bytes == TARGETS["arm64-i8mm"].l2_bytes
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_a_graphics_processor_is_named_as_its_product_has_it(name):
+    gpu = GPUS[name].chip.gpu
+    assert gpu.name.lower().replace(" ", "-") == name
+    assert PRODUCTS[name].level == gpu.level
+    assert PRODUCTS[name].accelerator == TARGETS[gpu.level].accelerator
+    assert PRODUCTS[name].abi == GPUS[name].abi
 
 
 @pytest.mark.parametrize("name", DSPS)

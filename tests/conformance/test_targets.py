@@ -1,0 +1,93 @@
+"""A small network on every target, and the committed table of all of them.
+
+The table is written by ``python -m tests.conformance.grid``, ``make conformance``.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tests.conformance.agreement import compare, measure
+from tests.conformance.grid import (
+    BEGIN,
+    DOCUMENT,
+    LEVELS,
+    NETWORKS,
+    RESULTS,
+    table,
+    with_table,
+)
+
+from octavo.targets import TARGETS
+from octavo.targets.host import missing_flags
+
+TABLE = json.loads(RESULTS.read_text())
+EQUAL = {"num_outputs": 10, "num_different": 0, "max_difference": 0.0, "steps": 3}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("agreement")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_small_network_gives_the_bits_of_the_host(name, folder):
+    target = TARGETS[name]
+    if target.emulator is not None and shutil.which(target.emulator.program) is None:
+        pytest.skip(f"needs {target.emulator.program}, of {target.emulator.package}")
+    if target.accelerator is not None and target.accelerator.needs_gpu:
+        pytest.skip("its GPU is not emulated")
+    if target.emulator is None and missing_flags(target):
+        pytest.skip(f"this CPU lacks {', '.join(sorted(missing_flags(target)))}")
+    found = measure("digits", name, folder, counts=False)
+    assert found["num_outputs"] == 10
+    assert found["num_different"] == 0
+    assert found["float_steps"] == 0
+
+
+def test_one_bit_is_a_difference():
+    array = np.array([1.0, 2.0, 3.0], np.float32)
+    other = array.copy()
+    other[1] = np.nextafter(other[1], np.float32(3))
+    assert compare({"y": array}, {"y": array.copy()})["num_different"] == 0
+    found = compare({"y": array}, {"y": other})
+    assert (found["num_outputs"], found["num_different"]) == (3, 1)
+    assert 0 < found["max_difference"] < 1e-6
+    # Zeros of both signs compare equal as numbers, not as bits.
+    assert compare({"y": np.float32([0.0])}, {"y": np.float32([-0.0])})["num_different"] == 1
+
+
+def test_the_table_says_what_differs_and_why():
+    results = {
+        "digits": {
+            "arm64-neon": EQUAL | {"instructions": 1_500_000, "unit": "instructions"},
+            "hexagon-v68": EQUAL | {"instructions": 2_000_000, "unit": "packets"},
+            "armv7-neon": EQUAL | {"num_different": 2, "max_difference": 0.5},
+            "riscv64-rvv": {"error": "ToolchainError: a|b"},
+            "x86-64-amx": {"skipped": "this CPU lacks amx_tile"},
+        },
+        "ds_cnn": {"x86-64-amx": {"skipped": "this CPU lacks amx_tile"}},
+    }
+    text = table(results)
+    assert "| arm64-neon | equal, 1.5 M | not run |" in text
+    assert "| hexagon-v68 | equal, 2 Mp |" in text
+    assert "| x86-64-amx | not here | not here | not run |" in text
+    assert "- digits, ds_cnn on x86-64-amx: this CPU lacks amx_tile" in text
+    assert "- digits on armv7-neon: 2 of 10 outputs differ, by 0.5 at most" in text
+    assert "- digits on riscv64-rvv: ToolchainError: a\\|b" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + len(LEVELS)
+
+
+def test_the_document_has_the_committed_table():
+    text = DOCUMENT.read_text()
+    assert text.count(BEGIN) == 1
+    assert with_table(text, TABLE) == text
+
+
+def test_the_table_has_every_network():
+    assert set(TABLE) <= set(NETWORKS)
+    assert set(TABLE["digits"]) == set(LEVELS)
+    assert {target for row in TABLE.values() for target in row} <= set(LEVELS)
