@@ -42,6 +42,8 @@ class Isa:
         group_steps: Steps whose activations are loaded at once.
         rows_stay: Activations of all rows stay in registers while columns pass by, instead of
             the other way round.
+        starts_at_end: What sums start from is added when they are finished. The first step is
+            code of its own then, which needs no sums to add to.
         max_unrolled_dots: Reductions of a tile with fewer ``dot`` are straight-line code: the
             end of a short loop is often guessed wrong.
         pipeline: How fast the instructions run, for the choice of tiles.
@@ -74,6 +76,7 @@ class Isa:
     block_registers: int = 1
     group_steps: int = 1
     rows_stay: bool = False
+    starts_at_end: bool = False
     max_unrolled_dots: int = 128
     pipeline: Pipeline = WIDE_CORE
     activation_dtype: str = "uint8"

@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
-
 from octavo.targets import vector
 from octavo.targets.arm64.saturating_narrow import REGISTER_BYTES, Arm64Isa
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.spans import shuffle
 
-PASSING_REGISTERS = 11  # four of weights, seven of products under way
+PASSING_REGISTERS = 12  # four of weights, eight of products under way
 HALF_BYTES = REGISTER_BYTES // 2
 
 
@@ -33,6 +31,7 @@ class Neon(Arm64Isa):
     activation_cycles: float = 0.0
     weight_loads: float = 2.0
     block_registers: int = 4
+    starts_at_end: bool = True
     max_unrolled_dots: int = 12
 
     @property
@@ -68,13 +67,9 @@ class Neon(Arm64Isa):
         return sums
 
     def start_block(self, values: Sequence[Expr]) -> list[Expr]:
-        """Put each column's value in one lane of its register."""
-        (value,) = values
-        return [
-            T.bitwise_and(value, shuffle(
-                [T.int32(-int(lane == column)) for lane in range(self.lanes)],
-                range(self.lanes)))
-            for column in range(self.lanes)]
+        """Start from 0, the only value there is: ``starts_at_end``."""
+        (zero,) = values
+        return [zero] * self.block_registers
 
     def end_block(self, accs: Sequence[Expr]) -> list[Expr]:
         """ADDP: the sum of the lanes of each register."""

@@ -25,7 +25,7 @@ NO_ENTRY = 255  # an index behind every table
 # Two vector instructions a cycle: what in-order cores issue, and what out-of-order ones
 # multiply. Counted at that rate, the fastest tile is the one with the fewest instructions.
 ARM64 = Pipeline(
-    issue_per_cycle=2.0, dot_latency=4.0, far_weight_cycles=0.0, spill_cycles=1.0,
+    issue_per_cycle=2.0, dot_latency=4.0, far_weight_cycles=0.0, spill_cycles=1.5,
     epilogue_cycles=3.0, residual_cycles=2.5, tile_cycles=8.0, row_cycles=3.0)
 NARROW_BYTES = {"int8": "llvm.aarch64.neon.sqxtn", "uint8": "llvm.aarch64.neon.sqxtun"}
 

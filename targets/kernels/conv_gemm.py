@@ -320,7 +320,8 @@ class _Emitter:
                 for first in groups:
                     add(kh, kw, first, min(group, steps - first))
             else:
-                for_steps(self.isa, steps, partial(add, kh, kw))
+                is_first = taps_h * taps_w == 1
+                for_steps(self.isa, steps, partial(add, kh, kw), is_first=is_first)
 
 
 @contextmanager

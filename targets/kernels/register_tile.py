@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 
@@ -31,6 +33,8 @@ class RegisterTile:
         rows = self._block(row // self.isa.block_rows)
         if all((r, column) in self._starts for r in rows):
             values = [self._starts[r, column] for r in rows]
+            if self.isa.starts_at_end:
+                values = [vector.splat(T.int32(0), self.isa.lanes)] * len(values)
             self._put(row, column, self.isa.start_block(values))
 
     def step(
@@ -80,13 +84,15 @@ class RegisterTile:
             moved = [offset + first * isa.dot_k for offset in offsets]
             self.step(source, moved, weights, at, count)
 
-        for_steps(isa, steps, group)
+        for_steps(isa, steps, group, is_first=True)
 
     def row(self, row: int) -> list[Expr]:
         """Sums of one row."""
         place = row % self.isa.block_rows
-        return [
-            self.isa.end_block(self._sums(row, v))[place] for v in range(self.vectors)]
+        sums = [self.isa.end_block(self._sums(row, v))[place] for v in range(self.vectors)]
+        if not self.isa.starts_at_end:
+            return sums
+        return [total + self._starts[row, v] for v, total in enumerate(sums)]
 
     def fill(self, value: Expr) -> None:
         """Set all sums."""
@@ -146,11 +152,23 @@ def register_tile(isa: Isa, rows: int, vectors: int) -> RegisterTile:
     return RegisterTile(isa, rows, vectors, acc)
 
 
-def for_steps(isa: Isa, steps: int, emit: Callable[[Expr, int], None]) -> None:
-    """Call ``emit(first, count)`` for groups of steps, in a loop where there are several."""
+def for_steps(
+    isa: Isa, steps: int, emit: Callable[[Expr, int], None], *, is_first: bool
+) -> None:
+    """Call ``emit(first, count)`` for groups of steps, in a loop where there are several.
+
+    Args:
+        isa: Instructions.
+        steps: Steps of the reduction.
+        emit: Emits a group.
+        is_first: Nothing was added to the sums before.
+    """
     full, rest = divmod(steps, isa.group_steps)
-    if full:
-        with vector.loop(full) as group:
-            emit(group * isa.group_steps, isa.group_steps)
+    ahead = int(is_first and isa.starts_at_end and full > 1)
+    if ahead:
+        emit(0, isa.group_steps)
+    if full > ahead:
+        with vector.loop(full - ahead) as group:
+            emit((group + ahead if ahead else group) * isa.group_steps, isa.group_steps)
     if rest:
         emit(full * isa.group_steps, rest)
