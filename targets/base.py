@@ -52,6 +52,8 @@ class Target:
         activation_dtype: "uint8" or "int8", whichever the instructions take.
         requantize: "float32" or "dyadic", the default rounding contract.
         num_cores: Cores that a program may use.
+        alignment: Bytes of the widest vector or of a cache line, whichever is more: tensors
+            begin at multiples of it.
         l1_bytes: First-level data cache of one core.
         l2_bytes: Second-level cache that one core sees.
         memory_bytes: Most that a program and its data may take: the memory of a product, or
@@ -78,6 +80,7 @@ class Target:
     activation_dtype: str = "uint8"
     requantize: str = "float32"
     num_cores: int = 1
+    alignment: int = 64
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
     memory_bytes: int | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
 from octavo.compiler.artifact.toolchain import zig
-from octavo.compiler.lowering.program import TENSOR_ALIGNMENT, Program
+from octavo.compiler.lowering.program import Program
 from octavo.errors import ToolchainError
 
 
@@ -16,7 +16,7 @@ def kernel_symbol(program: Program, kernel: str) -> str:
 
 
 def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
-    """Bytes that every address passed for each parameter is a multiple of, 1..64.
+    """Bytes that every address passed for each parameter is a multiple of.
 
     Buffers have an alignment of their own; operands that start inside one may have less.
 
@@ -24,7 +24,7 @@ def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
         ValueError: A step passes another number of operands than its kernel takes.
     """
     alignments = {
-        name: [TENSOR_ALIGNMENT] * len(function.params)
+        name: [program.alignment] * len(function.params)
         for name, function in program.functions.items()
     }
     for step in program.steps:
@@ -37,7 +37,8 @@ def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
                 f" kernel {step.kernel!r} takes {len(parameters)}"
             )
         for index, operand in enumerate(step.operands):
-            own = math.gcd(operand.buffer.alignment, operand.offset_bytes)
+            whole = operand.buffer.alignment_of(program.alignment)
+            own = math.gcd(whole, operand.offset_bytes)
             parameters[index] = math.gcd(parameters[index], own)
     return {name: tuple(values) for name, values in alignments.items()}
 

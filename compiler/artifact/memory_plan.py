@@ -23,16 +23,18 @@ class Lifetime:
         first_step: Step that writes it first; -1 for inputs and persistent buffers.
         last_step: Last step that touches it; the number of steps for outputs and persistent
             buffers.
+        alignment: Bytes that its address is a multiple of.
     """
 
     buffer: Buffer
     first_step: int
     last_step: int
+    alignment: int = TENSOR_ALIGNMENT
 
     @property
     def num_bytes(self) -> int:
         """Size, rounded up to whole aligned blocks."""
-        return -(-self.buffer.num_bytes // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
+        return -(-self.buffer.num_bytes // self.alignment) * self.alignment
 
     def overlaps(self, other: "Lifetime") -> bool:
         """Whether both are needed during one step."""
@@ -41,7 +43,7 @@ class Lifetime:
 
 @dataclass(frozen=True)
 class Allocation:
-    """A buffer and its place in the arena, a multiple of ``TENSOR_ALIGNMENT``."""
+    """A buffer and its place in the arena, a multiple of its alignment."""
 
     lifetime: Lifetime
     offset_bytes: int
@@ -153,9 +155,9 @@ def find_lifetimes(program: Program) -> list[Lifetime]:
             raise LoweringError(f"nothing writes output {port.name!r}")
         touch(buffer, len(program.steps))
     return [
-        Lifetime(b, BEFORE_FIRST_STEP, len(program.steps))
+        Lifetime(b, BEFORE_FIRST_STEP, len(program.steps), program.alignment)
         if b.persistent
-        else Lifetime(b, first[b], last[b])
+        else Lifetime(b, first[b], last[b], program.alignment)
         for b in first
     ]
 

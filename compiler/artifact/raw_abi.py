@@ -42,7 +42,7 @@ def lower_to_raw_abi(
 
     Args:
         functions: Symbol to PrimFunc; every parameter is a buffer.
-        alignments: Symbol to bytes that each parameter's address is a multiple of, 1..64.
+        alignments: Symbol to bytes that each parameter's address is a multiple of.
         target: A ``tvm.target.Target``.
 
     Returns:

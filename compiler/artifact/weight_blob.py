@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.lowering.program import TENSOR_ALIGNMENT, Buffer, Program, Storage
-
-# Kernels load whole vectors; the last load of the last tensor must still be inside the file.
-SLACK_BYTES = 64
+from octavo.compiler.lowering.program import Buffer, Program, Storage
 
 
 @dataclass(frozen=True)
@@ -50,17 +47,19 @@ def pack_weights(program: Program) -> WeightBlob:
     stored: dict[bytes, int] = {}
     end = 0
     weights = [b for b in program.buffers() if b.storage is Storage.WEIGHTS]
-    for buffer in sorted(weights, key=lambda b: -b.alignment):
+    alignments = {buffer: buffer.alignment_of(program.alignment) for buffer in weights}
+    for buffer in sorted(weights, key=lambda b: -alignments[b]):
         data = _bytes_of(buffer)
         digest = hashlib.sha256(data.data).digest()
         if digest not in stored:
-            offset = -(-end // buffer.alignment) * buffer.alignment
+            offset = -(-end // alignments[buffer]) * alignments[buffer]
             stored[digest] = offset
             parts.append((offset, data))
             end = offset + data.nbytes
         offsets[buffer] = stored[digest]
-    aligned = -(-end // TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
-    return WeightBlob(offsets, aligned + SLACK_BYTES, tuple(parts))
+    # Kernels load whole vectors; the last load of the last tensor must still be inside.
+    whole = -(-end // program.alignment) * program.alignment
+    return WeightBlob(offsets, whole + program.alignment, tuple(parts))
 
 
 def _bytes_of(buffer: Buffer) -> NDArray[np.uint8]:

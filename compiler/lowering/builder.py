@@ -204,7 +204,9 @@ class ProgramBuilder:
 
     def program(self, name: str, inputs: list[Port], outputs: list[Port]) -> Program:
         """Finish."""
-        return Program(name, self.target.name, inputs, outputs, self.steps, self.functions)
+        return Program(
+            name, self.target.name, inputs, outputs, self.steps, self.functions,
+            alignment=self.target.alignment)
 
 
 def _operands(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TENSOR_ALIGNMENT = 64  # bytes; a cache line, and the widest vector of every CPU target
+TENSOR_ALIGNMENT = 64  # bytes; a cache line, and the widest vector of most targets
 SMALL_ALIGNMENT = 8  # bytes; constants too small for a vector: limits, zero points, factors
 
 
@@ -40,11 +40,10 @@ class Buffer:
     data: NDArray[Any] | None = None
     persistent: bool = False
 
-    @property
-    def alignment(self) -> int:
-        """Bytes that its address is a multiple of."""
-        is_small = self.storage is Storage.WEIGHTS and self.num_bytes < TENSOR_ALIGNMENT
-        return SMALL_ALIGNMENT if is_small else TENSOR_ALIGNMENT
+    def alignment_of(self, tensor_alignment: int) -> int:
+        """Bytes that its address is a multiple of, where large tensors have this many."""
+        is_small = self.storage is Storage.WEIGHTS and self.num_bytes < tensor_alignment
+        return SMALL_ALIGNMENT if is_small else tensor_alignment
 
 
 @dataclass(frozen=True)
@@ -137,6 +136,8 @@ class Program:
         steps: Kernel calls.
         functions: Kernel symbol to TIR ``PrimFunc``; equal kernels share one.
         metadata: Notes for the manifest; JSON values only.
+        alignment: Bytes that addresses of tensors are multiples of, and that may be read
+            behind the arena and behind the weights.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Program:
     steps: list[Step]
     functions: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
+    alignment: int = TENSOR_ALIGNMENT
 
     def buffers(self) -> list[Buffer]:
         """Every buffer, in order of first use."""

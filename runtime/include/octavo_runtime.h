@@ -15,10 +15,13 @@ extern "C" {
 #endif
 
 #define OCTAVO_API __attribute__((visibility("default")))
-
 #define OCTAVO_ABI_VERSION 2u
+#ifdef __hexagon__
+#define OCTAVO_ALIGNMENT 128u /* bytes of a vector; of the arena, the weights and every tensor */
+#else
 #define OCTAVO_ALIGNMENT 64u /* bytes; of the arena, the weights and every tensor */
-#define OCTAVO_SLACK 64u     /* readable bytes behind arena and weights: kernels load whole vectors */
+#endif
+#define OCTAVO_SLACK OCTAVO_ALIGNMENT /* readable bytes behind them: kernels load whole vectors */
 
 typedef enum octavo_status {
   OCTAVO_OK = 0,

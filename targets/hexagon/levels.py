@@ -11,6 +11,7 @@ TRIPLE = "hexagon-unknown-linux-musl"
 ZIG_TARGET = "hexagon-linux-musl"
 # One model runs the code of every version: the emulator knows no older flags of newer files.
 EMULATOR = Emulator(program="qemu-hexagon", cpu="v67", unit="packets")
+VECTOR_BYTES = 128
 
 # From v68 on LLVM would take them by itself: other numbers than those of IEEE 754.
 NO_VECTOR_FLOAT = "-hvx-qfloat"
@@ -31,6 +32,7 @@ def _level(version: str, description: str, source: str) -> Target:
         c_flags=(f"-mcpu=hexagon{version}", "-ftls-model=initial-exec"),
         emulator=EMULATOR,
         isa="hvx",
+        alignment=VECTOR_BYTES,
         requantize="dyadic",
         memory_bytes=4 * 1024**3,  # addresses of 32 bits
         sources=(source,),

@@ -20,11 +20,12 @@ def step(name, reads=(), writes=()):
     return Step(name, "kernel", tuple(operands), (), (), "int8", "")
 
 
-def program(steps, inputs=(), outputs=()):
+def program(steps, inputs=(), outputs=(), alignment=64):
     def ports(buffers):
         return [Port(b.name, "uint8", (b.num_bytes,), b) for b in buffers]
 
-    return Program("p", "host", ports(inputs), ports(outputs), list(steps), {})
+    return Program(
+        "p", "host", ports(inputs), ports(outputs), list(steps), {}, alignment=alignment)
 
 
 def offsets(plan):
@@ -170,3 +171,13 @@ def test_planning_is_deterministic(p):
     first, second = plan_memory(p), plan_memory(p)
     assert offsets(first) == offsets(second)
     assert first.order == second.order
+
+
+def test_tensors_begin_at_multiples_of_the_alignment_of_the_program():
+    a, b, out = (Buffer(n, 65) for n in ("a", "b", "out"))
+    p = program([step("1", [a, b], [out])], [a, b], [out])
+    assert plan_memory(p).arena_bytes == 3 * 128
+    p = program([step("1", [a, b], [out])], [a, b], [out], alignment=256)
+    plan = plan_memory(p)
+    assert sorted(x.offset_bytes for x in plan.allocations) == [0, 256, 512]
+    assert plan.arena_bytes == 3 * 256

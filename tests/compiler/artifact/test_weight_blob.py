@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from octavo.compiler.artifact.weight_blob import SLACK_BYTES, pack_weights
+from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Buffer, Operand, Program, Step, Storage
 
 
@@ -10,9 +10,9 @@ def weights(name, data):
     return Buffer(name, max(1, data.nbytes), Storage.WEIGHTS, data)
 
 
-def program(*buffers):
+def program(*buffers, alignment=64):
     steps = [Step("s", "k", tuple(Operand(b) for b in buffers), (), (), "int8", "")]
-    return Program("p", "host", [], [], steps, {})
+    return Program("p", "host", [], [], steps, {}, alignment=alignment)
 
 
 def written(blob, tmp_path):
@@ -20,18 +20,23 @@ def written(blob, tmp_path):
     return (tmp_path / "w").read_bytes()
 
 
-def test_constants_are_aligned_and_readable_at_their_offsets(tmp_path):
+@pytest.mark.parametrize("alignment", [64, 128])
+def test_constants_are_aligned_and_readable_at_their_offsets(tmp_path, alignment):
     buffers = [
         weights("a", np.arange(5, dtype=np.int8)),
         weights("b", np.arange(12, dtype=np.float32).reshape(3, 4).T),  # not contiguous
         weights("c", np.array(True)),
+        weights("d", np.ones(130, np.int8)),
+        weights("e", np.ones(129, np.int8)),
     ]
-    blob = pack_weights(program(*buffers))
+    blob = pack_weights(program(*buffers, alignment=alignment))
     data = written(blob, tmp_path)
     assert len(data) == blob.num_bytes
     for buffer in buffers:
         offset = blob.offsets[buffer]
-        assert offset % buffer.alignment == 0
+        assert offset % buffer.alignment_of(alignment) == 0
+        assert buffer.alignment_of(alignment) == (
+            8 if buffer.num_bytes < alignment else alignment)
         assert data[offset : offset + buffer.num_bytes] == buffer.data.tobytes()
 
 
@@ -42,15 +47,18 @@ def test_equal_constants_are_stored_once():
     assert blob.offsets == {a: 0, b: 0, c: 128}
 
 
-def test_the_file_ends_with_slack(tmp_path):
-    blob = pack_weights(program(weights("a", np.ones(64, np.int8))))
-    assert blob.num_bytes == 64 + SLACK_BYTES
-    assert written(blob, tmp_path)[64:] == bytes(SLACK_BYTES)
+@pytest.mark.parametrize("alignment", [64, 128])
+def test_the_file_ends_with_slack(tmp_path, alignment):
+    buffers = [weights("a", np.ones(128, np.int8))]
+    blob = pack_weights(program(*buffers, alignment=alignment))
+    assert blob.num_bytes == 128 + alignment
+    assert written(blob, tmp_path)[128:] == bytes(alignment)
 
 
-def test_without_weights_there_is_slack_only(tmp_path):
-    blob = pack_weights(program(Buffer("x", 8)))
-    assert written(blob, tmp_path) == bytes(SLACK_BYTES)
+@pytest.mark.parametrize("alignment", [64, 128])
+def test_without_weights_there_is_slack_only(tmp_path, alignment):
+    blob = pack_weights(program(Buffer("x", 8), alignment=alignment))
+    assert written(blob, tmp_path) == bytes(alignment)
 
 
 @pytest.mark.parametrize("data", [None, np.zeros(3, np.int8)])
