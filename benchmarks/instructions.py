@@ -16,7 +16,8 @@ from benchmarks.peers.octavo_runner import compile_both
 from benchmarks.peers.protocol import Inputs, Task
 from benchmarks.workloads import find_workload
 from octavo.compiler.artifact.manifest import read_manifest
-from octavo.compiler.counting.steps import CountedRun, count_steps
+from octavo.compiler.counting.counts import CountedRun
+from octavo.compiler.counting.steps import count_steps
 from octavo.targets import get_target
 
 RESULTS = Path(__file__).parent / "results"

@@ -1,21 +1,31 @@
 """``octavo profile --device qemu``: counted work of each step, which is no time."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from octavo.compiler.cli.console import Console, to_json_value
 from octavo.compiler.cli.roofline_table import NAME_COLUMNS, shorten
-from octavo.compiler.counting.execute import Counts
-from octavo.compiler.counting.steps import CountedRun
+from octavo.compiler.counting.counts import CountedRun, Counts
 from octavo.compiler.report.records import Report, StepRecord
 from octavo.compiler.report.units import count_text, printable
 
 NUM_LARGEST = 15  # rows without -v
 
 
-def profile_counts(console: Console, artifact: Path, input_file: Path | None) -> None:
-    """Count the steps of an artifact under its target's emulator, and print them."""
+def profile_counts(
+    console: Console, artifact: Path, input_file: Path | None, report: Path | None
+) -> None:
+    """Count the steps of an artifact under its target's emulator, and show them.
+
+    Args:
+        console: Where they are printed.
+        artifact: The artifact's folder.
+        input_file: The inputs; zeros when None.
+        report: A page that shows them too; None for none.
+    """
     from octavo.compiler.artifact.manifest import read_manifest, verify_files
+    from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.counting.steps import count_steps
     from octavo.compiler.devices.inference import input_names
@@ -31,6 +41,8 @@ def profile_counts(console: Console, artifact: Path, input_file: Path | None) ->
     else:
         inputs = read_tensors(input_file, input_names(artifact))
     counted = count_steps(artifact, manifest, manifest_target(manifest), inputs)
+    if report is not None:
+        write_page(replace(facts, counted=counted), artifact, report)
     limit = 0 if console.verbosity > 0 else NUM_LARGEST
     console.result(
         _payload(facts, counted),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from octavo.compiler.report.records import Report
     from octavo.compiler.roofline.peaks import Peaks
 
-REPORT = "report.html"  # the page inside an artifact
 NUM_SLOWEST = 15  # rows without -v
 
 
@@ -73,21 +72,20 @@ def profile_command(
     force: bool,
 ) -> None:
     """Measure each kernel of the model in the folder ARTIFACT."""
+    for path in (trace, report):
+        if path is not None:
+            check_output_file(path, force=force)
     if device != "local":
         _refuse_times(click.get_current_context())
         from octavo.compiler.cli.counts_table import profile_counts
 
-        profile_counts(console, artifact, input_file)
+        profile_counts(console, artifact, input_file, report)
         return
-    for path in (trace, report):
-        if path is not None:
-            check_output_file(path, force=force)
-    from octavo.compiler.artifact.manifest import add_artifact_file
+    from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.report.bottlenecks import equal_steps_by_gain
     from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
-    from octavo.compiler.report.page import render_page
     from octavo.compiler.session import load
 
     with load(artifact, num_threads=num_threads) as session:
@@ -108,13 +106,7 @@ def profile_command(
         document = chrome_trace(facts.name, facts.steps, samples_us)
         write_output_file(trace, json.dumps(document).encode())
     if report is not None:
-        page = render_page(facts).encode()
-        if report.resolve() == artifact.resolve() / REPORT:
-            add_artifact_file(
-                artifact, REPORT, page
-            )  # the manifest lists it with its checksum
-        else:
-            write_output_file(report, page)
+        write_page(facts, artifact, report)
     found = facts.roofline.steps if facts.roofline else [{}] * len(facts.steps)
     console.result(
         {
@@ -137,7 +129,7 @@ def profile_command(
 
 def _refuse_times(context: click.Context) -> None:
     """Refuse options of measured times where there are none."""
-    for name in ("runs", "warmup", "no_roofline", "trace", "report", "num_threads"):
+    for name in ("runs", "warmup", "no_roofline", "trace", "num_threads"):
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             option = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{option} is about times, which an emulator does not have")

@@ -5,47 +5,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Self
 
+from octavo.compiler.counting.counts import Counts
 from octavo.compiler.counting.plugin import counting_plugin
 from octavo.errors import DeviceError
 
 TIMEOUT_S = 3600.0  # a large network in float takes minutes
 PACKAGE = "qemu-user"
 OTHERS = 0  # label of what no mark owns
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Executed work.
-
-    Attributes:
-        instructions: On an architecture that issues packets of instructions, packets.
-        loads: Reads of memory, as the emulator makes them: one that fills several registers
-            may be several.
-        stores: Writes, in the same way.
-        loaded_bytes: What the loads read.
-        stored_bytes: What the stores wrote.
-    """
-
-    instructions: int = 0
-    loads: int = 0
-    stores: int = 0
-    loaded_bytes: int = 0
-    stored_bytes: int = 0
-
-    def __add__(self, other: Self) -> "Counts":
-        return Counts(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
-
-    def __sub__(self, other: Self) -> "Counts":
-        return Counts(*(a - b for a, b in zip(_values(self), _values(other), strict=True)))
-
-
-def _values(counts: Counts) -> tuple[int, ...]:
-    return tuple(getattr(counts, field.name) for field in fields(counts))
 
 
 @dataclass(frozen=True)

@@ -2,41 +2,19 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from octavo.compiler.counting.bench_program import build_bench_program
-from octavo.compiler.counting.execute import Counts, count
+from octavo.compiler.counting.counts import CountedRun, Counts
+from octavo.compiler.counting.execute import count
 from octavo.compiler.devices.inference import checked_inputs
 from octavo.compiler.devices.qemu import emulator_command
 from octavo.targets.base import Target
 
 RUNS = (1, 2)  # inferences of the two runs
-
-
-@dataclass(frozen=True)
-class CountedRun:
-    """One inference.
-
-    Attributes:
-        steps: One record per step, in the order of the run, with all that it calls.
-        runtime: What calls the steps.
-        emulator: What ran it, with its CPU.
-        unit: What was counted as one instruction: "instructions", or "packets" of them.
-    """
-
-    steps: tuple[Counts, ...]
-    runtime: Counts
-    emulator: str
-    unit: str
-
-    @property
-    def total(self) -> Counts:
-        """Steps and runtime; copying the inputs is not in it."""
-        return sum(self.steps, self.runtime)
 
 
 def count_steps(

@@ -56,6 +56,11 @@ def render_page(report: Report) -> str:
     roofline = report.roofline
     measured = list(zip(report.steps, report.latencies, strict=False))
     slowest = sorted(measured, key=lambda row: (-row[1].median_us, row[0].index))
+    counts = report.counted.steps if report.counted else ()
+    counted = sorted(
+        zip(report.steps, counts, strict=False),
+        key=lambda row: (-row[1].instructions, row[0].index),
+    )
     live = charts.live_bytes(report.buffers, len(report.steps))
     text: str = _template().render(
         report=report,
@@ -74,6 +79,7 @@ def render_page(report: Report) -> str:
         total_gain=bottlenecks.total_gain(report),
         peaks=[bottlenecks.peaks_text(p) for p in roofline.peaks] if roofline else [],
         measured=measured,
+        counted=counted,
         slowest=slowest[:NUM_SLOWEST],
         num_slowest=NUM_SLOWEST,
         peak_step=report.steps[live.index(max(live))] if any(live) else None,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
+from octavo.compiler.counting.counts import CountedRun
 from octavo.compiler.roofline.roofline import Roofline
 from octavo.compiler.roofline.traffic import Traffic
 
@@ -114,6 +115,8 @@ class Report:
         run: Latency of a whole run; None when not measured.
         num_runs: Runs behind the latencies.
         roofline: The latencies against the machine's peaks; None when those are not known.
+        counted: Instructions instead of time, of an artifact that ran under an emulator; None
+            when it did not.
         files: Name to SHA-256 of every file of the artifact.
         versions: Tool to version.
     """
@@ -131,6 +134,7 @@ class Report:
     run: LatencyRecord | None = None
     num_runs: int = 0
     roofline: Roofline | None = None
+    counted: CountedRun | None = None
     files: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
 

@@ -33,7 +33,11 @@ def test_counts_are_shown_and_never_as_time(octavo, artifact):
             assert step["instructions_per_mac"] == pytest.approx(per_mac)
     assert "_us" not in str(payload)
 
-    text = octavo("profile", artifact, "--device", "qemu").out
+    page = artifact / "page.html"
+    text = octavo("profile", artifact, "--device", "qemu", "--report", page).out
+    html = page.read_text(encoding="utf-8")
+    assert "Counted by qemu-aarch64 -cpu cortex-a72" in html
+    assert all(f'<th scope="row">{step["name"]}</th>' in html for step in steps)
     header = text.splitlines()[0].split()
     assert header == [
         "#", "step", "kernel", "MACs", "instructions", "share", "cumulative", "per", "MAC",
@@ -46,7 +50,7 @@ def test_counts_are_shown_and_never_as_time(octavo, artifact):
 
 @pytest.mark.parametrize(
     "option",
-    [("--runs", 3), ("--num-threads", 2), ("--report", "page.html"), ("--no-roofline",)],
+    [("--runs", 3), ("--num-threads", 2), ("--trace", "trace.json"), ("--no-roofline",)],
     ids=lambda option: option[0],
 )
 def test_options_of_times_are_refused(octavo, artifact, option):

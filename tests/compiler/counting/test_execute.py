@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from octavo.compiler.counting.counts import Counts
 from octavo.compiler.counting.elf_symbols import read_functions
-from octavo.compiler.counting.execute import OTHERS, Counts, Mark, count, emulator_release
+from octavo.compiler.counting.execute import OTHERS, Mark, count, emulator_release
 from octavo.errors import DeviceError, ToolchainError
 
 
