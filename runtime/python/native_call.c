@@ -27,6 +27,7 @@ typedef struct model_call {
   void *model;    /* NULL: closed, or not open yet */
   PyObject *fail; /* called with a status other than 0; raises */
   PyThread_type_lock lock;
+  bool is_held; /* the lock; read and written under the interpreter's lock */
 } model_call;
 
 /* Repeated runs on the same arrays. */
@@ -49,10 +50,22 @@ static uint64_t now_ns(void) {
 
 /* Whoever holds the model's lock may be waiting for the interpreter's. */
 static void lock(model_call *self) {
-  if (PyThread_acquire_lock(self->lock, NOWAIT_LOCK)) return;
-  Py_BEGIN_ALLOW_THREADS
-  PyThread_acquire_lock(self->lock, WAIT_LOCK);
-  Py_END_ALLOW_THREADS
+  if (!PyThread_acquire_lock(self->lock, NOWAIT_LOCK)) {
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(self->lock, WAIT_LOCK);
+    Py_END_ALLOW_THREADS
+  }
+  self->is_held = true;
+}
+
+static void unlock(model_call *self) {
+  self->is_held = false;
+  PyThread_release_lock(self->lock);
+}
+
+static PyObject *refuse(void) {
+  PyErr_SetString(PyExc_ValueError, "the session is closed");
+  return NULL;
 }
 
 static void free_object(PyObject *self) {
@@ -64,31 +77,35 @@ static void free_object(PyObject *self) {
 
 /* ----------------------------------------------------------------------- bound runs ---- */
 
+static PyObject *finish(model_call *call, int status) {
+  if (status != 0) return PyObject_CallFunction(call->fail, "i", status);
+  Py_RETURN_NONE;
+}
+
 static PyObject *bound_run(PyObject *object, PyObject *unused) {
   (void)unused;
   bound_call *self = (bound_call *)object;
   model_call *call = self->call;
   const void *const *inputs = (const void *const *)self->pointers;
   void *const *outputs = self->pointers + self->num_inputs;
+  /* Nobody can take the model while this thread keeps the interpreter's lock. */
+  if (self->is_short && !call->is_held) {
+    if (call->model == NULL) return refuse();
+    return finish(call, call->run_copy(call->model, inputs, outputs));
+  }
   lock(call);
   if (call->model == NULL) {
-    PyThread_release_lock(call->lock);
-    PyErr_SetString(PyExc_ValueError, "the session is closed");
-    return NULL;
+    unlock(call);
+    return refuse();
   }
   int status;
-  if (self->is_short) {
-    status = call->run_copy(call->model, inputs, outputs);
-  } else {
-    Py_BEGIN_ALLOW_THREADS
-    uint64_t start_ns = now_ns();
-    status = call->run_copy(call->model, inputs, outputs);
-    self->is_short = now_ns() - start_ns <= kShortRunNs;
-    Py_END_ALLOW_THREADS
-  }
-  PyThread_release_lock(call->lock);
-  if (status != 0) return PyObject_CallFunction(call->fail, "i", status);
-  Py_RETURN_NONE;
+  Py_BEGIN_ALLOW_THREADS
+  uint64_t start_ns = now_ns();
+  status = call->run_copy(call->model, inputs, outputs);
+  self->is_short = now_ns() - start_ns <= kShortRunNs;
+  Py_END_ALLOW_THREADS
+  unlock(call);
+  return finish(call, status);
 }
 
 static void bound_free(PyObject *object) {
@@ -155,7 +172,7 @@ static PyObject *call_enter(PyObject *self, PyObject *unused) {
 
 static PyObject *call_exit(PyObject *self, PyObject *unused) {
   (void)unused;
-  PyThread_release_lock(((model_call *)self)->lock);
+  unlock((model_call *)self);
   Py_RETURN_NONE;
 }
 
