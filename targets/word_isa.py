@@ -43,6 +43,7 @@ def word_isa(isa: Isa) -> WordIsa:
         lanes=isa.lanes,
         num_registers=isa.num_registers,
         dot_cost=isa.word_cost,
+        pipeline=isa.pipeline,
         features=isa.features,
         base=isa,
     )

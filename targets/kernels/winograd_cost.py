@@ -14,8 +14,6 @@ from octavo.targets.kernels.winograd_layout import (
 from octavo.targets.ops.conv import Conv
 from octavo.targets.word_isa import word_isa
 
-LOADS_PER_CYCLE = DOTS_PER_CYCLE = 2.0  # x86 cores since Haswell and Zen 2
-DOT_LATENCY = 4.2  # cycles until a sum can be added to again
 MAX_ROWS = 16
 MAX_PANEL = 4
 OVERHEAD_REGISTERS = 3  # the repeated activation, and what ``dot`` needs
@@ -24,7 +22,6 @@ WORD_BYTES, SUM_BYTES = 2, 4
 INPUT_CYCLES, WEIGHT_CYCLES, OUTPUT_CYCLES = 110.0, 60.0, 115.0
 PIXELS_CYCLES = 80.0  # joining and storing the outputs of one tile and panel
 STORED_BYTE_CYCLES = 0.05  # storing what is transformed, which displaces other memory
-PANEL_LOAD_CYCLES = 0.25  # what a weight vector from the second-level cache costs more
 NEAR_SUM_BYTES = 40 * 1024  # more sums do not stay in the first-level cache
 FAR_SUM_CYCLES = 1.5  # what storing and loading one of their vectors costs then
 NEAR_BYTES = 640 * 1024  # what stays in the second-level cache
@@ -74,19 +71,21 @@ def direct_cycles(op: Conv, isa: Isa) -> float:
     """Cycles of a direct convolution."""
     dots = op.macs / (isa.lanes * isa.dot_k)
     operands = isa.activation_cycles / DIRECT_PANEL + isa.weight_cycles / DIRECT_ROWS
-    return dots * (isa.dot_cost / DOTS_PER_CYCLE + operands)
+    return dots * (isa.dot_cost / isa.pipeline.dots_per_cycle + operands)
 
 
 def winograd_cycles(layout: WinogradLayout) -> float:
     """Cycles of all phases."""
     op, lanes, schedule = layout.op, layout.isa.lanes, layout.schedule
+    pipeline = layout.isa.pipeline
     dots, words = schedule.rows * schedule.panel, word_isa(layout.isa)
     step = max(
-        dots * words.dot_cost / DOTS_PER_CYCLE,
-        (schedule.rows + schedule.panel) / LOADS_PER_CYCLE,
-        DOT_LATENCY,
+        dots * words.dot_cost / pipeline.dots_per_cycle,
+        (schedule.rows + schedule.panel) / pipeline.loads_per_cycle,
+        pipeline.dot_latency,
     )
-    step += schedule.rows * words.activation_cycles + schedule.panel * PANEL_LOAD_CYCLES
+    step += schedule.rows * words.activation_cycles
+    step += schedule.panel * pipeline.far_weight_cycles
     calls = layout.blocks * layout.panels
     products = calls * NUM_POINTS * layout.steps * step
     sums = calls * dots
