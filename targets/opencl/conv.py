@@ -31,6 +31,12 @@ from octavo.targets.opencl.grid import (
     local,
     loop,
 )
+from octavo.targets.opencl.pixels import (
+    may_leave,
+    output_element,
+    output_place,
+    read_pixel,
+)
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -105,7 +111,7 @@ class _Emitter:
         bias = (arrays["bias"].astype(np.int64) - zero_point * sums).astype(np.int32)
         constants = [packed.reshape(-1).view(np.int32), self._fill(bias.reshape(-1))]
         constants += epilogue_arrays(op.requantize, self.channels, arrays, self._fill)
-        if op.is_padded:
+        if may_leave(op):
             # Four bytes of the value 0, as a word.
             byte = int(zero_point) & 0xFF
             constants.append(np.array([byte * 0x01010101], np.uint32).view(np.int32))
@@ -119,7 +125,7 @@ class _Emitter:
         words = self.op.groups * self.quads * self.taps * self.words * QUAD
         parameters += [("weight", words, "int32"), ("bias", self.channels, "int32")]
         parameters += epilogue_parameters(op.requantize, self.channels)
-        if op.is_padded:
+        if may_leave(op):
             parameters.append(("padding", 1, "int32"))
         return [*parameters, ("y", op.out_elements, op.requantize.dtype)]
 
@@ -144,7 +150,7 @@ class _Emitter:
         # The last tile moves back over its neighbour, so that all tiles are whole.
         start = bind(T.min(tile * self.pixels, T.int32(self.total_pixels - self.pixels)))
         numbers = [start + i for i in range(self.pixels)]
-        places = [self._place(number) for number in numbers]
+        places = [output_place(op, number) for number in numbers]
         count = self.pixels * self.tile_quads
         acc = local(count, "int32x4")
         for q, number in enumerate(quads):
@@ -157,23 +163,9 @@ class _Emitter:
         for p, place in enumerate(places):
             accs = [tirx.BufferLoad(acc, [p * self.tile_quads + q])
                     for q in range(self.tile_quads)]
-            emit_quads(
-                finish, accs, first, self.quads, op.group_out,
-                group * self.quads * QUAD, bind(self._output(place) + group * op.group_out))
-
-    def _place(self, number: Expr) -> tuple[Expr, Expr, Expr]:
-        """Image, row and column of an output pixel."""
-        op = self.op
-        column = bind(number % op.out_w)
-        row = bind(number // op.out_w % op.out_h)
-        image = bind(number // (op.out_w * op.out_h)) if op.batch > 1 else T.int32(0)
-        return image, row, column
-
-    def _output(self, place: tuple[Expr, Expr, Expr]) -> Expr:
-        op, (image, row, column) = self.op, place
-        put = op.placement
-        line = image * op.full_h + row * put.step_h + put.offset_h
-        return (line * op.full_w + column * put.step_w + put.offset_w) * op.out_pixel
+            offset = bind(output_element(op, place) + group * op.group_out)
+            constants = group * self.quads * QUAD
+            emit_quads(finish, accs, first, self.quads, op.group_out, constants, offset)
 
     def _tap(
         self, views: dict[str, View], acc: Any, group: Expr, quads: list[Expr],
@@ -181,22 +173,14 @@ class _Emitter:
     ) -> None:
         """Add the products of one tap."""
         op = self.op
-        starts, inside = [], []
-        for image, row, column in places:
-            y = bind(row * op.stride_h + (kh * op.dilation_h - op.pad_top))
-            x = bind(column * op.stride_w + (kw * op.dilation_w - op.pad_left))
-            if op.is_padded:
-                inside.append(bind(tirx.Cast("int32", tirx.all(
-                    y >= 0, y < op.in_h, x >= 0, x < op.in_w))))
-                y = T.min(T.max(y, T.int32(0)), T.int32(op.in_h - 1))
-                x = T.min(T.max(x, T.int32(0)), T.int32(op.in_w - 1))
-            at = ((image * op.in_h + y) * op.in_w + x) * op.in_pixel
-            starts.append(bind(at + group * op.group_in))
+        taps = [read_pixel(op, place, kh, kw) for place in places]
+        starts = [bind(at + group * op.group_in) for at, _ in taps]
+        inside = [condition for _, condition in taps]
         tap = kh * op.kernel_w + kw
         weights = [
             bind((((group * self.quads + number) * self.taps + tap) * self.words) * QUAD)
             for number in quads]
-        padding = bind(views["padding"].load(0)) if op.is_padded else None
+        padding = bind(views["padding"].load(0)) if may_leave(op) else None
         with loop(self.words // self.step) as block:
             loaded = []
             for p, at in enumerate(starts):

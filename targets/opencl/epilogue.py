@@ -1,6 +1,6 @@
 """The end of a multiply-accumulate kernel on a GPU: see ``octavo.targets.ops.requantize``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,25 +101,11 @@ class QuadEpilogue:
         """
         y = self.views["y"]
         if self.op.dtype == "float32":
-            self._store(y, bind(self._real_result(acc, channel, offset, valid)), offset, valid)
+            store_lanes(y, bind(self._real_result(acc, channel, offset)), offset, valid)
             return
         rounded = (self._dyadic if is_dyadic(self.op) else self._float32)(
-            acc, channel, offset, valid)
-        narrow = bind(quad_cast(rounded, self.op.dtype))
-        if self.op.has_table:
-            index = bind(call("uint8x4", "as_uchar4", narrow))
-            table = self.views["table"]
-            for i in range(valid):
-                y.store(offset + i, table.load(tirx.Cast("int32", lane(index, i))))
-            return
-        self._store(y, narrow, offset, valid)
-
-    def _store(self, y: View, value: Expr, offset: Expr, valid: int) -> None:
-        if valid == QUAD:
-            y.store_quad(offset, value)
-            return
-        for i in range(valid):
-            y.store(offset + i, lane(value, i))
+            acc, channel, offset)
+        store_rounded(self.op, self.views, rounded, offset, valid)
 
     def _param(self, slot: int) -> Expr:
         return self.views["params"].load(slot)
@@ -132,14 +118,14 @@ class QuadEpilogue:
         wide = quad_cast(self._residual(offset), "int32")
         return wide - splat(self._param(PARAM_RESIDUAL_ZERO_POINT))
 
-    def _real_result(self, acc: Expr, channel: Expr, offset: Expr, valid: int) -> Expr:
+    def _real_result(self, acc: Expr, channel: Expr, offset: Expr) -> Expr:
         scale = self.views["multiplier"].load_quad(channel)
         value = quad_cast(acc, "float32")
         if self.op.residual:
             return fma_quad(value, scale, self._residual(offset))
         return value * scale
 
-    def _float32(self, acc: Expr, channel: Expr, offset: Expr, valid: int) -> Expr:
+    def _float32(self, acc: Expr, channel: Expr, offset: Expr) -> Expr:
         real = quad_cast(acc, "float32") * self.views["multiplier"].load_quad(channel)
         if self.op.residual:
             residual = quad_cast(self._centred_residual(offset), "float32")
@@ -147,7 +133,7 @@ class QuadEpilogue:
             real = fma_quad(residual, scale, real)
         return round_real(bind(real), self.views["params"])
 
-    def _dyadic(self, acc: Expr, channel: Expr, offset: Expr, valid: int) -> Expr:
+    def _dyadic(self, acc: Expr, channel: Expr, offset: Expr) -> Expr:
         significand = quad_cast(self.views["significand"].load_quad(channel), "int64")
         shift = bind(quad_cast(self.views["shift"].load_quad(channel), "int64"))
         total = quad_cast(acc, "int64") * significand
@@ -175,6 +161,77 @@ def round_dyadic(total: Expr, shift: Expr, params: View) -> Expr:
         splat(tirx.Cast("int64", params.load(slot)))
         for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
     return quad_cast(clamp(rounded + zero_point, low, high), "int32")
+
+
+def store_lanes(y: View, value: Expr, offset: Expr, valid: int) -> None:
+    """Store the first lanes of a quad."""
+    if valid == QUAD:
+        y.store_quad(offset, value)
+        return
+    for i in range(valid):
+        y.store(offset + i, lane(value, i))
+
+
+def store_rounded(
+    op: Requantize, views: Mapping[str, View], rounded: Expr, offset: Expr, valid: int = QUAD
+) -> None:
+    """Store an int32 quad that is in range, through the table if there is one."""
+    y = views["y"]
+    narrow = bind(quad_cast(rounded, op.dtype))
+    if not op.has_table:
+        store_lanes(y, narrow, offset, valid)
+        return
+    index = bind(call("uint8x4", "as_uchar4", narrow))
+    for i in range(valid):
+        y.store(offset + i, views["table"].load(tirx.Cast("int32", lane(index, i))))
+
+
+def emit_rescaled(
+    op: Requantize, views: Mapping[str, View], acc: Expr, at: Expr, offset: Expr,
+    valid: int = QUAD,
+) -> None:
+    """Finish and store a quad whose lanes have one multiplier.
+
+    Args:
+        op: The epilogue, without residual.
+        views: Tensors by name: the constants and "y".
+        acc: int32 quad.
+        at: Number of the multiplier.
+        offset: Element of the output.
+        valid: Lanes that are stored.
+    """
+    if is_dyadic(op):
+        significand, shift = (
+            splat(tirx.Cast("int64", views[name].load(at)))
+            for name in ("significand", "shift"))
+        total = quad_cast(acc, "int64") * significand
+        store_rounded(op, views, round_dyadic(total, shift, views["params"]), offset, valid)
+        return
+    real = bind(quad_cast(acc, "float32") * splat(views["multiplier"].load(at)))
+    finish_real(op, views, real, offset, valid)
+
+
+def finish_real(
+    op: Requantize, views: Mapping[str, View], real: Expr, offset: Expr, valid: int = QUAD
+) -> None:
+    """Store a float32 quad, rounded unless the output is real."""
+    if op.dtype == "float32":
+        store_lanes(views["y"], real, offset, valid)
+    else:
+        store_rounded(op, views, round_real(real, views["params"]), offset, valid)
+
+
+def each_quad(count: int, number: Expr, emit: Callable[[int], None]) -> None:
+    """Call ``emit`` with the lanes that exist of quad ``number`` of ``count`` elements."""
+    whole, rest = divmod(count, QUAD)
+    if not rest:
+        emit(QUAD)
+        return
+    if whole:
+        with when(number < whole):
+            emit(QUAD)
+    with when(number == whole):
+        emit(rest)
 
 
 def emit_quads(

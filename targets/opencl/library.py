@@ -11,7 +11,14 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from octavo.targets.accelerator import Accelerator
+from octavo.targets.ops.attention import Attention
+from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.layer_norm import LayerNorm
+from octavo.targets.ops.matmul import MatMul
+from octavo.targets.ops.move import Move
+from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
+from octavo.targets.ops.softmax import Softmax
 
 Op_contra = TypeVar("Op_contra", contravariant=True)
 
@@ -48,9 +55,29 @@ class GpuKernel(Protocol[Op_contra]):
 @cache
 def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     """Operation types and their kernels; the first that accepts an operation serves it."""
+    from octavo.targets.opencl.attention import GpuAttention
+    from octavo.targets.opencl.binary import GpuBinary
     from octavo.targets.opencl.conv import GpuConv
+    from octavo.targets.opencl.depthwise import GpuDepthwise
+    from octavo.targets.opencl.layer_norm import GpuLayerNorm
+    from octavo.targets.opencl.matmul import GpuMatMul
+    from octavo.targets.opencl.move import GpuMove
+    from octavo.targets.opencl.pool import GpuAveragePool, GpuMaxPool
+    from octavo.targets.opencl.reduce import GpuReduce
+    from octavo.targets.opencl.softmax import GpuSoftmax
 
-    return ((Conv, (GpuConv(),)),)
+    return (
+        (Conv, (GpuDepthwise(), GpuConv())),
+        (MatMul, (GpuMatMul(),)),
+        (Attention, (GpuAttention(),)),
+        (Move, (GpuMove(),)),
+        (Binary, (GpuBinary(),)),
+        (MaxPool, (GpuMaxPool(),)),
+        (AveragePool, (GpuAveragePool(),)),
+        (Reduce, (GpuReduce(),)),
+        (Softmax, (GpuSoftmax(),)),
+        (LayerNorm, (GpuLayerNorm(),)),
+    )
 
 
 def select_gpu(op: Any, accelerator: Accelerator) -> GpuKernel[Any] | None:

@@ -10,6 +10,7 @@ bytes first and unsigned ones second (TensorFlow Lite's OpenCL delegate, fully_c
 """
 
 from octavo.targets.accelerator import Accelerator
+from octavo.targets.ops.attention import OCTAVE_BITS, POWER_COEFFICIENTS
 
 # Results are equal bit for bit on every device, so nothing may be rounded once instead of
 # twice. Division and square root are only approximate in OpenCL (2.5 and 3 units in the last
@@ -38,6 +39,9 @@ float octavo_divide(float a, float b) {
   return a == 0.0f ? 0.0f : copysign(octavo_ratio(fabs(a), b), a);
 }
 
+/* a / b to be rounded to an integer: nothing for a NaN. */
+float octavo_steps(float a, float b) { return isnan(a) ? 0.0f : octavo_divide(a, b); }
+
 /* The square root of a positive number, correctly rounded. */
 float octavo_root(float x) {
   float root = sqrt(x);
@@ -53,6 +57,16 @@ int octavo_pick(int condition, int a, int b) { return condition ? a : b; }
 int4 octavo_pick4(int condition, int4 a, int4 b) { return condition ? a : b; }
 int4 octavo_quad(int a, int b, int c, int d) { return (int4)(a, b, c, d); }
 int octavo_lane(int4 v, int i) { return i == 0 ? v.s0 : i == 1 ? v.s1 : i == 2 ? v.s2 : v.s3; }
+"""
+
+_WEIGHT = """\
+/* Weight of a score by its distance from the largest one, 0 to 255: see ops/attention.py. */
+int octavo_weight(int distance, int limit, int significand, int shift) {{
+  uint octaves = (uint)min(distance, limit) * (uint)significand >> shift;
+  uint x = (octaves & {fraction}u) << {to_16};
+  uint power = {c0}u - (x * ({c1}u - (x * ({c2}u - (x * {c3}u >> 16)) >> 16)) >> 16);
+  return (int)((power >> (octaves >> {bits})) + 128u >> 8);
+}}
 """
 
 # Activations are unsigned or signed, weights always signed.
@@ -101,7 +115,11 @@ def prelude(accelerator: Accelerator, activation_dtype: str) -> str:
         accelerator: Whose extensions may be used.
         activation_dtype: "uint8" or "int8".
     """
-    lines, keyword = [_ARITHMETIC], "#if"
+    c0, c1, c2, c3 = POWER_COEFFICIENTS
+    weight = _WEIGHT.format(
+        c0=c0, c1=c1, c2=c2, c3=c3, bits=OCTAVE_BITS, to_16=16 - OCTAVE_BITS,
+        fraction=(1 << OCTAVE_BITS) - 1)  # fmt: skip
+    lines, keyword = [_ARITHMETIC, weight], "#if"
     for name in accelerator.dot_products:
         if (name, activation_dtype) not in _PRODUCTS:
             continue

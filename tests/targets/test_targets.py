@@ -36,7 +36,8 @@ def test_llvm_has_the_features_that_the_instructions_use(name):
     isa = isa_of(record)
     assert set(isa.features) <= enabled
     assert isa.has_fma == (FUSED_MULTIPLY_ADD[record.family] in enabled)
-    assert isa.activation_dtype == record.activation_dtype
+    if record.accelerator is None:  # else the dot product of the accelerator decides
+        assert isa.activation_dtype == record.activation_dtype
 
 
 @pytest.mark.parametrize("name", TARGETS)
