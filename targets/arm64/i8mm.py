@@ -1,9 +1,11 @@
-"""AArch64 with SMMLA: products of two rows and two columns, eight deep, in one instruction.
+"""AArch64 with USMMLA: products of two rows and two columns, eight deep, in one instruction.
 
 A register holds eight activations of two rows, or eight weights of two columns; a sum register
 holds all four combinations. Two of them make two rows of four columns.
 
-Source: Arm Architecture Reference Manual for A-profile (DDI 0487), SMMLA (vector).
+Activations are unsigned: what a ReLU gives then has zero point 0, which needs no addition.
+
+Source: Arm Architecture Reference Manual for A-profile (DDI 0487), USMMLA and USDOT (vector).
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ class I8mm(Arm64Isa):
     """Cortex-A510, A710, X2, Neoverse V1 (2020) and later."""
 
     name: str = "arm64_i8mm"
+    activation_dtype: str = "uint8"
     dot_k: int = 8
     dot_cost: float = 1.0
     activation_cycles: float = 0.0
@@ -37,8 +40,8 @@ class I8mm(Arm64Isa):
 
     @property
     def by_lane(self) -> Isa:
-        """SDOT."""
-        return Dotprod(name=self.name, features=self.features)
+        """USDOT."""
+        return MixedDots(name=self.name, features=self.features)
 
     def load_block(
         self, buffer: Any, offsets: Sequence[Expr], steps: int
@@ -49,9 +52,9 @@ class I8mm(Arm64Isa):
         if steps == 1:
             return [(vector.bind(join(loaded, self.dot_k)),)]
         halves = [T.reinterpret("int64x2", row) for row in loaded]
+        register = f"{self.activation_dtype}x{REGISTER_BYTES}"
         return [
-            (vector.bind(T.reinterpret(
-                f"int8x{REGISTER_BYTES}", shuffle(halves, (step, 2 + step)))),)
+            (vector.bind(T.reinterpret(register, shuffle(halves, (step, 2 + step)))),)
             for step in range(steps)]
 
     def load_columns(self, buffer: Any, offset: Expr) -> Sequence[Expr]:
@@ -63,10 +66,10 @@ class I8mm(Arm64Isa):
     def dot_block(
         self, accs: Sequence[Expr], activations: Sequence[Expr], columns: Sequence[Expr]
     ) -> list[Expr]:
-        """SMMLA for either pair of columns."""
+        """USMMLA for either pair of columns."""
         (rows,) = activations
         return [
-            vector.intrinsic("int32", self.lanes, "llvm.aarch64.neon.smmla", acc, rows, pair)
+            vector.intrinsic("int32", self.lanes, "llvm.aarch64.neon.usmmla", acc, rows, pair)
             for acc, pair in zip(accs, columns, strict=True)]
 
     def start_block(self, values: Sequence[Expr]) -> list[Expr]:
@@ -81,3 +84,16 @@ class I8mm(Arm64Isa):
         """Sums, activations of a group of steps, and the weights that pass by."""
         blocks = -(-rows // self.block_rows)
         return blocks * (self.block_registers * panel + self.group_steps) + WEIGHT_REGISTERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedDots(Dotprod):
+    """Four products of unsigned activations and signed weights in each lane."""
+
+    activation_dtype: str = "uint8"
+
+    def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        """USDOT."""
+        bytes_of = T.reinterpret(f"uint8x{REGISTER_BYTES}", activations)
+        return vector.intrinsic(
+            "int32", self.lanes, "llvm.aarch64.neon.usdot", acc, bytes_of, weights)

@@ -63,7 +63,6 @@ ARM64_I8MM = Target(
     # No core with matrix products and without scalable vectors is emulated by name.
     emulator=Emulator(program="qemu-aarch64", cpu="max,sve=off,sme=off"),
     isa="arm64_i8mm",
-    activation_dtype="int8",
     l1_bytes=64 * 1024,
     l2_bytes=512 * 1024,
     sources=(_ARCHITECTURE, "Arm Cortex-A710 Core Technical Reference Manual, 101800"),

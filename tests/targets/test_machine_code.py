@@ -41,7 +41,7 @@ PRODUCTS = {
     "x86-64-amx": r"\ttdpbusd\t%tmm\d, %tmm\d, %tmm\d",
     "arm64-neon": r"(?s)\tsmlal2?\tv\d+\.8h.*\tsadalp\tv\d+\.4s, v\d+\.8h",
     "arm64-dotprod": r"\tsdot\tv\d+\.4s, v\d+\.16b, v\d+\.4b\[[0-3]\]",
-    "arm64-i8mm": r"\tsmmla\tv\d+\.4s, v\d+\.16b, v\d+\.16b",
+    "arm64-i8mm": r"\tusmmla\tv\d+\.4s, v\d+\.16b, v\d+\.16b",
 }
 FAMILIES = ("x86-64", "arm64")
 SIGNED_TILES = r"\ttdpbssd\t%tmm\d, %tmm\d, %tmm\d"
