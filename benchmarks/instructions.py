@@ -34,8 +34,6 @@ TARGETS = (
 @click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS))
 def main(only: tuple[str, ...], targets: tuple[str, ...]) -> None:
     """Count, write the results after each network and target, and print the table."""
-    file = RESULTS / "instructions.json"
-    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     failures = []
     for network in only or NETWORKS:
         for target in targets or TARGETS:
@@ -45,10 +43,9 @@ def main(only: tuple[str, ...], targets: tuple[str, ...]) -> None:
             except Exception as error:
                 failures.append(f"{network} on {target}: {error}")
                 continue
-            rows.setdefault(network, {})[target] = found
             click.echo(f"{network}, {target}: {found}", err=True)
-            write(rows)
-    click.echo(table(rows))
+            keep(network, target, found)
+    click.echo(table(_read()))
     if failures:
         raise click.ClickException("; ".join(failures))
 
@@ -78,11 +75,19 @@ def count_artifact(artifact: Path, inputs: Inputs) -> CountedRun:
     return count_steps(artifact, manifest, target, inputs, counts_memory=False)
 
 
-def write(rows: dict[str, Any]) -> None:
-    """Write the results."""
+def keep(network: str, target: str, found: dict[str, Any]) -> None:
+    """Add one count to the results, which other runs may have added to meanwhile."""
+    rows = _read()
+    rows.setdefault(network, {})[target] = found
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "instructions.json").write_text(json.dumps(rows, indent=1) + "\n")
     (RESULTS / "instructions.md").write_text(table(rows) + "\n")
+
+
+def _read() -> dict[str, Any]:
+    file = RESULTS / "instructions.json"
+    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return rows
 
 
 def table(rows: dict[str, Any]) -> str:
@@ -93,7 +98,8 @@ def table(rows: dict[str, Any]) -> str:
         "| network | target | INT8, million | per MAC | float, million | float / INT8 |",
         "|---|---|---|---|---|---|",
     ]
-    for network, found in rows.items():
+    for network in [name for name in NETWORKS if name in rows]:
+        found = rows[network]
         for target in [name for name in TARGETS if name in found]:
             row = found[target]
             int8, real = row["int8"], row["float32"]

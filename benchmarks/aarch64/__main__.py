@@ -6,6 +6,7 @@ except with --again; ours always is. Writes benchmarks/results/aarch64.json and 
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,31 +42,30 @@ def main(
     only: tuple[str, ...], cores: tuple[str, ...], programs: tuple[str, ...], again: bool
 ) -> None:
     """Count, write the results after each program, and print the table."""
-    file = RESULTS / "aarch64.json"
-    record = json.loads(file.read_text()) if file.exists() else {}
-    if record.get("versions") != versions():
-        record = {"versions": versions(), "networks": {}}
     failures = []
     for network in only or USUAL:
         task, inputs = _task(network)
-        rows: dict[str, Any] = record["networks"].setdefault(network, {})
         for core in [find_core(name) for name in cores] or CORES:
-            cells = rows.setdefault(core.name, {})
-            if not programs or OURS in programs:
-                cells[f"{OURS}, int8"] = _ours(network, task, inputs, core)
-                _write(record)
-            for variant in [v for v in VARIANTS if not programs or v.peer in programs]:
-                key = f"{variant.peer}, {variant.name}"
-                if key in cells and not again:
+            counters = {f"{OURS}, int8": partial(_ours, network)} | {
+                f"{variant.peer}, {variant.name}": partial(count_peer, variant)
+                for variant in VARIANTS
+            }
+            for key, counter in counters.items():
+                program = key.split(", ")[0]
+                if programs and program not in programs:
                     continue
-                # A peer that cannot run a network is no reason to lose the others.
+                known = _read()["networks"].get(network, {}).get(core.name, {})
+                if key in known and program != OURS and not again:
+                    continue
+                # A program that cannot run a network is no reason to lose the others.
                 try:
-                    cells[key] = count_peer(variant, task, inputs, core)
+                    found = counter(task, inputs, core)
                 except Exception as error:
                     failures.append(f"{network} in {key} on {core.name}: {error}")
-                _write(record)
-            click.echo(f"{network} on {core.name}: {cells}", err=True)
-    click.echo(table(record))
+                    continue
+                _keep(network, core, key, found)
+                click.echo(f"{network} in {key} on {core.name}: {found}", err=True)
+    click.echo(table(_read()))
     if failures:
         raise click.ClickException("; ".join(failures))
 
@@ -86,7 +86,18 @@ def _ours(network: str, task: Task, inputs: Inputs, core: Core) -> dict[str, Any
     return {"instructions": counted.total.instructions}
 
 
-def _write(record: dict[str, Any]) -> None:
+def _read() -> dict[str, Any]:
+    """What was counted with the same versions."""
+    file = RESULTS / "aarch64.json"
+    record: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    same = record.get("versions") == versions()
+    return record if same else {"versions": versions(), "networks": {}}
+
+
+def _keep(network: str, core: Core, key: str, found: dict[str, Any]) -> None:
+    """Add one count to the results, which other runs may have added to meanwhile."""
+    record = _read()
+    record["networks"].setdefault(network, {}).setdefault(core.name, {})[key] = found
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "aarch64.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "aarch64.md").write_text(table(record) + "\n")

@@ -52,6 +52,6 @@ def test_a_core_says_what_it_is_as_the_kernel_would():
 
 def test_ratios_to_float_are_those_of_the_counts():
     row = {"unit": "packets", "macs": 4_000_000, "int8": 1_000_000, "float32": 8_500_000}
-    assert "| tiny | hexagon-v66 | 1 | 0.250 | 8.5 | 8.50 |" in ratio_table(
-        {"tiny": {"hexagon-v66": row}}
+    assert "| ds_cnn | hexagon-v66 | 1 | 0.250 | 8.5 | 8.50 |" in ratio_table(
+        {"ds_cnn": {"hexagon-v66": row}}
     )
