@@ -17,6 +17,7 @@ X86_FEATURES = (
     "amx-tile", "amx-int8", "amx-bf16",
 )  # fmt: skip
 AARCH64_FEATURES = ("dotprod", "fullfp16", "sve", "sve2", "i8mm", "bf16")
+ARM_FEATURES = ("neon", "vfp4")
 
 
 def feature_table(triple: str) -> tuple[str, ...]:
@@ -26,6 +27,8 @@ def feature_table(triple: str) -> tuple[str, ...]:
         return X86_FEATURES
     if architecture in ("aarch64", "arm64"):
         return AARCH64_FEATURES
+    if architecture.startswith("armv7"):
+        return ARM_FEATURES
     return ()
 
 

@@ -84,15 +84,19 @@ uint64_t octavo_cpu_features(void) {
 
 uint64_t octavo_cpu_feature_amx(void) { return (uint64_t)1 << kAmxTileBit; }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 
-/* Source: Linux arch/arm64/include/uapi/asm/hwcap.h. */
+/* Source: Linux arch/arm64/include/uapi/asm/hwcap.h, arch/arm/include/uapi/asm/hwcap.h. */
 static const struct {
   const char *name;
   uint8_t word, bit;
 } kFeatures[] = {
+#if defined(__aarch64__)
     {"dotprod", 0, 20}, {"fullfp16", 0, 10}, {"sve", 0, 22},
     {"sve2", 1, 1},     {"i8mm", 1, 13},     {"bf16", 1, 14},
+#else
+    {"neon", 0, 12}, {"vfp4", 0, 16},
+#endif
 };
 enum { kNumFeatures = sizeof kFeatures / sizeof kFeatures[0] };
 

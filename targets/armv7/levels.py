@@ -2,6 +2,9 @@
 
 Sources: Arm Architecture Reference Manual, Armv7-A and Armv7-R edition (DDI 0406), Advanced
 SIMD and VFPv4; the technical reference manual of the Cortex-A7 for caches.
+
+NEON takes float numbers below 2**-126 for 0. Integer results do not depend on it: such numbers
+are far below half a quantization step. Float steps give 0 in their place.
 """
 
 from octavo.targets.base import Emulator, Target

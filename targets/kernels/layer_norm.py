@@ -225,15 +225,15 @@ class _Emitter:
                 count = min(lanes, valid - i * lanes)
                 gain = vector.load(self.operands["gain"], at, lanes)
                 gain = vector.cast(gain, "int64", lanes)
-                # Eight bytes a lane: a whole vector could end too far behind the operand.
-                offset = vector.load(self.operands["offset"], at, count)
-                total = vector.take_first(normal * gain, count) + offset
-                steps = _round_shift(total, vector.take_first(last_shift, count), count)
-                moved = steps + vector.take_first(zero_point, count)
-                limited = clamp(
-                    moved, vector.take_first(low, count), vector.take_first(high, count))
+                # Eight bytes a lane: a whole vector could end too far behind the operand. The
+                # arithmetic is on whole vectors: code for three 64-bit lanes is wrong on Arm.
+                offset = vector.take(
+                    vector.load(self.operands["offset"], at, count),
+                    [min(lane, count - 1) for lane in range(lanes)])
+                steps = _round_shift(normal * gain + offset, last_shift, lanes)
+                limited = clamp(steps + zero_point, low, high)
                 narrow = isa.narrow(
-                    vector.cast(limited, "int32", count), op.out_dtype, count)
+                    vector.cast(limited, "int32", lanes), op.out_dtype, lanes)
                 self._store(narrow, y_at + i * lanes, count)
 
         return finish

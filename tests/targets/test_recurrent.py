@@ -171,7 +171,8 @@ def test_directions_and_initial_states(
 def test_sizes_around_the_vector_width(
     run_kernel: Any, isa: Isa, hidden: int, kind: int
 ) -> None:
-    op = layers(steps=3, batch=1 + hidden % 3, inputs=hidden + 1, hidden=hidden)[kind]
+    op = layers(steps=3, batch=1 + hidden % 3, inputs=hidden + 1, hidden=hidden,
+                dtype=isa.activation_dtype)[kind]
     check(run_kernel, Case(op, hidden), isa)
 
 
@@ -183,14 +184,15 @@ def test_batches_larger_than_a_tile(run_kernel: Any, isa: Isa, kind: int) -> Non
 
 @pytest.mark.parametrize("kind", range(3))
 def test_saturated_gates_and_extreme_scales(run_kernel: Any, isa: Isa, kind: int) -> None:
-    op = layers(steps=3, batch=2, inputs=12, hidden=20, has_initial_h=True)[kind]
+    op = layers(steps=3, batch=2, inputs=12, hidden=20, has_initial_h=True,
+                dtype=isa.activation_dtype)[kind]
     case = Case(op, kind)
     case.weight_scale[:, ::3] = 1e4
     case.weight_scale[:, 1::3] = 1e-12
     case.recurrent_scale[:, ::2] = 300.0
     case.bias[:, ::5] = 1e6
     case.bias[:, 1::7] = -1e6
-    case.zero_x, case.zero_y = 255, 0
+    case.zero_x, case.zero_y = case.low + 255, case.low
     for case.scale_y in (1e-5, 1 / 255, 40.0):
         check(run_kernel, case, isa)
 

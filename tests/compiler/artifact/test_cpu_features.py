@@ -4,6 +4,7 @@ import pytest
 
 from octavo.compiler.artifact.cpu_features import (
     AARCH64_FEATURES,
+    ARM_FEATURES,
     X86_FEATURES,
     feature_mask,
     feature_table,
@@ -36,6 +37,8 @@ def test_what_llvm_may_use_is_required():
     assert "avx512vnni" not in required_features(target("sapphirerapids", ["-avx512vnni"]))
     arm = target("generic", ["+v8.2a", "+dotprod", "+i8mm"], "aarch64-linux-gnu")
     assert required_features(arm) == ("dotprod", "i8mm")
+    armv7 = target("generic", ["+neon", "+vfp4"], "armv7a-linux-gnueabihf")
+    assert required_features(armv7) == ("neon", "vfp4")
     assert required_features(target("generic-rv64", (), "riscv64-linux-gnu")) == ()
 
 
@@ -45,7 +48,7 @@ def test_tiles_are_required_only_where_the_target_names_them():
     assert named[-2:] == ("amx-tile", "amx-int8")
 
 
-@pytest.mark.parametrize("table", [X86_FEATURES, AARCH64_FEATURES])
+@pytest.mark.parametrize("table", [X86_FEATURES, AARCH64_FEATURES, ARM_FEATURES])
 def test_names_are_distinct_and_fit_64_bits(table):
     assert len(set(table)) == len(table) <= 63
 
