@@ -41,6 +41,13 @@ def cache_folder() -> Path:
     return folder
 
 
+def driver_cache_folder() -> Path:
+    """Where drivers of accelerators keep what they made of kernels; it exists."""
+    folder = cache_folder() / "drivers"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def zig(arguments: Sequence[str], folder: Path) -> None:
     """Run zig inside ``folder``; paths in ``arguments`` are best relative to it.
 

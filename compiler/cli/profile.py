@@ -81,6 +81,7 @@ def profile_command(
 
         profile_counts(console, artifact, input_file, report)
         return
+    from octavo.compiler.artifact.toolchain import driver_cache_folder
     from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.report.bottlenecks import equal_steps_by_gain
@@ -88,7 +89,8 @@ def profile_command(
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.session import load
 
-    with load(artifact, num_threads=num_threads) as session:
+    cache = driver_cache_folder()
+    with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
         names = tuple(port.name for port in session.inputs)
         if input_file is None:
             console.note("no --input: every input is zero")

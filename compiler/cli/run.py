@@ -46,6 +46,7 @@ def run_command(
     """Run the model of the folder ARTIFACT once and show or write its outputs."""
     if output is not None:
         check_output_file(output, force=force)
+    from octavo.compiler.artifact.toolchain import driver_cache_folder
     from octavo.compiler.cli.tensors import (
         describe_tensor,
         read_tensors,
@@ -57,7 +58,8 @@ def run_command(
     from octavo.compiler.session import load
 
     if device == "local":
-        with load(artifact, num_threads=num_threads) as session:
+        cache = driver_cache_folder()
+        with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
             names = tuple(port.name for port in session.inputs)
             outputs = session.run(read_tensors(input_file, names))
     else:

@@ -31,6 +31,7 @@ def summary_lines(summary: Summary, directory: Path) -> list[str]:
     return [
         f"{printable(summary.name)} for {printable(summary.target)}",
         *_placement_lines(summary),
+        *_accelerator_lines(summary),
         *_schedule_lines(summary),
         *_memory_lines(summary),
         *_accuracy_lines(summary),
@@ -60,6 +61,20 @@ def _placement_lines(summary: Summary) -> Iterator[str]:
 
 def _reason(step: StepRecord) -> str:
     return printable(step.reason) or "no reason recorded"
+
+
+def _accelerator_lines(summary: Summary) -> Iterator[str]:
+    if not summary.num_accelerated:
+        return
+    num_steps = summary.num_accelerated + len(summary.cpu_steps)
+    yield f"accelerator     {summary.num_accelerated} of {num_steps} steps"
+    if summary.cpu_steps:
+        names = [
+            printable(f"{step.name} ({'+'.join(step.op_types)})") for step in summary.cpu_steps
+        ]
+        rest = len(names) - NUM_FLOAT_STEPS
+        more = f" and {rest} more" if rest > 0 else ""
+        yield f"  on the CPU: {', '.join(names[:NUM_FLOAT_STEPS])}{more}"
 
 
 def _schedule_lines(summary: Summary) -> Iterator[str]:

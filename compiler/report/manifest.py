@@ -123,6 +123,7 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
             written_bytes=int(entry["written_bytes"]),
         ),
         is_tuned=None if entry.get("schedule") is None else bool(entry.get("tuned")),
+        on_accelerator=bool(entry.get("on_accelerator")),
     )
 
 

@@ -28,6 +28,7 @@ class StepRecord:
         traffic: Bytes that one run must read and write.
         is_tuned: Its schedule was measured, not chosen by a model; None where there is no
             choice.
+        on_accelerator: The target's accelerator computes it, not its CPU.
     """
 
     index: int
@@ -40,6 +41,7 @@ class StepRecord:
     reason: str
     traffic: Traffic
     is_tuned: bool | None = None
+    on_accelerator: bool = False
 
 
 @dataclass(frozen=True)

@@ -59,3 +59,13 @@ def test_the_summary_says_how_many_kernels_were_tuned():
     assert line in summary_lines(summarize(tuned), Path("out"))
     untuned = replace(tuned, steps=steps[2:])
     assert "tuned" not in "\n".join(summary_lines(summarize(untuned), Path("out")))
+
+
+def test_the_summary_says_what_the_accelerator_leaves_to_the_cpu():
+    report = make_report(1)
+    stem, head = report.steps
+    mixed = replace(report, steps=(replace(stem, on_accelerator=True), head))
+    lines = summary_lines(summarize(mixed), Path("out"))
+    assert "accelerator     1 of 2 steps" in lines
+    assert "  on the CPU: head0 (Softmax)" in lines
+    assert "accelerator" not in "\n".join(summary_lines(summarize(report), Path("out")))

@@ -1,0 +1,174 @@
+"""Programs on OpenCL: the bits of the host's, transfers at the borders, clear failures."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.targets.opencl.conftest import Device
+
+import octavo
+from octavo.compiler.artifact.memory_plan import plan_memory
+from octavo.compiler.artifact.segments import arena_ranges, find_segments, shared_ranges
+from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
+
+DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """The digits network for the host and for OpenCL."""
+    folder = tmp_path_factory.mktemp("opencl")
+    for target in ("host", "opencl"):
+        octavo.compile(DIGITS / "digits.onnx", target, folder / target,
+                       samples=DIGITS / "calibration.npz", use_tuned=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def has_device():
+    try:
+        Device()
+    except OSError as error:
+        pytest.skip(f"OpenCL programs need a device: {error}")
+
+
+@pytest.fixture(scope="module")
+def images():
+    with np.load(DIGITS / "test.npz") as stored:
+        return stored["image"][:12]
+
+
+def outputs(folder, images, **options):
+    with octavo.load(folder, **options) as session:
+        return [session.run({"image": image[None]})["logits"] for image in images]
+
+
+def test_every_step_of_the_digits_network_has_a_gpu_kernel(artifacts):
+    manifest = json.loads((artifacts / "opencl" / "manifest.json").read_text())
+    assert all(step["on_accelerator"] for step in manifest["steps"])
+    assert {"kernels.cl", "octavo_accelerator.h"} <= set(manifest["files"])
+    assert not (artifacts / "host" / "kernels.cl").exists()
+
+
+def test_outputs_equal_the_hosts(has_device, artifacts, images):
+    expected = outputs(artifacts / "host", images)
+    np.testing.assert_array_equal(outputs(artifacts / "opencl", images), expected)
+
+
+def test_programs_are_built_once(has_device, artifacts, images, tmp_path):
+    first = outputs(artifacts / "opencl", images, cache_folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    made = file.stat().st_mtime_ns
+    again = outputs(artifacts / "opencl", images, cache_folder=tmp_path)
+    assert (list(tmp_path.iterdir()), file.stat().st_mtime_ns) == ([file], made)
+    np.testing.assert_array_equal(first, again)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)  # damaged: built anew, and written
+    np.testing.assert_array_equal(
+        outputs(artifacts / "opencl", images, cache_folder=tmp_path), first)
+    assert file.read_bytes() != content
+
+
+def test_steps_are_timed_by_the_device(has_device, artifacts):
+    with octavo.load(artifacts / "opencl") as session:
+        profile = session.profile(runs=3)
+    assert len(profile) == 10
+    assert all(step.latency_us > 0 for step in profile)
+
+
+def test_steps_without_a_gpu_kernel_run_on_the_cpu(has_device, tmp_path):
+    import onnx
+
+    # The pad writes a value around a tensor, which no GPU kernel does.
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    padded (float[1,3,6,6] x) => (float[1,3,8,8] y) <float low = {-1.0}> {
+        a = Relu(x)
+        pads = Constant <value_ints = [0, 0, 1, 1, 0, 0, 1, 1]> ()
+        b = Pad(a, pads, low)
+        y = Add(b, b)
+    }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "padded.onnx")
+    x = np.random.default_rng(1).normal(size=(1, 3, 6, 6)).astype(np.float32)
+    results = {}
+    for target in ("host", "opencl"):
+        octavo.compile(tmp_path / "padded.onnx", target, tmp_path / target, float_only=True)
+        with octavo.load(tmp_path / target) as session:
+            for _ in range(2):
+                results[target] = session.run({"x": x})["y"]
+            session.profile(runs=2)
+    manifest = json.loads((tmp_path / "opencl" / "manifest.json").read_text())
+    assert {step["on_accelerator"] for step in manifest["steps"]} == {True, False}
+    np.testing.assert_array_equal(results["opencl"], results["host"])
+
+
+def test_a_machine_without_a_driver_says_so(has_device, artifacts, tmp_path):
+    code = (
+        "import sys, octavo\n"
+        "from octavo.errors import DeviceError\n"
+        "try:\n    octavo.load(sys.argv[1])\n"
+        "except DeviceError as error:\n    print(error)\n"
+    )
+    environment = dict(os.environ, OCL_ICD_VENDORS=str(tmp_path / "none"),
+                       PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run([sys.executable, "-c", code, artifacts / "opencl"], check=True,
+                          capture_output=True, text=True, env=environment)
+    assert "there is no accelerator that the program can run on: the OpenCL library" in (
+        done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("target", "product"), [("adreno", "qcom_dot8_acc("), ("mali", "arm_dot_acc(")])
+def test_phones_get_a_host_part_of_their_own(tmp_path, target, product):
+    octavo.compile(DIGITS / "digits.onnx", target, tmp_path / target,
+                   samples=DIGITS / "calibration.npz")
+    source = (tmp_path / target / "kernels.cl").read_text()
+    assert product in source
+    assert re.search(r"__kernel void \w*gpu_conv", source)
+    library = (tmp_path / target / "libmodel.so").read_bytes()
+    machine_of_elf = int.from_bytes(library[18:20], "little")
+    assert machine_of_elf == 183  # EM_AARCH64
+    assert ".needs_gpu = true" in (tmp_path / target / "model.c").read_text()
+
+
+def steps(*places):
+    """A chain of steps through buffers of 100 bytes; True: on the accelerator."""
+    buffers = [Buffer(f"b{i}", 100) for i in range(len(places) + 1)]
+    weights = Buffer("w", 64, Storage.WEIGHTS, np.zeros(64, np.uint8))
+    chain = [
+        Step(f"s{i}", f"k{i}", (Operand(buffers[i]), Operand(weights),
+                                Operand(buffers[i + 1], is_written=True)),
+             (), (), "int8", "", on_accelerator=place)
+        for i, place in enumerate(places)
+    ]  # fmt: skip
+    ports = [Port(name, "uint8", (100,), buffer)
+             for name, buffer in (("x", buffers[0]), ("y", buffers[-1]))]
+    return Program("chain", "opencl", ports[:1], ports[1:], chain, {})
+
+
+def test_segments_follow_the_places_of_the_steps():
+    program = steps(True, True, False, False, True)
+    found = find_segments(program, plan_memory(program))
+    places = [(s.first_step, s.num_steps, s.on_accelerator) for s in found]
+    assert places == [(0, 2, True), (2, 2, False), (4, 1, True)]
+    assert [bool(segment.ranges) for segment in found] == [False, True, False]
+
+
+def test_ranges_do_not_overlap_and_cover_what_is_touched():
+    program = steps(False, False, False)
+    plan = plan_memory(program)
+    (segment,) = find_segments(program, plan)
+    ends = [(r.offset_bytes, r.offset_bytes + r.num_bytes) for r in segment.ranges]
+    assert all(first[1] < second[0] for first, second in pairwise(ends))
+    for buffer in program.buffers():
+        if buffer.storage is Storage.ARENA:
+            start = plan.offset_bytes(buffer)
+            assert any(low <= start and start + 100 <= high for low, high in ends)
+    ports = [program.inputs[0].buffer, program.outputs[0].buffer]
+    assert shared_ranges(program, plan) == arena_ranges(ports, plan)
