@@ -18,7 +18,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Isa, float_isa
-from octavo.targets.kernels.conv_padding import PaddedInput
+from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.panel_prefetch import PanelPrefetch
@@ -296,6 +296,10 @@ class _Emitter:
 
         self._each_step(rows * vectors, add)
         in_group = panel * self.tiling.panel * lanes
+        if isinstance(finish, Epilogue) and is_adjacent(op, isa, vectors):
+            out = vector.bind(self.padded.output_offset(row))
+            finish.emit_adjacent([tile.row(r) for r in range(rows)], first_channel, out)
+            return
         for r in range(rows):
             out = vector.bind(self.padded.output_offset(row + r) + group * op.group_out)
             finish.emit_vectors(

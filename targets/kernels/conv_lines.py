@@ -19,7 +19,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Isa
 from octavo.targets.kernels.conv_gemm import Packing
-from octavo.targets.kernels.conv_padding import PaddedInput
+from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.line_taps import LineTaps
 from octavo.targets.kernels.panel_prefetch import PanelPrefetch
@@ -234,8 +234,12 @@ class _Emitter:
                     with vector.loop(self.steps) as step:
                         add(step)
         finish = Epilogue(op.requantize, isa, operands)
-        for x in range(op.out_w):
-            sums = [
-                vector.load(tile, (x * vectors + v) * lanes, lanes) for v in range(vectors)]
-            out = vector.bind(self.padded.output_offset(line * op.out_w + x))
+        pixels = [
+            [vector.load(tile, (x * vectors + v) * lanes, lanes) for v in range(vectors)]
+            for x in range(op.out_w)]
+        outs = [self.padded.output_offset(line * op.out_w + x) for x in range(op.out_w)]
+        if is_adjacent(op, isa, vectors):
+            finish.emit_adjacent(pixels, first_channel, vector.bind(outs[0]))
+            return
+        for sums, out in zip(pixels, map(vector.bind, outs), strict=True):
             finish.emit_vectors(sums, first_channel, out + first_channel, channels)

@@ -8,7 +8,7 @@ import numpy as np
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr
+from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.ops.conv import Conv
 
@@ -154,3 +154,15 @@ class PaddedInput:
             if op.pad_bottom > 0:
                 below = (self.height - op.pad_bottom) * line
                 vector.fill(scratch, at + below, value, op.pad_bottom * line)
+
+
+def is_adjacent(op: Conv, isa: Isa, vectors: int) -> bool:
+    """Whether tiles of ``vectors`` vectors of channels write pixels without gaps.
+
+    Args:
+        op: The convolution.
+        isa: Instructions of its arithmetic.
+        vectors: Vectors of channels of a tile.
+    """
+    is_dense = replace(op.placement, pixel_stride=0) == type(op.placement)()
+    return is_dense and op.groups == 1 and op.out_pixel == op.out_c == vectors * isa.lanes

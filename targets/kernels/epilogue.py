@@ -91,8 +91,54 @@ class Epilogue:
             group = accs[first : first + JOINED_VECTORS]
             at = first * lanes
             valid = min(channels - at, len(group) * lanes)
-            if not self._emit_joined(group, channel + at, offset + at, valid):
+            if self.isa.float_lanes == 1 and "float32" in (self.op.mode, self.op.dtype):
+                self._emit_by_lane(group, channel + at, offset + at, valid)
+            elif not self._emit_joined(group, channel + at, offset + at, valid):
                 emit_each(self.emit, group, channel + at, offset + at, valid, lanes)
+
+    def _emit_by_lane(
+        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
+    ) -> None:
+        """Finish lane after lane, where vectors hold no floats; as ``_emit_joined``."""
+        lanes = self.isa.lanes
+        held = vector.local(len(accs) * lanes, "int32")
+        for i, acc in enumerate(accs):
+            vector.store(held, i * lanes, acc, lanes)
+        with vector.loop(channels) as lane:
+            self.emit(vector.load(held, lane), channel + lane, offset + lane, 1)
+
+    def emit_adjacent(
+        self, pixels: Sequence[Sequence[Expr]], channel: Expr, offset: Expr
+    ) -> None:
+        """Finish pixels that follow each other in memory without gaps.
+
+        Three vectors of each of four pixels are joined as three times four, not as four times
+        three.
+
+        Args:
+            pixels: Of each pixel all its channels, as of ``emit_vectors``; all of them exist.
+            channel: First channel.
+            offset: Element offset of the first pixel in the output, and in the residual.
+        """
+        lanes, vectors = self.isa.lanes, len(pixels[0])
+        if self.op.dtype == "float32" or self.op.mode != "float32":
+            for p, accs in enumerate(pixels):
+                at = offset + p * vectors * lanes
+                self.emit_vectors(accs, channel, at, vectors * lanes)
+            return
+        flat = [
+            (acc, channel + v * lanes, offset + (p * vectors + v) * lanes)
+            for p, accs in enumerate(pixels) for v, acc in enumerate(accs)]
+        for first in range(0, len(flat), JOINED_VECTORS):
+            group = flat[first : first + JOINED_VECTORS]
+            reals = [self._real(*place, lanes) for place in group]
+            joined = self.isa.quantize_vectors(
+                reals, *self._limits(), self.op.dtype, self.in_blocks)
+            if joined is not None:
+                self._store(joined, group[0][2], len(group) * lanes)
+                continue
+            for place in group:
+                self.emit(*place, lanes)
 
     def _emit_joined(
         self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int

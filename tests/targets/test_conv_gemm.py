@@ -126,6 +126,14 @@ def test_epilogues_match_the_reference(run_kernel, any_isa, name):
     np.testing.assert_array_equal(run(run_kernel, op, any_isa, arrays), reference(op, arrays))
 
 
+@pytest.mark.parametrize("name", EPILOGUES)
+def test_epilogues_of_pixels_without_gaps_match_the_reference(run_kernel, any_isa, name):
+    """Vectors of several pixels are joined; the last tile moves back over its neighbour."""
+    op = Conv(1, 3, 7, 16, 3 * any_isa.lanes, requantize=EPILOGUES[name])
+    arrays = make_arrays(op, np.random.default_rng(7))
+    np.testing.assert_array_equal(run(run_kernel, op, any_isa, arrays), reference(op, arrays))
+
+
 @pytest.mark.parametrize("delta", [-1, 0, 1])
 @pytest.mark.parametrize("vectors", [1, 4, 5])
 def test_channels_around_the_vector_width(run_kernel, any_isa, vectors, delta):
