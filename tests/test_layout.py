@@ -64,6 +64,23 @@ def test_wheel_holds_every_file_of_the_package(wheel):
 
 
 @pytest.mark.slow
+def test_wheel_holds_the_extension_module_where_python_has_headers(wheel):
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        pytest.skip("this Python has no headers")
+    (found,) = (wheel / "octavo" / "compiler").glob("native_call.*so")
+    code = (
+        "import importlib.util as u\n"
+        f"spec = u.spec_from_file_location('native_call', {str(found)!r})\n"
+        "module = u.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "print(module.ModelCall(1, print).bind((), (), None))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False)  # fmt: skip
+    assert "method run of" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
 def test_the_installed_package_finds_its_parts(wheel, tmp_path):
     # -S leaves .pth files out, with them the editable installation of this checkout.
     code = (
