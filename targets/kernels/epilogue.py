@@ -91,21 +91,8 @@ class Epilogue:
             group = accs[first : first + JOINED_VECTORS]
             at = first * lanes
             valid = min(channels - at, len(group) * lanes)
-            if self.isa.float_lanes == 1 and "float32" in (self.op.mode, self.op.dtype):
-                self._emit_by_lane(group, channel + at, offset + at, valid)
-            elif not self._emit_joined(group, channel + at, offset + at, valid):
+            if not self._emit_joined(group, channel + at, offset + at, valid):
                 emit_each(self.emit, group, channel + at, offset + at, valid, lanes)
-
-    def _emit_by_lane(
-        self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
-    ) -> None:
-        """Finish lane after lane, where vectors hold no floats; as ``_emit_joined``."""
-        lanes = self.isa.lanes
-        held = vector.local(len(accs) * lanes, "int32")
-        for i, acc in enumerate(accs):
-            vector.store(held, i * lanes, acc, lanes)
-        with vector.loop(channels) as lane:
-            self.emit(vector.load(held, lane), channel + lane, offset + lane, 1)
 
     def emit_adjacent(
         self, pixels: Sequence[Sequence[Expr]], channel: Expr, offset: Expr
