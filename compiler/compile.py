@@ -98,6 +98,8 @@ def compile_model(
     """
     machine = get_target(target)
     tuning = TuningOptions(tune, use_tuned, tune_seconds)
+    mode = "dyadic" if integer_only else requantize or machine.requantize
+    machine.check_requantize(mode)
     if tune:
         check_tunable(machine)
     destination = Path(os.path.abspath(output))
@@ -126,7 +128,6 @@ def compile_model(
     from octavo.compiler.lowering.lower import lower
     from octavo.compiler.tuning.stage import tuned_scheduler
 
-    mode = "dyadic" if integer_only else requantize
     lower_with = partial(
         lower,
         done.model,
@@ -146,7 +147,7 @@ def compile_model(
     if integer_only:
         check_integer_only(program.steps)
     program.metadata |= {
-        "requantize": mode or machine.requantize,
+        "requantize": mode,
         "layer_errors": _error_entries(done.errors),
         "output_sqnr_db": {
             name: float(value) if np.isfinite(value) else None

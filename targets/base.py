@@ -51,6 +51,7 @@ class Target:
         isa: Name of the instruction variant that kernels are built for (targets/isa.py).
         activation_dtype: "uint8" or "int8", whichever the instructions take.
         requantize: "float32" or "dyadic", the default rounding contract.
+        requantize_modes: The rounding contracts that its instructions can keep.
         num_cores: Cores that a program may use.
         alignment: Bytes of the widest vector or of a cache line, whichever is more: tensors
             begin at multiples of it.
@@ -79,6 +80,7 @@ class Target:
     isa: str
     activation_dtype: str = "uint8"
     requantize: str = "float32"
+    requantize_modes: tuple[str, ...] = ("float32", "dyadic")
     num_cores: int = 1
     alignment: int = 64
     l1_bytes: int = 32 * 1024
@@ -96,6 +98,19 @@ class Target:
             raise TargetError(
                 f"target {self.name!r}: requantize {self.requantize!r};"
                 " allowed: float32, dyadic"
+            )
+        self.check_requantize(self.requantize)
+
+    def check_requantize(self, mode: str) -> None:
+        """Refuse a rounding contract that the target cannot keep.
+
+        Raises:
+            TargetError: As said.
+        """
+        if mode not in self.requantize_modes:
+            raise TargetError(
+                f"target {self.name!r} cannot requantize in {mode};"
+                f" possible: {', '.join(self.requantize_modes)}"
             )
 
     def tvm_target(self) -> dict[str, object]:

@@ -34,6 +34,7 @@ def _level(version: str, description: str, source: str) -> Target:
         isa="hvx",
         alignment=VECTOR_BYTES,
         requantize="dyadic",
+        requantize_modes=("dyadic",),  # floating point is scalar before v68
         memory_bytes=4 * 1024**3,  # addresses of 32 bits
         sources=(source,),
     )

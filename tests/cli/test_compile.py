@@ -66,6 +66,17 @@ def test_a_missed_gate_ends_with_3_and_keeps_the_artifact(octavo, model, samples
     assert (output / "manifest.json").is_file()
 
 
+def test_a_rounding_that_the_target_cannot_keep_is_refused(octavo, model, samples, tmp_path):
+    output = tmp_path / "out"
+    command = ["compile", model, "--target", "hexagon-v66", "--data", samples, "-o", output]
+    outcome = octavo(*command, "--requantize", "float32")
+    assert outcome.code == 2
+    assert outcome.error_line == (
+        "octavo: target 'hexagon-v66' cannot requantize in float32; possible: dyadic"
+    )
+    assert not output.exists()
+
+
 @pytest.mark.slow
 def test_run_shows_and_writes_the_outputs(octavo, compiled, one_input, tmp_path):
     output = tmp_path / "y.npz"

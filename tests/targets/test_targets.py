@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,14 @@ def test_a_wrong_record_is_refused(wrong):
               "isa": "generic"}
     with pytest.raises(TargetError, match=next(iter(wrong.values()))):
         Target(**fields | wrong)
+
+
+def test_a_rounding_that_the_target_cannot_keep_is_refused():
+    TARGETS["arm64-neon"].check_requantize("dyadic")
+    with pytest.raises(TargetError) as caught:
+        TARGETS["hexagon-v66"].check_requantize("float32")
+    assert str(caught.value) == (
+        "target 'hexagon-v66' cannot requantize in float32; possible: dyadic"
+    )
+    with pytest.raises(TargetError, match="cannot requantize in float32"):
+        replace(TARGETS["hexagon-v66"], requantize="float32")
