@@ -293,7 +293,9 @@ int main(int argc, char **argv) {
   require(octavo_load(program, a.weights != NULL ? a.weights : default_weights, &model), "load");
   uint64_t loaded_ns = now_ns();
   octavo_options options = {.num_threads = a.threads, .pin_threads = a.pin};
-  require(octavo_prepare(model, &options), "prepare");
+  octavo_status prepared = octavo_prepare(model, &options);
+  if (octavo_failure(model)[0] != '\0') fprintf(stderr, "bench: %s\n", octavo_failure(model));
+  require(prepared, "prepare");
   uint64_t prepared_ns = now_ns();
 
   void **inputs = read_inputs(&a, program);

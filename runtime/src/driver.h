@@ -15,7 +15,7 @@ struct octavo_driver {
   octavo_status (*run)(octavo_model *model, uint64_t *step_ns);
 
   /* Frees what `create` made; the arena is gone with it unless it was the caller's. */
-  void (*destroy)(void *accelerator);
+  void (*destroy)(octavo_model *model);
 };
 
 /* One step on the CPU. */

@@ -81,7 +81,7 @@ const char *octavo_failure(const octavo_model *model) {
 /* Frees what the model made for itself to run, the arena included. */
 static void release(octavo_model *model) {
   if (model->accelerator != NULL) {
-    model->program->accelerator->driver->destroy(model->accelerator);
+    model->program->accelerator->driver->destroy(model);
   }
   if (model->owns_arena) octavo_platform_free(model->arena);
   model->accelerator = NULL;

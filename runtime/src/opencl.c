@@ -32,6 +32,12 @@ static uint8_t *map_driver_arena(octavo_model *model, octavo_opencl *state) {
   return NULL;
 }
 
+static octavo_status given_all(octavo_opencl *state) {
+  state->given = &state->all;
+  state->num_given = 1;
+  return OCTAVO_OK;
+}
+
 /* Makes the buffer of the arena, and maps it: zeros are about to be written to it. */
 static octavo_status make_arena(octavo_model *model, octavo_opencl *state, void *given) {
   size_t num_bytes = octavo_arena_bytes(model->program);
@@ -42,7 +48,7 @@ static octavo_status make_arena(octavo_model *model, octavo_opencl *state, void 
         state->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, num_bytes, NULL, &code);
     if (state->arena == NULL) return octavo_opencl_fail(model, "clCreateBuffer", code);
     model->arena = map_driver_arena(model, state);
-    if (model->arena != NULL) return OCTAVO_OK;
+    if (model->arena != NULL) return given_all(state);
     state->api.Finish(state->queue);
     state->api.ReleaseMemObject(state->arena);
     state->arena = NULL;
@@ -53,7 +59,7 @@ static octavo_status make_arena(octavo_model *model, octavo_opencl *state, void 
       state->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, num_bytes, memory, &code);
   if (state->arena == NULL) return octavo_opencl_fail(model, "clCreateBuffer", code);
   model->arena = map_all(model, state);
-  return model->arena == NULL ? OCTAVO_ACCELERATOR_FAILED : OCTAVO_OK;
+  return model->arena == NULL ? OCTAVO_ACCELERATOR_FAILED : given_all(state);
 }
 
 static octavo_status make_weights(octavo_model *model, octavo_opencl *state) {
@@ -88,9 +94,10 @@ static octavo_status make_kernels(octavo_model *model, octavo_opencl *state) {
   return OCTAVO_OK;
 }
 
-static void destroy(void *accelerator) {
-  octavo_opencl *state = accelerator;
+static void destroy(octavo_model *model) {
+  octavo_opencl *state = model->accelerator;
   const octavo_opencl_api *api = &state->api;
+  octavo_opencl_take(model, state); /* memory that is mapped would not be freed */
   if (state->queue != NULL) api->Finish(state->queue);
   for (uint32_t i = 0; i < state->num_steps; i++) {
     if (state->kernels != NULL && state->kernels[i] != NULL) api->ReleaseKernel(state->kernels[i]);
@@ -120,17 +127,19 @@ static void *make_pointers(uint32_t count) {
  * made goes back first, so that what is mapped and what is not are the same before every run. */
 static octavo_status hand_over(octavo_model *model, octavo_opencl *state) {
   const octavo_accelerator *accelerator = model->program->accelerator;
-  octavo_range all = {0, octavo_arena_bytes(model->program)};
-  __builtin_memset(model->arena, 0, (size_t)all.num_bytes);
-  octavo_status status = octavo_opencl_unmap(model, state, &all, 1);
+  __builtin_memset(model->arena, 0, (size_t)state->all.num_bytes);
+  octavo_status status = octavo_opencl_take(model, state);
   if (status != OCTAVO_OK) return status;
-  return octavo_opencl_map(model, state, accelerator->ranges, accelerator->num_ranges);
+  return octavo_opencl_give(model, state, accelerator->ranges, accelerator->num_ranges);
 }
 
 static octavo_status create(octavo_model *model, const octavo_options *options) {
   octavo_opencl *state = octavo_platform_allocate(sizeof *state);
   if (state == NULL) return OCTAVO_OUT_OF_MEMORY;
-  *state = (octavo_opencl){.num_steps = model->program->num_steps};
+  *state = (octavo_opencl){
+      .num_steps = model->program->num_steps,
+      .all = {0, octavo_arena_bytes(model->program)},
+  };
   model->accelerator = state;
   state->kernels = make_pointers(state->num_steps);
   state->events = make_pointers(state->num_steps);

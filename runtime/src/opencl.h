@@ -11,6 +11,9 @@ typedef struct octavo_opencl {
   cl_context context;
   cl_queue queue;     /* in order, and times what it runs */
   cl_mem arena, weights;
+  octavo_range all;   /* of the arena */
+  const octavo_range *given; /* (num_given,), mapped: what the caller has */
+  uint32_t num_given;
   uint8_t *own_arena; /* memory of the arena where neither the caller nor the driver gave any */
   cl_program program;
   uint32_t num_steps;
@@ -36,6 +39,11 @@ octavo_status octavo_opencl_map(octavo_model *model, octavo_opencl *state,
                                 const octavo_range *ranges, uint32_t count);
 octavo_status octavo_opencl_unmap(octavo_model *model, octavo_opencl *state,
                                   const octavo_range *ranges, uint32_t count);
+
+/* Maps ranges for the caller; takes back what it has. */
+octavo_status octavo_opencl_give(octavo_model *model, octavo_opencl *state,
+                                 const octavo_range *ranges, uint32_t count);
+octavo_status octavo_opencl_take(octavo_model *model, octavo_opencl *state);
 
 octavo_status octavo_opencl_run(octavo_model *model, uint64_t *step_ns);
 

@@ -30,6 +30,21 @@ octavo_status octavo_opencl_unmap(octavo_model *model, octavo_opencl *state,
   return OCTAVO_OK;
 }
 
+octavo_status octavo_opencl_give(octavo_model *model, octavo_opencl *state,
+                                 const octavo_range *ranges, uint32_t count) {
+  octavo_status status = octavo_opencl_map(model, state, ranges, count);
+  if (status != OCTAVO_OK) return status;
+  state->given = ranges;
+  state->num_given = count;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_opencl_take(octavo_model *model, octavo_opencl *state) {
+  uint32_t count = state->num_given;
+  state->num_given = 0;
+  return octavo_opencl_unmap(model, state, state->given, count);
+}
+
 static octavo_status enqueue(octavo_model *model, octavo_opencl *state, uint32_t index,
                              cl_event *event) {
   const octavo_launch *launch = model->program->steps[index].launch;
@@ -103,8 +118,7 @@ static octavo_status collect(octavo_model *model, octavo_opencl *state, uint64_t
 octavo_status octavo_opencl_run(octavo_model *model, uint64_t *step_ns) {
   octavo_opencl *state = model->accelerator;
   const octavo_accelerator *accelerator = model->program->accelerator;
-  octavo_status status =
-      octavo_opencl_unmap(model, state, accelerator->ranges, accelerator->num_ranges);
+  octavo_status status = octavo_opencl_take(model, state);
   for (uint32_t i = 0; i < accelerator->num_segments && status == OCTAVO_OK; i++) {
     const octavo_segment *segment = &accelerator->segments[i];
     status = segment->on_accelerator ? run_on_device(model, state, segment, step_ns != NULL)
@@ -112,7 +126,7 @@ octavo_status octavo_opencl_run(octavo_model *model, uint64_t *step_ns) {
   }
   /* The caller gets its memory back even where a step failed; the first failure is told. */
   octavo_status given =
-      octavo_opencl_map(model, state, accelerator->ranges, accelerator->num_ranges);
+      octavo_opencl_give(model, state, accelerator->ranges, accelerator->num_ranges);
   if (status == OCTAVO_OK) status = given;
   octavo_status ended = finish(model, state);
   if (status == OCTAVO_OK) status = ended;
