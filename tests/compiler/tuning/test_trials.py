@@ -59,7 +59,7 @@ def make_faulty(task, monkeypatch):
 
     def make(fault):
         faults = {task.schedules[1]: (fault, task.call.arrays)}
-        monkeypatch.setattr(builder, "select", lambda op, isa: Faulty(faults))
+        monkeypatch.setattr(builder, "select", lambda op, isa, arrays: Faulty(faults))
 
     return make
 
