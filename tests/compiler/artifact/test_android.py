@@ -6,7 +6,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from benchmarks.zoo.registry import find_entry
+from benchmarks.zoo.store import model_path
 
+import octavo
 from octavo.compiler.artifact import toolchain, write_artifact
 from octavo.compiler.artifact.write import LIBRARY
 from octavo.errors import ToolchainError
@@ -14,6 +17,7 @@ from octavo.targets import PRODUCTS
 from octavo.targets.android import ANDROID_ARM64
 
 PAGE_BYTES = 16 * 1024
+MAX_LIBRARY_BYTES = 400_000  # without weights, which are a file of their own
 TARGET = PRODUCTS["pixel-8"]
 
 
@@ -120,3 +124,18 @@ def test_the_declarations_for_android_are_those_of_the_kernel(
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     weights = np.arange(1000).astype(np.int8) + np.int8(1)
     assert (np.fromfile(tmp_path / "y", np.int8) == x + 2 * weights).all()
+
+
+@pytest.mark.slow
+def test_a_library_of_a_network_is_small(tmp_path):
+    entry = find_entry("mobilenet_v2")
+    samples = entry.samples(2, input_size=entry.small_size)
+    octavo.compile(
+        model_path(entry.name, input_size=entry.small_size),
+        TARGET.name,
+        tmp_path / "out",
+        samples={name: np.stack([s[name] for s in samples]) for name in samples[0]},
+        use_tuned=False,
+    )
+    num_bytes = (tmp_path / "out" / LIBRARY).stat().st_size
+    assert num_bytes < MAX_LIBRARY_BYTES
