@@ -41,9 +41,14 @@ PRODUCTS = {
     "x86-64-amx": r"\ttdpbusd\t%tmm\d, %tmm\d, %tmm\d",
     "arm64-neon": r"(?s)\tsmlal2?\tv\d+\.8h.*\tsadalp\tv\d+\.4s, v\d+\.8h",
     "arm64-dotprod": r"\tsdot\tv\d+\.4s, v\d+\.16b, v\d+\.4b\[[0-3]\]",
+    "armv7-neon": r"(?s)\tvmlal\.s8\tq.*\tvpadal\.s16\tq",
     "arm64-i8mm": r"\tusmmla\tv\d+\.4s, v\d+\.16b, v\d+\.16b",
 }
-FAMILIES = ("x86-64", "arm64")
+HVX = r"\tv\d+\.w \+= vrmpy\(v\d+\.ub,v\d+\.b\)"
+PRODUCTS |= {f"hexagon-{version}": HVX for version in ("v66", "v68", "v73")}
+FAMILIES = ("x86-64", "arm64", "armv7", "hexagon")
+# Vector floats of Hexagon have other numbers than those of IEEE 754.
+VECTOR_FLOAT = r"\bv\d+(:\d+)?\.(qf|sf|hf)"
 SIGNED_TILES = r"\ttdpbssd\t%tmm\d, %tmm\d, %tmm\d"
 # Sums of pairs that saturate 16 bits depend on the data (octavo.targets.x86.multiply_pairs).
 INEXACT = r"pmaddubsw"
@@ -64,6 +69,10 @@ def assembly(op, target, kernel=None):
 
 def taken_by(op, target):
     """The same operation on the target's type of activations."""
+    if target.requantize != "float32":
+        mode = {"mode": target.requantize}
+        op = replace(op, **mode) if isinstance(op, Attention) else replace(
+            op, requantize=replace(op.requantize, **mode))
     if not isinstance(op, Conv):
         return op
     residual = op.requantize.residual and target.activation_dtype
@@ -84,6 +93,8 @@ def test_every_level_is_tested():
 def test_products_use_the_instruction_of_the_level(target, name):
     if name == "attention" and TARGETS[target].activation_dtype == "int8":
         pytest.skip("attention has unsigned weights: two products here")
+    if target in ("hexagon-v66", "hexagon-v73") and name != "3x3":
+        pytest.skip("the same intrinsics as v68; they take LLVM a while")
     op = taken_by(OPERATIONS[name], TARGETS[target])
     code = assembly(op, TARGETS[target])
     wanted = PRODUCTS[target]
@@ -91,6 +102,8 @@ def test_products_use_the_instruction_of_the_level(target, name):
         wanted = SIGNED_TILES
     assert re.search(wanted, code)
     assert not re.search(INEXACT, code)
+    if TARGETS[target].family == "hexagon":
+        assert not re.search(VECTOR_FLOAT, code)
 
 
 def test_tiles_are_configured_and_released_by_every_task():
