@@ -197,6 +197,14 @@ class Isa:
         passing = 2  # the repeated activation, and one temporary of ``dot``
         return rows * panel + panel + passing
 
+    def for_weights(self, lowest: int) -> "Isa":
+        """Instructions that multiply exactly by weights that are as low as ``lowest``.
+
+        Without asking, weights are in [-127, 127].
+        """
+        del lowest
+        return self
+
     @property
     def by_lane(self) -> "Isa":
         """Instructions that multiply lane by lane, for kernels whose lanes are channels."""

@@ -98,25 +98,26 @@ class ProgramBuilder:
                 gpu_kernel, accelerator, op, inputs, arrays, outputs, origin, placement
             )
             return
-        kernel: Any = select(op, self.isa, arrays)
+        isa = self.isa.for_weights(_lowest_weight(arrays))
+        kernel: Any = select(op, isa, arrays)
         schedule = self.scheduler(
-            KernelCall(kernel, op, self.isa, inputs, outputs, arrays, placement)
+            KernelCall(kernel, op, isa, inputs, outputs, arrays, placement)
         )
         is_tuned = schedule is not None
         if schedule is not None:
             kernel = kernel.with_schedule(schedule)
         else:
-            schedule = next(iter(schedules_of(kernel, op, self.isa)), None)
-        key = (kernel.name, op, schedule)
-        symbol = self.function(key, kernel.name, lambda: kernel.build(op, self.isa))
+            schedule = next(iter(schedules_of(kernel, op, isa)), None)
+        key = (kernel.name, op, schedule, isa)
+        symbol = self.function(key, kernel.name, lambda: kernel.build(op, isa))
         about = touched(op)
         operands = _operands(inputs, about.inputs, is_written=False)
         operands += [
             Operand(self.weights(origin.name, data))
-            for data in kernel.constants(op, self.isa, arrays)
+            for data in kernel.constants(op, isa, arrays)
         ]
         operands += _operands(outputs, about.outputs, is_written=True)
-        scratch = kernel.scratch_bytes(op, self.isa)
+        scratch = kernel.scratch_bytes(op, isa)
         if scratch:
             buffer = self.arena(f"{origin.name}.scratch", scratch)
             operands.append(Operand(buffer, is_written=True, touched_bytes=0))
@@ -125,7 +126,7 @@ class ProgramBuilder:
             operands,
             origin,
             placement,
-            kernel.variant(op, self.isa),
+            kernel.variant(op, isa),
             macs(op),
             None if schedule is None else schedule.record(),
             is_tuned,
@@ -224,3 +225,9 @@ def _operands(
         for tensor, count in zip_longest(tensors, elements)
         if tensor is not None
     ]
+
+
+def _lowest_weight(arrays: Mapping[str, NDArray[Any]]) -> int:
+    """The lowest weight that 8-bit activations are multiplied by; 0 without weights."""
+    weights = [arrays[name] for name in ("weight", "recurrent") if name in arrays]
+    return min((int(w.min()) for w in weights if w.dtype == np.int8 and w.size), default=0)

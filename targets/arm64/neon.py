@@ -1,15 +1,17 @@
 """AArch64 without dot products: SMULL and SMLAL of bytes, SADALP into 32 bits.
 
 The sum of two products is exact in 16 bits: activations are at least -128 and weights at most
-127 in magnitude, so it is at most 2 * 128 * 127 = 32,512. SADALP then adds neighbouring pairs
-of such sums, four products, to each lane of 32 bits. One register sums up one output; at the
-end ADDP joins the lanes of four of them.
+127 in magnitude, so it is at most 2 * 128 * 127 = 32,512. Weights of -128, which some models
+have, and products of activations, need every product widened (``Isa.for_weights``).
+
+SADALP then adds neighbouring pairs of such sums, four products, to each lane of 32 bits. One
+register sums up one output; at the end ADDP joins the lanes of four of them.
 
 Source: Arm Architecture Reference Manual for A-profile (DDI 0487), SMLAL, SADALP, ADDP.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from octavo.targets import vector
@@ -19,11 +21,16 @@ from octavo.targets.kernels.spans import shuffle
 
 PASSING_REGISTERS = 12  # four of weights, eight of products under way
 HALF_BYTES = REGISTER_BYTES // 2
+LOWEST_WEIGHT = -127  # of those that ``Neon.pairs`` is exact for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neon(Arm64Isa):
-    """Every AArch64 core."""
+    """Every AArch64 core.
+
+    Attributes:
+        pairs: Two products are added in 16 bits.
+    """
 
     name: str = "arm64_neon"
     dot_k: int = 16
@@ -32,12 +39,17 @@ class Neon(Arm64Isa):
     weight_loads: float = 2.0
     block_registers: int = 4
     starts_at_end: bool = True
+    pairs: bool = True
     max_unrolled_dots: int = 12
+
+    def for_weights(self, lowest: int) -> Isa:
+        """Widen every product where the sum of two may be 2 * 128 * 128."""
+        return self if lowest >= LOWEST_WEIGHT else replace(self, pairs=False, dot_cost=16.0)
 
     @property
     def by_lane(self) -> Isa:
-        """Multiply 32-bit lanes."""
-        return NeonLanes()
+        """SMULL, SMLAL and SADDW."""
+        return NeonLanes(pairs=self.pairs)
 
     def load_block(
         self, buffer: Any, offsets: Sequence[Expr], steps: int
@@ -62,8 +74,10 @@ class Neon(Arm64Isa):
         sums = []
         for acc, column in zip(accs, columns, strict=True):
             low, high = _products(row, column)
-            sums.append(acc + vector.intrinsic(
-                "int32", self.lanes, "llvm.aarch64.neon.saddlp", low + high))
+            wide = [
+                vector.intrinsic("int32", self.lanes, "llvm.aarch64.neon.saddlp", products)
+                for products in ((low + high,) if self.pairs else (low, high))]
+            sums.append(sum(wide, acc))
         return sums
 
     def start_block(self, values: Sequence[Expr]) -> list[Expr]:
@@ -101,12 +115,16 @@ class NeonLanes(Arm64Isa):
     """One register of bytes, multiplied lane by lane: sums take four registers.
 
     Every other product is added to the one before in 16 bits, and both to the sum at once.
+
+    Attributes:
+        pairs: As said; else every product is added to the sum.
     """
 
     name: str = "arm64_neon"
     lanes: int = REGISTER_BYTES
     num_registers: int = 9  # of 16 lanes, less what products under way take
     joined_vectors: int = 1
+    pairs: bool = True
     has_blocks: bool = False
 
     def repeat_word(self, word: Expr) -> Expr:
@@ -124,6 +142,8 @@ class NeonLanes(Arm64Isa):
     def add_taps(self, total: Any, taps: Expr, weights: Expr) -> Any:
         """SMULL, or SMLAL and SADDW."""
         low, high = _products(taps, weights)
+        if not self.pairs:
+            return self._widened(total, (low, high))
         if not isinstance(total, HalfSum):
             return HalfSum(total, (vector.bind(low), vector.bind(high)))
         return self._widened(total.total, (total.products[0] + low, total.products[1] + high))

@@ -93,7 +93,8 @@ class _Emitter:
     def __init__(self, op: MatMul, isa: Isa, schedule: Tiling | None) -> None:
         self.op = op
         self.schedule = schedule
-        self.isa = float_isa(isa) if op.is_float else isa
+        lowest = np.iinfo(np.int8).min  # of an activation
+        self.isa = float_isa(isa) if op.is_float else isa.for_weights(lowest)
         self.packing = PackedColumns(op, self.isa)
         self.shifts_a = not op.is_float and op.a_dtype != self.isa.activation_dtype
 

@@ -162,6 +162,21 @@ def test_the_largest_accumulators_are_exact(run_kernel, any_isa):
     np.testing.assert_array_equal(run(run_kernel, op, any_isa, arrays), reference(op, arrays))
 
 
+@pytest.mark.parametrize("taps", [(1, 40), (9, 8)])
+def test_weights_below_the_narrow_range_are_exact(run_kernel, any_isa, taps):
+    """Models of others have -128; a sum of two products of it does not fit 16 bits."""
+    size, channels = taps
+    op = Conv(1, 1, size, channels, 8, 1, size)
+    arrays = make_arrays(op, np.random.default_rng(6))
+    arrays["weight"][...] = -128
+    arrays["x"][...] = 0
+    arrays["bias"][...] = 0
+    arrays["zero_point"] = np.array([255], np.int32)
+    arrays["multiplier"][...] = 2.0**-15
+    isa = any_isa.for_weights(-128)
+    np.testing.assert_array_equal(run(run_kernel, op, isa, arrays), reference(op, arrays))
+
+
 @pytest.mark.parametrize("residual", [False, True])
 def test_float_convolution(run_kernel, any_isa, residual):
     op = Conv(1, 6, 5, 7, 19, 3, 3, dtype="float32", residual=residual, **PAD)
