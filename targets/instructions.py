@@ -3,6 +3,7 @@
 from octavo.targets.arm64.dotprod import Dotprod
 from octavo.targets.arm64.i8mm import I8mm
 from octavo.targets.arm64.neon import Neon
+from octavo.targets.armv7.neon import Neon as Armv7Neon
 from octavo.targets.base import Target
 from octavo.targets.hexagon.hvx import Hvx
 from octavo.targets.isa import Isa
@@ -16,7 +17,7 @@ ISAS: dict[str, Isa] = {
     isa.name: isa
     for isa in (
         Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8(),
-        Neon(), Dotprod(), I8mm(), Hvx(),
+        Neon(), Dotprod(), I8mm(), Armv7Neon(), Hvx(),
     )
 }
 

@@ -19,7 +19,8 @@ ARMV7_NEON = Target(
     zig_target="arm-linux-gnueabihf.2.28",
     program_zig_target="arm-linux-musleabihf",
     emulator=Emulator(program="qemu-arm", cpu="cortex-a7"),
-    isa="generic",
+    isa="armv7_neon",
+    activation_dtype="int8",
     l1_bytes=32 * 1024,
     l2_bytes=512 * 1024,
     memory_bytes=3 * 1024**3,  # of a process, where Linux keeps a quarter of the addresses

@@ -41,7 +41,7 @@ PRODUCTS = {
     "x86-64-amx": r"\ttdpbusd\t%tmm\d, %tmm\d, %tmm\d",
     "arm64-neon": r"(?s)\tsmlal2?\tv\d+\.8h.*\tsadalp\tv\d+\.4s, v\d+\.8h",
     "arm64-dotprod": r"\tsdot\tv\d+\.4s, v\d+\.16b, v\d+\.4b\[[0-3]\]",
-    "armv7-neon": r"(?s)\tvmlal\.s8\tq.*\tvpadal\.s16\tq",
+    "armv7-neon": r"(?s)\tvmull\.s8\tq.*\tvpadal\.s16\tq",
     "arm64-i8mm": r"\tusmmla\tv\d+\.4s, v\d+\.16b, v\d+\.16b",
 }
 HVX = r"\tv\d+\.w \+= vrmpy\(v\d+\.ub,v\d+\.b\)"
