@@ -8,6 +8,7 @@ import pytest
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
 from octavo.targets.kernels.conv_gemm import ConvGemm
+from octavo.targets.kernels.conv_lines import ConvLines
 from octavo.targets.kernels.depthwise import Depthwise
 from octavo.targets.library import select
 from octavo.targets.ops.conv import Conv, Placement, reference
@@ -26,6 +27,7 @@ CASES = {
     "1x1 strided": Conv(1, 6, 6, 17, 33, 1, 1, 2, 2),
     "3x3": Conv(1, 5, 4, 12, 20, 3, 3),
     "3x3 padded": Conv(1, 5, 4, 12, 20, 3, 3, **PAD),
+    "3x3 padded, long lines": Conv(1, 3, 40, 12, 20, 3, 3, **PAD),
     "groups": Conv(2, 5, 4, 8, 20, 3, 3, groups=2, **PAD),
     "interleaved": Conv(1, 5, 4, 8, 16, 2, 2, placement=Placement(8, 8, 2, 2, 1, 1)),
     "scale of each channel": Conv(1, 5, 4, 40, 40, groups=40),
@@ -87,9 +89,9 @@ def test_slices_match_the_reference(run_kernel, isa_here, name, mode):
     np.testing.assert_array_equal(result, widened(expected, op.out_pixel, 55))
 
 
-def test_both_kernels_are_tested():
+def test_all_kernels_are_tested():
     chosen = {type(select(op, ISAS["avx2"])) for op in CASES.values()}
-    assert chosen == {ConvGemm, Depthwise}
+    assert chosen == {ConvGemm, ConvLines, Depthwise}
 
 
 def test_no_stride_means_dense():
