@@ -20,7 +20,7 @@ from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout, D
 from octavo.targets.kernels.epilogue import Epilogue, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.spans import interleave
-from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.conv import Conv, Placement
 
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
@@ -178,7 +178,7 @@ class _Emitter:
         for v in range(0, width, isa.lanes):
             bias = vector.bind(vector.load(self.bias, self.panel * width + v, isa.lanes))
             totals |= {t * width + v: bias for t in range(layout.tile)}
-        store = partial(self._store, start=start)
+        store = self._adjacent_store(start) or partial(self._store, start=start)
         add = partial(self._taps, start=start, border=border)
         if layout.is_unrolled and not (layout.is_float and not layout.rows.is_inside):
             for group in range(layout.groups):
@@ -193,15 +193,44 @@ class _Emitter:
         for t in range(layout.tile):
             store(totals, t)
 
+    def _adjacent_store(self, start: Expr) -> Callable[[Totals, int], None] | None:
+        """Store several pixels at once, where there are no gaps between them."""
+        finish, vectors = self.finish, self.layout.panel_channels // self.isa.lanes
+        is_dense = self.op.placement == Placement() and (
+            self.op.out_c == self.layout.panel_channels)
+        if not isinstance(finish, Epilogue) or not is_dense or self.layout.in_blocks:
+            return None  # blocks of channels are sorted when a whole panel is joined
+        pixels = max(1, JOINED_VECTORS // vectors)
+        waiting: list[list[Expr]] = []
+
+        def store(totals: Totals, t: int) -> None:
+            waiting.append(self._sums(totals, t))
+            if len(waiting) == pixels or t == self.layout.tile - 1:
+                first = t + 1 - len(waiting)
+                finish.emit_adjacent(waiting, 0, self._out(first, start))
+                waiting.clear()
+
+        return store
+
     def _store(self, totals: Totals, t: int, start: Expr) -> None:
         """Finish and store one pixel of a tile."""
         op, width = self.op, self.layout.panel_channels
+        self.finish.emit_vectors(
+            self._sums(totals, t), self.panel * width, self._out(t, start),
+            min(op.out_c, width))
+
+    def _sums(self, totals: Totals, t: int) -> list[Expr]:
+        """Vectors of channels of one pixel of a tile."""
+        width = self.layout.panel_channels
+        return [
+            self.isa.settle(totals[t * width + v]) for v in range(0, width, self.isa.lanes)]
+
+    def _out(self, t: int, start: Expr) -> Expr:
+        """Where one pixel of a tile goes."""
+        op = self.op
         line = self.image * op.full_h + self.row * op.placement.step_h + op.placement.offset_h
         column = (start + t) * op.placement.step_w + op.placement.offset_w
-        out = vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
-        accs = [
-            self.isa.settle(totals[t * width + v]) for v in range(0, width, self.isa.lanes)]
-        self.finish.emit_vectors(accs, self.panel * width, out, min(op.out_c, width))
+        return vector.bind((line * op.full_w + column) * op.out_pixel + self.channel)
 
     def _looped(
         self, totals: Totals, loop: AbstractContextManager[Expr],
