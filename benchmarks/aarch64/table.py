@@ -41,8 +41,9 @@ def table(record: dict[str, Any]) -> str:
         for core in [c.name for c in CORES if c.name in rows]:
             cells = rows[core]
             ours, peers = best(cells, OURS), [best(cells, peer) for peer in PEERS]
-            rival = min((count for count in peers if count is not None), default=None)
-            ratio = f"{rival / ours:.2f}" if ours and rival else ""
+            known = [count for count in peers if count is not None]
+            is_complete = ours is not None and len(known) == len(PEERS)
+            ratio = f"{min(known) / ours:.2f}" if is_complete else ""
             texts = " | ".join(_millions(count) for count in (ours, *peers))
             lines.append(f"| {network} | {TITLES[core]} | {texts} | {ratio} |")
     lines += ["", "| network | core | program | millions | cosine to this file here |"]
