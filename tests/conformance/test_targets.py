@@ -19,9 +19,11 @@ from tests.conformance.grid import (
     with_table,
 )
 
-from octavo.targets import TARGETS
+from octavo.targets import get_target
 from octavo.targets.host import missing_flags
 
+# Code for Android, and for a newer signal processor, runs under the emulators of the levels.
+PRODUCTS = ("pixel-8", "galaxy-s24-dsp")
 TABLE = json.loads(RESULTS.read_text())
 EQUAL = {"num_outputs": 10, "num_different": 0, "max_difference": 0.0, "steps": 3}
 
@@ -32,9 +34,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", [*LEVELS, *PRODUCTS])
 def test_a_small_network_gives_the_bits_of_the_host(name, folder):
-    target = TARGETS[name]
+    target = get_target(name)
     if target.emulator is not None and shutil.which(target.emulator.program) is None:
         pytest.skip(f"needs {target.emulator.program}, of {target.emulator.package}")
     if target.accelerator is not None and target.accelerator.needs_gpu:
