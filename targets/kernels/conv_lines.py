@@ -3,8 +3,8 @@
 Of the 144 taps of a 3x3 convolution of a 4x4 image, 44 lie outside. A tile of registers that
 is exactly one line of the output knows for each of its pixels which columns of taps lie
 inside, and loops over the rows of taps that do. The others are left out, and nothing is copied
-between borders. What is left out counts as the input's zero point in the bias: there is one
-for each combination of rows and columns of taps.
+between borders. What is left out counts as the input's zero point in the bias: where that is
+not 0, there is one bias for each combination of rows and columns of taps.
 """
 
 from collections.abc import Mapping

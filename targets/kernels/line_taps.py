@@ -100,21 +100,29 @@ class LineTaps:
 
     def bias_class(self, row_class: Any, x: int) -> Any:
         """Number of the bias of a pixel of column ``x``."""
+        if not self.op.has_zero_point:
+            return 0
         column = self._column_classes.index(self.columns[x])
         return row_class * len(self._column_classes) + column
 
     @property
     def num_classes(self) -> int:
-        """Biases of one output channel."""
+        """Biases of one output channel: one where padding adds nothing."""
+        if not self.op.has_zero_point:
+            return 1
         (low, high), (first, last) = self._lows, self._highs
         return (high - low + 1) * (last - first + 1) * len(self._column_classes)
 
     def sums(self, weight: NDArray[Any]) -> NDArray[np.int64]:
-        """Sums of the weights inside, (num_classes, out_c), in the order of ``bias_class``.
+        """Sums of the weights that meet the zero point, (num_classes, out_c).
+
+        They are in the order of ``bias_class``; 0 where there is no zero point.
 
         Args:
             weight: OHWI.
         """
+        if not self.op.has_zero_point:
+            return np.zeros((1, self.op.out_c), np.int64)
         wide = weight.astype(np.int64)
         lows = range(self._lows[0], self._lows[1] + 1)
         highs = range(self._highs[0], self._highs[1] + 1)

@@ -62,6 +62,7 @@ class Conv:
         residual: A float convolution adds a float tensor before its limits.
         placement: Where the output goes.
         in_pixel_stride: Elements between neighbouring input pixels; 0 means in_c.
+        has_zero_point: The input's zero point may be another than 0.
     """
 
     batch: int
@@ -85,6 +86,7 @@ class Conv:
     residual: bool = False
     placement: Placement = field(default_factory=Placement)
     in_pixel_stride: int = 0
+    has_zero_point: bool = True
 
     @property
     def in_pixel(self) -> int:

@@ -38,8 +38,8 @@ def with_tiles(monkeypatch, tmp_path):
     runtime = toolchain.runtime_folder()
     include = [f"-I{runtime / folder}" for folder in ("include", "src")]
 
-    def objects(zig_target, flags):
-        *parts, bench = original(zig_target, flags)
+    def objects(zig_target, flags, **options):
+        *parts, bench = original(zig_target, flags, **options)
         command = ["cc", "-target", zig_target, *toolchain.RUNTIME_FLAGS, *flags, *include]
         for source in (SYSTEM, EMULATOR):
             toolchain.zig(

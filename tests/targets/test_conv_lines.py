@@ -44,6 +44,7 @@ OPS = {
     "table": Conv(1, 4, 4, 8, 20, 3, 3, requantize=Requantize(has_table=True), **PAD),
     "signed result": Conv(1, 4, 4, 8, 20, 3, 3, requantize=Requantize(dtype="int8"), **PAD),
     "dyadic": Conv(1, 4, 4, 8, 20, 3, 3, requantize=Requantize(mode="dyadic"), **PAD),
+    "zero point 0": Conv(1, 5, 4, 8, 20, 3, 3, has_zero_point=False, **PAD),
     "float result": Conv(1, 4, 4, 8, 20, 3, 3, requantize=Requantize(dtype="float32"), **PAD),
 }  # fmt: skip
 
@@ -75,7 +76,7 @@ def make_arrays(op, rng, zero_point=117):
         "weight": rng.integers(
             -127, 128, (op.out_c, op.kernel_h, op.kernel_w, op.in_c)).astype(np.int8),
         "bias": rng.integers(-1000, 1000, op.out_c).astype(np.int32),
-        "zero_point": np.array([zero_point], np.int32),
+        "zero_point": np.array([zero_point if op.has_zero_point else 0], np.int32),
         "multiplier": scale.astype(np.float32),
         "significand": significand,
         "shift": shift,
@@ -169,3 +170,13 @@ def test_large_images_and_other_operations_are_left_to_others(op, reason):
 def test_instructions_for_several_pixels_or_steps_are_left_alone(field):
     isa = replace(ISAS["avx512_vbmi"], **{field: 2})
     assert "one pixel and one step" in KERNEL.reject(OPS["3x3 of 4x4"], isa)
+
+
+def test_one_bias_is_enough_without_a_zero_point():
+    op = Conv(1, 4, 4, 16, 48, 3, 3, **PAD)
+    arrays = make_arrays(op, np.random.default_rng(6), zero_point=0)
+    sizes = [
+        KERNEL.constants(replace(op, has_zero_point=flag), Isa(), arrays)[1].size
+        for flag in (True, False)]
+    assert sizes == [LineTaps(op).num_classes * 48, 48]
+    assert sizes[0] > sizes[1]

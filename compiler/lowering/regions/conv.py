@@ -169,6 +169,7 @@ def _emit_integer(
     acc_scale = np.float64(x.scale or 1.0) * weights.scale.astype(np.float64)
     record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
     op = between(conv_record(shape, weights.values.shape[0], shapes, x.dtype), x, output)
+    op = replace(op, has_zero_point=x.zero_point != 0)
     arrays |= {
         "weight": values.transpose(0, 2, 3, 1),
         "bias": quantize_bias([bias, *tail.biases], acc_scale),
