@@ -1,7 +1,9 @@
 """Convolution and product with constant weights on a GPU: a tile of pixels per work item.
 
 Every work item keeps some pixels of some quads of output channels in registers. Weights come
-in words of four input channels, for four output channels at a time.
+in words of four input channels, for four output channels at a time, and each is used for all
+pixels of the tile. The work items of a group share what they read through the first-level
+cache: the shape of the group is the one in which they read least.
 """
 
 from collections.abc import Mapping
@@ -105,7 +107,8 @@ class _Emitter:
             (op.groups, self.quads * QUAD, self.taps, self.words * QUAD), np.int8)
         full[:, : op.group_out, :, : op.group_in] = weight
         split = full.reshape(op.groups, self.quads, QUAD, self.taps, self.words, QUAD)
-        packed = np.ascontiguousarray(split.transpose(0, 1, 3, 4, 2, 5))
+        # Neighbouring work items have neighbouring quads, and read them at the same time.
+        packed = np.ascontiguousarray(split.transpose(0, 3, 4, 1, 2, 5))
         zero_point = arrays["zero_point"].astype(np.int64).reshape(-1)[0]
         sums = arrays["weight"].astype(np.int64).reshape(op.out_c, -1).sum(axis=1)
         bias = (arrays["bias"].astype(np.int64) - zero_point * sums).astype(np.int32)
@@ -138,6 +141,7 @@ class _Emitter:
             self.parameters(),
             (op.groups * blocks, tiles),
             lambda views, place: self._body(views, blocks, *place),
+            item_bytes=(self.tile_quads * QUAD * QUAD, self.pixels * QUAD),
         )
 
     def _body(self, views: dict[str, View], blocks: int, task: Expr, tile: Expr) -> None:
@@ -176,10 +180,7 @@ class _Emitter:
         taps = [read_pixel(op, place, kh, kw) for place in places]
         starts = [bind(at + group * op.group_in) for at, _ in taps]
         inside = [condition for _, condition in taps]
-        tap = kh * op.kernel_w + kw
-        weights = [
-            bind((((group * self.quads + number) * self.taps + tap) * self.words) * QUAD)
-            for number in quads]
+        row = bind((group * self.taps + kh * op.kernel_w + kw) * self.words)
         padding = bind(views["padding"].load(0)) if may_leave(op) else None
         with loop(self.words // self.step) as block:
             loaded = []
@@ -190,9 +191,9 @@ class _Emitter:
                     words = self._choose(inside[p], words, padding)
                 loaded.append(words)
             for word in range(self.step):
-                number = block * self.step + word
-                for q, at in enumerate(weights):
-                    quad_weights = bind(views["weight"].load_quad(at + number * QUAD))
+                at = bind((row + (block * self.step + word)) * self.quads)
+                for q, number in enumerate(quads):
+                    quad_weights = bind(views["weight"].load_quad((at + number) * QUAD))
                     for p, words in enumerate(loaded):
                         one = words if self.step == 1 else lane(words, word)
                         index = p * self.tile_quads + q

@@ -12,6 +12,7 @@ vectors are loaded, stored and made by OpenCL's own functions.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from tvm import tirx
@@ -171,11 +172,38 @@ def work_group_shape(extents: Sequence[int], work_items: int) -> tuple[int, ...]
     return tuple(shape)
 
 
+def sharing_group_shape(
+    extents: tuple[int, int], work_items: int, item_bytes: tuple[int, int]
+) -> tuple[int, int]:
+    """The shape of a work-group whose items share most of what they read; powers of 2.
+
+    Items that only fill the last groups up read too.
+
+    Args:
+        extents: Of the grid.
+        work_items: Of a work-group, at most.
+        item_bytes: What an item reads that does not depend on its place along y, and what
+            does not depend on that along x: once for all items of a group that read the same.
+    """
+
+    def total_bytes(shape: tuple[int, int]) -> int:
+        groups = -(-extents[0] // shape[0]) * -(-extents[1] // shape[1])
+        from_memory = shape[0] * item_bytes[0] + shape[1] * item_bytes[1]
+        from_cache = prod(shape) * sum(item_bytes)
+        return groups * (from_memory + from_cache)
+
+    most = [min(1 << (extent - 1).bit_length(), work_items) for extent in extents]
+    widths = [1 << power for power in range(most[0].bit_length())]
+    shapes = [(width, min(most[1], work_items // width)) for width in widths]
+    return min(shapes, key=total_bytes)
+
+
 def grid_func(
     accelerator: Accelerator,
     parameters: Sequence[Parameter],
     extents: Sequence[int],
     body: Callable[[dict[str, View], tuple[Expr, ...]], None],
+    item_bytes: tuple[int, int] | None = None,
 ) -> tirx.PrimFunc:
     """Build a kernel.
 
@@ -184,11 +212,16 @@ def grid_func(
         parameters: Name, number of elements and dtype of each tensor, in order.
         extents: Work items along x and, if given, y and z; the numbers are passed to ``body``.
         body: Called with the tensors by name and the place in the grid; emits statements.
+        item_bytes: See ``sharing_group_shape``; None fills groups along x first.
 
     Returns:
         The PrimFunc, without a symbol name: first the buffers, then their first elements.
     """
-    shape = work_group_shape(extents, accelerator.work_group)
+    if item_bytes is None:
+        shape = work_group_shape(extents, accelerator.work_group)
+    else:
+        shape = sharing_group_shape(
+            (extents[0], extents[1]), accelerator.work_group, item_bytes)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("kernel")
         buffers = [T.arg(name, T.buffer((n,), dtype)) for name, n, dtype in parameters]
