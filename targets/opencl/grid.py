@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -88,6 +89,11 @@ def _as(dtype: str, lanes: int) -> str:
 def call(dtype: str, name: str, *arguments: Expr) -> Expr:
     """Call a function of OpenCL C or of the prelude; calls stay in their order."""
     return T.call_extern(dtype, name, *arguments)
+
+
+def exact(value: float) -> Expr:
+    """A float32 constant with all of its bits: TVM's generator prints seven digits."""
+    return call("float32", "as_float", T.int32(int(np.float32(value).view(np.int32))))
 
 
 def bind(value: Expr) -> Expr:
@@ -222,15 +228,23 @@ def grid_func(
     else:
         shape = sharing_group_shape(
             (extents[0], extents[1]), accelerator.work_group, item_bytes)
+    return view_func(
+        parameters,
+        lambda views: _launch(extents, shape, (), lambda place: body(views, place)))
+
+
+def view_func(
+    parameters: Sequence[Parameter], emit: Callable[[dict[str, View]], None]
+) -> tirx.PrimFunc:
+    """Build a function of tensors; ``emit`` is called with them and launches work items."""
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("kernel")
         buffers = [T.arg(name, T.buffer((n,), dtype)) for name, n, dtype in parameters]
         offsets = [T.arg(f"{name}_at", T.int32()) for name, _, _ in parameters]
-        views = {
+        emit({
             name: View(buffer, at, dtype)
             for (name, _, dtype), buffer, at in zip(parameters, buffers, offsets, strict=True)
-        }
-        _launch(extents, shape, (), lambda place: body(views, place))
+        })
     return builder.get()
 
 

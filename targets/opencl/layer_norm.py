@@ -16,6 +16,7 @@ from octavo.targets.opencl.grid import (
     bind,
     call,
     clamp,
+    exact,
     fma,
     grid_func,
     local,
@@ -87,11 +88,11 @@ def _emit(op: LayerNorm, views: dict[str, View], row: Expr) -> None:
     wide, squares = (tirx.Cast("int64", tirx.BufferLoad(sums, [slot])) for slot in range(2))
     spread = bind(T.int64(n) * squares - wide * wide)
     variance = fma(
-        tirx.Cast("float32", spread), T.float32(float(inverse(n * n)[0])),
+        tirx.Cast("float32", spread), exact(float(inverse(n * n)[0])),
         views["epsilon"].load(0))
     root = call(
-        "float32", "octavo_root", T.max(variance, T.float32(float(MIN_VARIANCE))))
-    ratio = bind(call("float32", "octavo_divide", T.float32(float(inverse(n)[0])), root))
+        "float32", "octavo_root", T.max(variance, exact(float(MIN_VARIANCE))))
+    ratio = bind(call("float32", "octavo_divide", exact(float(inverse(n)[0])), root))
     zero_point, low, high = (
         bind(views["params"].load(slot))
         for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))

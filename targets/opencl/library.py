@@ -14,6 +14,7 @@ from octavo.targets.accelerator import Accelerator
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
@@ -59,6 +60,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     from octavo.targets.opencl.binary import GpuBinary
     from octavo.targets.opencl.conv import GpuConv
     from octavo.targets.opencl.depthwise import GpuDepthwise
+    from octavo.targets.opencl.float_layer_norm import GpuFloatLayerNorm
     from octavo.targets.opencl.layer_norm import GpuLayerNorm
     from octavo.targets.opencl.matmul import GpuMatMul
     from octavo.targets.opencl.move import GpuMove
@@ -77,6 +79,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
         (Reduce, (GpuReduce(),)),
         (Softmax, (GpuSoftmax(),)),
         (LayerNorm, (GpuLayerNorm(),)),
+        (FloatLayerNorm, (GpuFloatLayerNorm(),)),
     )
 
 

@@ -1,8 +1,9 @@
-"""Work-groups have the shape in which their items read least."""
+"""Work-groups have the shape in which their items read least; constants keep their bits."""
 
+import numpy as np
 import pytest
 
-from octavo.targets.opencl.grid import sharing_group_shape, work_group_shape
+from octavo.targets.opencl.grid import exact, sharing_group_shape, work_group_shape
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,11 @@ def test_groups_share_what_they_read(extents, item_bytes, expected):
 def test_other_groups_are_filled_along_x_first():
     assert work_group_shape((5, 100, 3), 64) == (8, 8, 1)
     assert work_group_shape((1000, 100), 64) == (64, 1)
+
+
+def test_constants_keep_all_of_their_bits():
+    """A third has no decimal of seven digits that is read back as the same number."""
+    third = np.float32(1 / 3)
+    assert np.float32(f"{third:e}") != third
+    (bits,) = exact(1 / 3).args[1:]
+    assert int(bits) == third.view(np.int32)

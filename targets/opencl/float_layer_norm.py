@@ -1,0 +1,110 @@
+"""Layer normalization of float32 rows on a GPU, by the steps of the reference."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets.accelerator import Accelerator
+from octavo.targets.opencl.grid import (
+    Expr,
+    Parameter,
+    View,
+    bind,
+    call,
+    clamp,
+    exact,
+    fma,
+    to_int,
+)
+from octavo.targets.opencl.rows import Row, row_func
+from octavo.targets.ops.float_layer_norm import FloatLayerNorm
+from octavo.targets.ops.requantize import (
+    NUM_PARAMS,
+    PARAM_QMAX,
+    PARAM_QMIN,
+    PARAM_ZERO_POINT,
+)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class GpuFloatLayerNorm:
+    """Serves every float32 layer normalization."""
+
+    name = "gpu_float_layer_norm"
+
+    def reject(self, op: FloatLayerNorm, accelerator: Accelerator) -> str:
+        """Accept everything."""
+        return ""
+
+    def variant(self, op: FloatLayerNorm, accelerator: Accelerator) -> str:
+        """Name the device."""
+        return f"{self.name}.{accelerator.name}"
+
+    def build(self, op: FloatLayerNorm, accelerator: Accelerator) -> Any:
+        """Emit the kernel."""
+        parameters: list[Parameter] = [("x", op.elements, "float32"), *_constants(op)]
+        if op.has_float:
+            parameters.append(("y", op.elements, "float32"))
+        if op.quantized is not None:
+            parameters.append(("rounded", op.elements, op.quantized))
+        return row_func(
+            accelerator, parameters, (op.rows, op.extent),
+            lambda views, row: _emit(op, views, row))
+
+    def constants(
+        self, op: FloatLayerNorm, accelerator: Accelerator, arrays: Arrays
+    ) -> list[NDArray[Any]]:
+        """Pass the arrays as they are."""
+        return [
+            np.ascontiguousarray(arrays[name], dtype).reshape(-1)
+            for name, _, dtype in _constants(op)
+        ]
+
+
+def _constants(op: FloatLayerNorm) -> list[Parameter]:
+    names = ["gain", "offset"] if op.has_float else []
+    names += ["step_gain", "step_offset"] if op.quantized is not None else []
+    found: list[Parameter] = [(name, op.extent, "float32") for name in names]
+    found.append(("epsilon", 1, "float32"))
+    return found + ([("params", NUM_PARAMS, "int32")] if op.quantized is not None else [])
+
+
+def _emit(op: FloatLayerNorm, views: dict[str, View], row: Row) -> None:
+    base, one_part = bind(row.number * op.extent), bind(exact(1.0 / op.extent))
+    x = views["x"]
+    mean = bind(row.total(lambda sum_, place: sum_ + x.load(base + place)) * one_part)
+
+    def add_square(sum_: Expr, place: Expr) -> Expr:
+        centred = bind(x.load(base + place) - mean)
+        return fma(centred, centred, sum_)
+
+    variance = row.total(add_square) * one_part + views["epsilon"].load(0)
+    root = bind(call("float32", "octavo_root", bind(variance)))
+    ratio = bind(call("float32", "octavo_divide", T.float32(1.0), root))
+    with row.writing():
+        row.each(lambda place: _write(op, views, base, place, mean, ratio))
+
+
+def _write(
+    op: FloatLayerNorm, views: dict[str, View], base: Expr, place: Expr, mean: Expr,
+    ratio: Expr,
+) -> None:
+    normal = bind((views["x"].load(base + place) - mean) * ratio)
+    if op.has_float:
+        scaled = fma(normal, views["gain"].load(place), views["offset"].load(place))
+        views["y"].store(base + place, scaled)
+    if op.quantized is None:
+        return
+    zero_point, low, high = (
+        bind(views["params"].load(slot))
+        for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
+    limits = [tirx.Cast("float32", limit - zero_point) for limit in (low, high)]
+    steps = bind(fma(
+        normal, views["step_gain"].load(place), views["step_offset"].load(place)))
+    rounded = to_int(clamp(steps, *limits)) + zero_point
+    views["rounded"].store(base + place, tirx.Cast(op.quantized, rounded))
