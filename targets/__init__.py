@@ -1,6 +1,7 @@
 """Target records and the kernel library: one operation, one file."""
 
 import difflib
+from collections.abc import Iterable
 
 from octavo.errors import TargetError
 from octavo.targets.arm64 import levels as arm64
@@ -13,6 +14,11 @@ from octavo.targets.host import host_target
 from octavo.targets.opencl import records as opencl
 from octavo.targets.riscv64 import levels as riscv64
 from octavo.targets.x86 import levels as x86
+
+# Suggestions for an unknown name: letters of it that a name must have, or how much alike.
+MIN_PART = 3
+MAX_SUGGESTIONS = 6
+CLOSE = 0.72
 
 # Architecture levels; the host comes first, where it is one that can be compiled for.
 TARGETS: dict[str, Target] = {
@@ -60,7 +66,7 @@ def get_target(name: str) -> Target:
     """Look up a target by the name that the user types.
 
     Raises:
-        TargetError: There is no such target; the message names the nearest and all levels.
+        TargetError: There is no such target; the message names the nearest, or all levels.
     """
     targets = TARGETS | PRODUCTS
     if name in targets:
@@ -68,9 +74,21 @@ def get_target(name: str) -> Target:
     known = ", ".join(TARGETS)
     if name == "host":
         raise TargetError(f"this machine is not a supported target; known targets: {known}")
-    nearest = difflib.get_close_matches(name, targets, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    if nearest := _nearest(name, targets):
+        *others, last = (repr(target) for target in nearest)
+        choice = f"{', '.join(others)} or {last}" if others else last
+        raise TargetError(
+            f"unknown target {name!r}; did you mean {choice}? (octavo targets lists all)"
+        )
     raise TargetError(
-        f"unknown target {name!r}{hint} (known: {known};"
-        f" {len(PRODUCTS)} products: octavo targets)"
+        f"unknown target {name!r} (known: {known}; {len(PRODUCTS)} products: octavo targets)"
     )
+
+
+def _nearest(name: str, targets: Iterable[str]) -> list[str]:
+    """What a user may have meant: the same in other letters, a longer name, a close one."""
+    typed = "-".join(name.lower().replace("_", "-").split())
+    if typed in targets:
+        return [typed]
+    longer = [target for target in targets if len(typed) >= MIN_PART and typed in target]
+    return longer[:MAX_SUGGESTIONS] or difflib.get_close_matches(typed, targets, 1, CLOSE)

@@ -112,7 +112,7 @@ class Device:
         product: The vendor's name; where it was sold with several chips or memory sizes, this
             one's.
         chip: What computes in it.
-        memory_bytes: The least that it was sold with.
+        memory_bytes: The least that it was sold with; None where no source says.
         system: Operating system, "android" or "linux".
         api_level: Android's API level when it was new; None for Linux.
         abi: The system that libraries are linked for; None for that of the level.
@@ -122,7 +122,7 @@ class Device:
     name: str
     product: str
     chip: Chip
-    memory_bytes: int
+    memory_bytes: int | None
     system: str
     api_level: int | None = None
     abi: Abi | None = None
@@ -159,7 +159,7 @@ def device_target(device: Device, level: Target) -> Target:
         num_cores=device.chip.num_cores,
         l1_bytes=fastest.l1_bytes or fastest.core.l1_bytes or level.l1_bytes,
         l2_bytes=fastest.l2_bytes or level.l2_bytes,
-        memory_bytes=device.memory_bytes,
+        memory_bytes=_least(device.memory_bytes, level.memory_bytes),
         sources=tuple(dict.fromkeys((*device.all_sources, *level.sources))),
     )
     if device.abi is None:
@@ -200,6 +200,10 @@ def dsp_target(name: str, device: Device, dsp: Dsp, level: Target) -> Target:
         name=name,
         level=level.name,
         description=f"{device.product}: {dsp.name} ({dsp.version}) of {device.chip.name}",
-        memory_bytes=min(device.memory_bytes, level.memory_bytes or device.memory_bytes),
+        memory_bytes=_least(device.memory_bytes, level.memory_bytes),
         sources=tuple(dict.fromkeys((*device.all_sources, *level.sources))),
     )
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

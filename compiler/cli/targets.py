@@ -49,7 +49,7 @@ def _products_table(products: Mapping[str, Any], devices: Mapping[str, Any]) -> 
     table = _table("product", "level", "memory", "system", "description")
     for t in products.values():
         device = devices[t.name]
-        memory = f"{t.memory_bytes // MIB:,} MiB"
+        memory = "" if t.memory_bytes is None else f"{t.memory_bytes // MIB:,} MiB"
         table.add_row(t.name, t.level, memory, device.system, t.description)
     return table
 

@@ -1,13 +1,14 @@
 """Real products, by the name that a user types."""
 
 from octavo.targets.device import Device
-from octavo.targets.devices import boards, google, raspberry_pi, samsung
+from octavo.targets.devices import boards, google, raspberry_pi, samsung, snapdragon_phones
 
 DEVICES: dict[str, Device] = {
     device.name: device
     for device in (
         *google.DEVICES,
         *samsung.DEVICES,
+        *snapdragon_phones.DEVICES,
         *raspberry_pi.DEVICES,
         *boards.DEVICES,
     )
@@ -20,6 +21,10 @@ DSPS: dict[str, Device] = {
     "galaxy-s23-dsp": DEVICES["galaxy-s23"],
     "galaxy-s24-dsp": DEVICES["galaxy-s24-snapdragon"],
     "galaxy-s25-dsp": DEVICES["galaxy-s25"],
+    "oneplus-11-dsp": DEVICES["oneplus-11"],
+    "oneplus-12-dsp": DEVICES["oneplus-12"],
+    "oneplus-13-dsp": DEVICES["oneplus-13"],
+    "fairphone-5-dsp": DEVICES["fairphone-5"],
     "rb3-gen2-dsp": DEVICES["rb3-gen2"],
     "rb5-dsp": DEVICES["rb5"],
 }

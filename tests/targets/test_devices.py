@@ -33,7 +33,9 @@ def test_every_product_is_found_by_its_name():
         assert target.name == name
 
 
-@pytest.mark.parametrize("family", ["pixel", "galaxy-s2", "raspberry-pi", "jetson", "rb"])
+@pytest.mark.parametrize(
+    "family", ["pixel", "galaxy-s2", "oneplus", "raspberry-pi", "jetson", "rb"]
+)
 def test_families_of_products_are_known(family):
     assert len([name for name in PRODUCTS if name.startswith(family)]) >= 2
 
@@ -58,7 +60,7 @@ def test_a_device_record_is_complete(name):
     assert device.sources
     assert device.chip.sources
     assert all(cluster.core.source for cluster in clusters)
-    assert device.memory_bytes % 1024**3 == 0
+    assert (device.memory_bytes or 0) % 1024**3 == 0
     clocks = [cluster.max_mhz for cluster in clusters if cluster.max_mhz is not None]
     assert clocks == sorted(clocks, reverse=True)  # the fastest cores come first
     assert (device.system == "android") == (device.api_level is not None)
@@ -69,6 +71,7 @@ def test_a_device_record_is_complete(name):
 
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_a_product_refines_its_level(name):
+    devices = DEVICES | GPUS | DSPS
     target, level = PRODUCTS[name], TARGETS[PRODUCTS[name].level]
     assert (target.isa, target.features, target.activation_dtype, target.requantize) == (
         level.isa,
@@ -78,7 +81,8 @@ def test_a_product_refines_its_level(name):
     )
     assert target.family == level.family
     assert set(level.sources) < set(target.sources)
-    assert target.memory_bytes
+    least = [t.memory_bytes for t in (devices[name], level) if t.memory_bytes is not None]
+    assert target.memory_bytes == min(least, default=None)
     assert target.emulator == level.emulator
     # Programs link statically, so that an emulator runs those of every system.
     assert "musl" in (target.program_zig_target or target.zig_target)
@@ -115,11 +119,23 @@ def test_a_signal_processor_runs_code_of_its_version_or_an_older_one(name):
         ("pixel8", "pixel-8"),
         ("galaxy-s23-ultra", "galaxy-s23"),
         ("raspberrypi5", "raspberry-pi-5"),
+        ("Pixel 8", "pixel-8"),
+        ("pixel-8-pro", "pixel-8"),
+        ("Adreno_740", "adreno-740"),
     ],
 )
 def test_an_unknown_product_suggests_the_nearest(typed, nearest):
     with pytest.raises(TargetError, match=f"did you mean '{nearest}'"):
         get_target(typed)
+
+
+def test_a_name_that_is_a_part_of_several_suggests_them():
+    with pytest.raises(TargetError) as caught:
+        get_target("galaxy-s24")
+    assert str(caught.value) == (
+        "unknown target 'galaxy-s24'; did you mean 'galaxy-s24-exynos',"
+        " 'galaxy-s24-snapdragon' or 'galaxy-s24-dsp'? (octavo targets lists all)"
+    )
 
 
 def test_products_are_known_without_tvm():
