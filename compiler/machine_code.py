@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from octavo.errors import TargetError
+from octavo.targets import PRODUCTS, TARGETS
 
 _HEADER_BYTES = 20
 _MAGIC = b"\x7fELF"
@@ -40,5 +41,12 @@ def refuse_foreign_code(path: Path, manifest: Mapping[str, Any]) -> None:
     if machine is not None and own is not None and machine != own:
         raise TargetError(
             f"{path.parent} was compiled for {manifest.get('target')}, which this machine does"
-            " not run; --device qemu runs it under emulation"
+            f" not run; {_what_runs(str(manifest.get('target')))}"
         )
+
+
+def _what_runs(target_name: str) -> str:
+    known = (TARGETS | PRODUCTS).get(target_name)
+    if known is not None and known.is_emulated:
+        return "--device qemu runs it under emulation"
+    return "run the program bench beside its weights.bin on a device"

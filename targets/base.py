@@ -113,6 +113,12 @@ class Target:
                 f" possible: {', '.join(self.requantize_modes)}"
             )
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether an emulator runs whole programs; none has a GPU."""
+        needs_gpu = self.accelerator is not None and self.accelerator.needs_gpu
+        return self.emulator is not None and not needs_gpu
+
     def tvm_target(self) -> dict[str, object]:
         """The target as TVM takes it."""
         spec: dict[str, object] = {"kind": "llvm", "mtriple": self.triple, "mcpu": self.cpu}

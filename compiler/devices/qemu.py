@@ -66,6 +66,10 @@ def emulator_command(target: Target) -> tuple[str, ...]:
     emulator = target.emulator
     if emulator is None:
         raise TargetError(f"nothing emulates {target.name}: run it with --device local")
+    if not target.is_emulated:
+        raise TargetError(
+            f"the GPU of {target.name} is not emulated: run the program bench on a device"
+        )
     path = shutil.which(emulator.program)
     if path is None:
         raise DeviceError(

@@ -77,9 +77,9 @@ def _cell(network: str, target: str, folder: Path, *, counts: bool) -> dict[str,
 
     record = TARGETS[target]
     try:
-        if record.accelerator is not None and record.accelerator.needs_gpu:
-            return {"skipped": "its GPU is not emulated"}
         if record.emulator is not None:
+            if not record.is_emulated:
+                return {"skipped": "its GPU is not emulated"}
             emulator_command(record)  # says so at once where it is not installed
         elif missing := missing_flags(record):
             return {"skipped": f"this CPU lacks {', '.join(sorted(missing))}"}

@@ -9,9 +9,10 @@ import pytest
 from octavo.compiler.devices import DEVICES
 from octavo.compiler.devices.inference import input_names, run_inference
 from octavo.compiler.devices.qemu import emulator_command
+from octavo.compiler.machine_code import refuse_foreign_code
 from octavo.compiler.session import load
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
-from octavo.targets import TARGETS
+from octavo.targets import PRODUCTS, TARGETS
 from octavo.targets.base import Emulator
 
 QEMU = DEVICES["qemu"]
@@ -87,6 +88,8 @@ def test_a_changed_artifact_does_not_run(foreign_artifact, example, tmp_path):
 def test_a_target_without_emulator_is_sent_elsewhere(add_artifact, example):
     with pytest.raises(TargetError, match=r"nothing emulates x86-64: .*--device local"):
         emulator_command(TARGETS["x86-64"])
+    with pytest.raises(TargetError, match="the GPU of mali-g715 is not emulated"):
+        emulator_command(PRODUCTS["mali-g715"])
     with pytest.raises(TargetError, match="unknown target 'test-host'"):
         run_inference(QEMU, add_artifact, example[0])
 
@@ -102,3 +105,13 @@ def test_foreign_code_is_not_loaded_here(foreign_artifact, example):
         with pytest.raises(TargetError, match=r"arm64-dotprod.*--device qemu") as caught:
             run(foreign_artifact)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "way"),
+    [("pixel-8", "--device qemu"), ("mali-g715", "bench .* on a device"), ("?", "bench")],
+)
+def test_foreign_code_says_what_runs_it(tmp_path, target, way):
+    (tmp_path / "bench").write_bytes(b"\x7fELF" + bytes(16))
+    with pytest.raises(TargetError, match=way):
+        refuse_foreign_code(tmp_path / "bench", {"target": target})
