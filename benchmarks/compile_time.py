@@ -6,8 +6,6 @@ meanwhile does not count. Writes benchmarks/results/compile_time.json and compil
 
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -18,10 +16,10 @@ import click
 import numpy as np
 import onnx
 
+from benchmarks.result_rows import measure_rows
 from benchmarks.zoo import mobilenet_v2, resnet
 from benchmarks.zoo.images import sample_images
 
-RESULTS = Path(__file__).parent / "results"
 NETWORKS: dict[str, Callable[..., onnx.ModelProto]] = {
     "resnet18": partial(resnet.build, depth=18),
     "resnet34": partial(resnet.build, depth=34),
@@ -41,26 +39,7 @@ def main(names: tuple[str, ...], child: bool) -> None:
     if child:
         print(json.dumps(measure(names[0])))
         return
-    rows = earlier_rows()
-    for name in names or NETWORKS:
-        # A process each: loading the libraries is a part of every compile.
-        command = [sys.executable, "-m", "benchmarks.compile_time", "--child", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
-        rows[name] = json.loads(done.stdout.splitlines()[-1])
-        click.echo(f"{name}: {rows[name]}", err=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "compile_time.json").write_text(json.dumps(rows, indent=2) + "\n")
-    ordered = {name: rows[name] for name in NETWORKS if name in rows}
-    (RESULTS / "compile_time.md").write_text(table(ordered) + "\n")
-
-
-def earlier_rows() -> dict[str, Any]:
-    """What was measured before, of networks that may not be measured now."""
-    file = RESULTS / "compile_time.json"
-    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return rows
+    measure_rows("compile_time", names or NETWORKS, table)
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -109,14 +88,15 @@ def processor_s() -> float:
 
 
 def table(rows: dict[str, Any]) -> str:
-    """Markdown: seconds by stage, and what a layer more costs."""
+    """Markdown: seconds by stage, in the order of ``NETWORKS``, and what a layer more costs."""
     lines = [
         "| network | layers | distinct kernels | quantize, s | lower, s | build, s |"
         " total, s | total per layer, s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     shown = ("layers", "kernels", "quantize_s", "lower_s", "build_s", "total_s")
-    for name, row in rows.items():
+    for name in (name for name in NETWORKS if name in rows):
+        row = rows[name]
         cells = [str(row[key]) for key in shown]
         cells.append(f"{row['total_s'] / row['layers']:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

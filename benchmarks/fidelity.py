@@ -8,8 +8,6 @@ nothing is broken, not what a trained network loses.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,10 +20,10 @@ from numpy.typing import NDArray
 
 import octavo
 from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel
+from benchmarks.result_rows import measure_rows
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
 
-RESULTS = Path(__file__).parent / "results"
 NUM_CALIBRATION = 16
 NUM_EVALUATION = 8
 EVALUATION_SEED = 1
@@ -39,16 +37,7 @@ def main(names: tuple[str, ...], child: bool) -> None:
     if child:
         print(json.dumps(measure(names[0])))
         return
-    rows = _read()
-    for name in names or [entry.name for entry in ZOO]:
-        # A process each, so that memory and caches start alike.
-        command = [sys.executable, "-m", "benchmarks.fidelity", "--child", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
-        rows[name] = json.loads(done.stdout.splitlines()[-1])
-        click.echo(f"{name}: {rows[name]}", err=True)
-        _write({entry.name: rows[entry.name] for entry in ZOO if entry.name in rows})
+    measure_rows("fidelity", names or [entry.name for entry in ZOO], table)
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -110,22 +99,15 @@ def float_bytes(model: onnx.ModelProto) -> int:
     )
 
 
-def _read() -> dict[str, Any]:
-    file = RESULTS / "fidelity.json"
-    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return rows
-
-
-def _write(rows: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "fidelity.json").write_text(json.dumps(rows, indent=2) + "\n")
+def table(rows: dict[str, Any]) -> str:
+    """Markdown, one line for each network, in the order of the zoo."""
     columns = list(next(iter(rows.values())))
     lines = ["| network | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [
         f"| {name} | " + " | ".join(str(row[c]) for c in columns) + " |"
-        for name, row in rows.items()
+        for name in (entry.name for entry in ZOO) if (row := rows.get(name))
     ]
-    (RESULTS / "fidelity.md").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ benchmarks/results/levels.json and levels.md.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -18,11 +17,11 @@ import numpy as np
 
 import octavo
 from benchmarks.interleave import measure_interleaved
+from benchmarks.result_rows import measure_rows
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
 from octavo.targets.host import CPUINFO, LEVELS, cpu_flags
 
-RESULTS = Path(__file__).parent / "results"
 NUM_CALIBRATION = 16
 NUM_EVALUATION = 2
 EVALUATION_SEED = 1
@@ -39,26 +38,10 @@ def main(names: tuple[str, ...], child: bool) -> None:
     if child:
         print(json.dumps(measure(names[0])))
         return
-    rows = earlier_rows()
-    for name in names or [e.name for e in ZOO if e.name not in NOT_CONVOLUTIONAL]:
-        command = [sys.executable, "-m", "benchmarks.levels", "--child", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
-        rows[name] = json.loads(done.stdout.splitlines()[-1])
-        click.echo(f"{name}: {rows[name]}", err=True)
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "levels.json").write_text(json.dumps(rows, indent=2) + "\n")
-        (RESULTS / "levels.md").write_text(table(rows) + "\n")
+    usual = [entry.name for entry in ZOO if entry.name not in NOT_CONVOLUTIONAL]
+    rows = measure_rows("levels", names or usual, table)
     if not all(level["equal"] for row in rows.values() for level in row.values()):
         sys.exit(3)
-
-
-def earlier_rows() -> dict[str, Any]:
-    """What was measured before, of networks that may not be measured now."""
-    file = RESULTS / "levels.json"
-    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return rows
 
 
 def measure(name: str) -> dict[str, Any]:

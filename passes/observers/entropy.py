@@ -6,38 +6,29 @@ Source: Migacz, "8-bit inference with TensorRT", GTC 2017; here on two-sided ran
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.passes.observers.clipping_search import candidate_ranges
-from octavo.passes.observers.histogram import Histogram
+from octavo.passes.observers.clipping_search import ClippingSearch
 
 _NUM_LEVELS = 128  # several histogram bins for each level, as the source has it
 _SMOOTHING = 1e-4  # share of probability that an empty level keeps
 
 
-class EntropyObserver:
+class EntropyObserver(ClippingSearch):
     """Tries ranges; keeps the one whose rounded distribution is nearest to the clipped."""
 
-    def __init__(self) -> None:
-        self._histogram = Histogram()
-
-    def observe(self, x: NDArray[np.float32]) -> None:
-        """Take one sample of the tensor."""
-        self._histogram.add(x)
-
-    def range(self) -> tuple[float, float]:
-        """The best ``(low, high)``."""
-        if not self._histogram.is_finite:
-            return -np.inf, np.inf
-        edges, counts = self._histogram.bins()
-        if counts.size == 0 or max(-self._histogram.low, self._histogram.high) == 0.0:
-            return self._histogram.low, self._histogram.high
-        # Zeros of a Relu carry no information about the rest and would dominate it.
+    def relevant(
+        self, edges: NDArray[np.float64], counts: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """All, but zeros of a Relu: they say nothing of the rest and would dominate it."""
         counts = counts.copy()
         holds_zero = (edges[:-1] <= 0.0) & (edges[1:] >= 0.0)
         counts[holds_zero] = np.minimum(counts[holds_zero], counts[~holds_zero].max(initial=1))
-        candidates = list(candidate_ranges(self._histogram.low, self._histogram.high))
-        losses = [divergence(edges, counts, *candidate) for candidate in candidates]
-        low, high = candidates[int(np.argmin(losses))]
-        return float(low), float(high)
+        return counts
+
+    def loss(
+        self, edges: NDArray[np.float64], counts: NDArray[np.int64], low: float, high: float
+    ) -> float:
+        """``divergence``."""
+        return divergence(edges, counts, low, high)
 
 
 def divergence(

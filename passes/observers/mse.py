@@ -3,33 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.passes.observers.clipping_search import candidate_ranges
-from octavo.passes.observers.histogram import Histogram
+from octavo.passes.observers.clipping_search import ClippingSearch
 
 LEVELS = 255  # steps between 256 integers
 
 
-class MseObserver:
+class MseObserver(ClippingSearch):
     """Tries ranges on a histogram and keeps the one with the least squared error."""
 
-    def __init__(self) -> None:
-        self._histogram = Histogram()
-
-    def observe(self, x: NDArray[np.float32]) -> None:
-        """Take one sample of the tensor."""
-        self._histogram.add(x)
-
-    def range(self) -> tuple[float, float]:
-        """The best ``(low, high)``."""
-        if not self._histogram.is_finite:
-            return -np.inf, np.inf
-        edges, counts = self._histogram.bins()
-        if counts.size == 0 or max(-self._histogram.low, self._histogram.high) == 0.0:
-            return self._histogram.low, self._histogram.high
-        candidates = list(candidate_ranges(self._histogram.low, self._histogram.high))
-        errors = [squared_error(edges, counts, *candidate) for candidate in candidates]
-        low, high = candidates[int(np.argmin(errors))]
-        return float(low), float(high)
+    def loss(
+        self, edges: NDArray[np.float64], counts: NDArray[np.int64], low: float, high: float
+    ) -> float:
+        """``squared_error``."""
+        return squared_error(edges, counts, low, high)
 
 
 def squared_error(

@@ -12,7 +12,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.convert import look_up
-from octavo.targets.kernels.spans import UNROLLED_VECTORS, join
+from octavo.targets.kernels.spans import for_spans, join
 from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT, Requantize
 
 
@@ -23,16 +23,8 @@ def for_blocks(n: int, lanes: int, emit: Callable[[Expr, int], None]) -> None:
     """
     if n <= lanes:
         emit(0, n)
-        return
-    whole = n // lanes
-    if whole <= UNROLLED_VECTORS:
-        for block in range(whole):
-            emit(block * lanes, lanes)
     else:
-        with vector.loop(whole) as block:
-            emit(block * lanes, lanes)
-    if n % lanes:
-        emit(n - lanes, lanes)
+        for_spans(n, lanes, emit)
 
 
 class Rescale:
