@@ -88,7 +88,7 @@ def processor_s() -> float:
 
 
 def table(rows: dict[str, Any]) -> str:
-    """Markdown: seconds by stage, in the order of ``NETWORKS``, and what a layer more costs."""
+    """Markdown, in the order of ``NETWORKS``: seconds by stage, and what a layer costs."""
     lines = [
         "| network | layers | distinct kernels | quantize, s | lower, s | build, s |"
         " total, s | total per layer, s |",
