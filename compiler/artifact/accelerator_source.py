@@ -110,6 +110,9 @@ class AcceleratorSource:
         yield "    .segments = kSegments,"
         yield f"    .num_ranges = {len(shared)}u,"
         yield f"    .ranges = {'kShared' if shared else 'NULL'},"
+        if self.program.failures is not None:
+            yield "    .can_fail = true,"
+            yield f"    .failures_offset = {self.plan.offset_bytes(self.program.failures)}u,"
         yield "};"
         yield ""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.kernel_call import KernelCall, Scheduler, model_choice
+from octavo.compiler.lowering.place_order import with_few_changes
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.accelerator import Accelerator
@@ -18,6 +19,8 @@ from octavo.targets.library import select
 from octavo.targets.opencl.library import GpuKernel, select_gpu
 from octavo.targets.ops.work import macs, touched
 from octavo.targets.schedule import ScheduleRecord, schedules_of
+
+FAILURES_BYTES = 4  # of the word that kernels of an accelerator set when they fail
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class ProgramBuilder:
         self.isa = isa_of(self.target)
         self._symbols: dict[Any, str] = {}
         self._num_buffers = 0
+        self._failures: Buffer | None = None
 
     def arena(self, name: str, num_bytes: int, persistent: bool = False) -> Buffer:
         """Reserve planned memory."""
@@ -154,6 +158,11 @@ class ProgramBuilder:
             for data in kernel.constants(op, accelerator, arrays)
         ]
         operands += _operands(outputs, about.outputs, is_written=True)
+        can_fail = getattr(kernel, "can_fail", None)
+        if can_fail is not None and can_fail(op):
+            if self._failures is None:
+                self._failures = self.arena("failures", FAILURES_BYTES, persistent=True)
+            operands.append(Operand(self._failures, is_written=True, touched_bytes=0))
         self.append(
             symbol,
             operands,
@@ -206,8 +215,8 @@ class ProgramBuilder:
     def program(self, name: str, inputs: list[Port], outputs: list[Port]) -> Program:
         """Finish."""
         return Program(
-            name, self.target.name, inputs, outputs, self.steps, self.functions,
-            alignment=self.target.alignment)
+            name, self.target.name, inputs, outputs, with_few_changes(self.steps),
+            self.functions, alignment=self.target.alignment, failures=self._failures)
 
 
 def _operands(

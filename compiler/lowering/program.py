@@ -138,6 +138,8 @@ class Program:
         metadata: Notes for the manifest; JSON values only.
         alignment: Bytes that addresses of tensors are multiples of, and that may be read
             behind the arena and behind the weights.
+        failures: One int32 of state that kernels of an accelerator set when they fail; None
+            where none can.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Program:
     functions: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
     alignment: int = TENSOR_ALIGNMENT
+    failures: Buffer | None = None
 
     def buffers(self) -> list[Buffer]:
         """Every buffer, in order of first use."""

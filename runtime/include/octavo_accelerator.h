@@ -53,6 +53,8 @@ struct octavo_accelerator {
   const octavo_segment *segments;
   uint32_t num_ranges;
   const octavo_range *ranges; /* inputs, outputs and state: the caller's between runs */
+  bool can_fail;              /* kernels set an int32 of the state where they fail */
+  uint64_t failures_offset;   /* of it in the arena */
 };
 
 #ifdef __cplusplus

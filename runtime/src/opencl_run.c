@@ -115,6 +115,17 @@ static octavo_status collect(octavo_model *model, octavo_opencl *state, uint64_t
                             : octavo_opencl_fail(model, "clGetEventProfilingInfo", code);
 }
 
+/* What the kernels of a run said, once the caller has its memory back. */
+static octavo_status check_failures(octavo_model *model) {
+  const octavo_accelerator *accelerator = model->program->accelerator;
+  if (!accelerator->can_fail) return OCTAVO_OK;
+  int32_t failures = 0;
+  uint8_t *place = model->arena + accelerator->failures_offset;
+  __builtin_memcpy(&failures, place, sizeof failures);
+  __builtin_memset(place, 0, sizeof failures);
+  return failures == 0 ? OCTAVO_OK : OCTAVO_KERNEL_FAILED;
+}
+
 octavo_status octavo_opencl_run(octavo_model *model, uint64_t *step_ns) {
   octavo_opencl *state = model->accelerator;
   const octavo_accelerator *accelerator = model->program->accelerator;
@@ -130,6 +141,7 @@ octavo_status octavo_opencl_run(octavo_model *model, uint64_t *step_ns) {
   if (status == OCTAVO_OK) status = given;
   octavo_status ended = finish(model, state);
   if (status == OCTAVO_OK) status = ended;
+  if (status == OCTAVO_OK) status = check_failures(model);
   if (step_ns == NULL) return status;
   octavo_status collected = collect(model, state, step_ns);
   return status == OCTAVO_OK ? collected : status;

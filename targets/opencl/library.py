@@ -15,6 +15,7 @@ from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
+from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
@@ -30,6 +31,9 @@ class GpuKernel(Protocol[Op_contra]):
     The tensors of the built function are, in this order: the operation's inputs, the arrays
     of ``constants``, the outputs. After them come as many int32: the element at which each
     begins.
+
+    A kernel that depends on values that may be wrong has a method ``can_fail(op)``; where that
+    is true its last tensor is one int32, which it sets to 1 when it fails.
     """
 
     name: str
@@ -61,6 +65,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     from octavo.targets.opencl.conv import GpuConv
     from octavo.targets.opencl.depthwise import GpuDepthwise
     from octavo.targets.opencl.float_layer_norm import GpuFloatLayerNorm
+    from octavo.targets.opencl.gather import GpuGather
     from octavo.targets.opencl.layer_norm import GpuLayerNorm
     from octavo.targets.opencl.matmul import GpuMatMul
     from octavo.targets.opencl.move import GpuMove
@@ -77,6 +82,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
         (MaxPool, (GpuMaxPool(),)),
         (AveragePool, (GpuAveragePool(),)),
         (Reduce, (GpuReduce(),)),
+        (Gather, (GpuGather(),)),
         (Softmax, (GpuSoftmax(),)),
         (LayerNorm, (GpuLayerNorm(),)),
         (FloatLayerNorm, (GpuFloatLayerNorm(),)),

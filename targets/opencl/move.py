@@ -24,7 +24,7 @@ from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
 
 Arrays = Mapping[str, NDArray[Any]]
 MAX_ELEMENTS = 2**31 - 1
-_WORDS = {1: "uint8", 2: "uint16", 4: "int32", 8: "int64"}  # a copy does not look at values
+WORDS = {1: "uint8", 2: "uint16", 4: "int32", 8: "int64"}  # a copy does not look at values
 
 
 class GpuMove:
@@ -68,7 +68,7 @@ class GpuMove:
 
 
 def _stored(op: Move, dtype: str) -> str:
-    return _WORDS[np.dtype(dtype).itemsize] if op.convert == COPY else dtype
+    return WORDS[np.dtype(dtype).itemsize] if op.convert == COPY else dtype
 
 
 def _constants(op: Move) -> list[Parameter]:

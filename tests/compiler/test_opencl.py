@@ -16,6 +16,7 @@ import octavo
 from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.segments import arena_ranges, find_segments, shared_ranges
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
+from octavo.errors import OctavoError
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
@@ -106,6 +107,28 @@ def test_steps_without_a_gpu_kernel_run_on_the_cpu(has_device, tmp_path):
     manifest = json.loads((tmp_path / "opencl" / "manifest.json").read_text())
     assert {step["on_accelerator"] for step in manifest["steps"]} == {True, False}
     np.testing.assert_array_equal(results["opencl"], results["host"])
+
+
+def test_indices_out_of_range_fail_the_run_and_no_other(has_device, tmp_path):
+    import onnx
+
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    pick (float[5,8] x, int64[3] at) => (float[3,8] y) {
+        a = Add(x, x)
+        b = Gather(a, at)
+        y = Add(b, b)
+    }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "pick.onnx")
+    octavo.compile(tmp_path / "pick.onnx", "opencl", tmp_path / "pick", float_only=True)
+    manifest = json.loads((tmp_path / "pick" / "manifest.json").read_text())
+    assert all(step["on_accelerator"] for step in manifest["steps"])
+    x = np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
+    with octavo.load(tmp_path / "pick") as session:
+        for _ in range(2):
+            y = session.run({"x": x, "at": np.array([4, -5, 2])})["y"]
+            np.testing.assert_array_equal(y, 4 * x[[4, 0, 2]])
+            with pytest.raises(OctavoError, match="kernel reported a failure"):
+                session.run({"x": x, "at": np.array([4, 5, 2])})
 
 
 def test_a_machine_without_a_driver_says_so(has_device, artifacts, tmp_path):
