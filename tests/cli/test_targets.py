@@ -30,3 +30,30 @@ def test_json_has_whole_records(octavo):
     assert [c["count"] for c in chip["clusters"]] == [1, 4, 4]
     assert chip["gpu"]["name"] == "Mali-G715"
     assert phone["device"]["sources"]
+
+
+def test_one_target_says_what_is_known_of_it_and_from_where(octavo):
+    outcome = octavo("targets", "pixel-8")
+    assert outcome.code == 0
+    facts = [line.split(maxsplit=1) for line in outcome.out.splitlines() if line.strip()]
+    assert facts[0][0] == "pixel-8"
+    assert ["level", "arm64-i8mm"] in [[key, value.strip()] for key, value in facts]
+    assert "1 Cortex-X3, 2,910 MHz" in outcome.out
+    assert "Mali-G715: mali" in outcome.out
+    assert "8.00 GiB at most" in outcome.out
+    assert sum(key == "source" for key, _ in facts) == len(PRODUCTS["pixel-8"].sources)
+
+
+def test_several_targets_are_shown_in_their_order(octavo):
+    names = ["hexagon-v73", "raspberry-pi-3"]
+    entries = json.loads(octavo("targets", *names, "--json").out)["targets"]
+    assert [entry["name"] for entry in entries] == names
+    out = octavo("targets", *names).out
+    assert out.index("hexagon-v73") < out.index("raspberry-pi-3")
+    assert "possible: dyadic" in out
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(octavo):
+    outcome = octavo("targets", "pixel8")
+    assert outcome.code == 2
+    assert "did you mean 'pixel-8'?" in outcome.err
