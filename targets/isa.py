@@ -4,7 +4,7 @@ Kernels are written once over this interface; a target supplies the instructions
 has a portable default, so a new instruction variant overrides only what it does better.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Isa:
             stay in blocks.
         block_lanes: 32-bit lanes of such a block.
         joins_sums: ``requantize_vectors`` exists: there are no 64-bit lanes, or slow ones.
+        max_block: Rows and columns of the largest block that is transposed in registers.
+        quantizes_bits: ``quantizer`` exists: float arithmetic is slow, or scalar.
         features: What the CPU must have, under LLVM's names.
         tiles: A matrix unit beside the vector registers, or None.
     """
@@ -88,6 +90,8 @@ class Isa:
     has_blocks: bool = False
     block_lanes: int = 4
     joins_sums: bool = False
+    max_block: int = 16
+    quantizes_bits: bool = False
     features: tuple[str, ...] = ()
     tiles: TileUnit | None = None
 
@@ -205,6 +209,16 @@ class Isa:
         del lowest
         return self
 
+    def for_results(self, largest: float, zero_point: int) -> "Isa":
+        """Instructions that round what is known of the results before they are rounded.
+
+        Args:
+            largest: No result is further from 0, before the zero point is added.
+            zero_point: Of the output.
+        """
+        del largest, zero_point
+        return self
+
     @property
     def by_lane(self) -> "Isa":
         """Instructions that multiply lane by lane, for kernels whose lanes are channels."""
@@ -240,6 +254,24 @@ class Isa:
         """
         del reals, zero_point, low, high, dtype, in_blocks
         return None
+
+    def quantizer(
+        self, scale: Expr, zero_point: Expr, dtype: str
+    ) -> Callable[[Sequence[Expr]], Expr]:
+        """Code that quantizes float32 numbers without float arithmetic on vectors.
+
+        Only where ``quantizes_bits``; see ``octavo.targets.ops.move.quantize``.
+
+        Args:
+            scale: float32 scalar, > 0.
+            zero_point: int32 scalar.
+            dtype: "uint8" or "int8".
+
+        Returns:
+            A function of at most ``JOINED_VECTORS`` vectors of ``lanes`` int32, which hold the
+            bits of the numbers; its result is as that of ``quantize_vectors``.
+        """
+        raise NotImplementedError(self.name)
 
     def requantize_vectors(
         self, sums: Sequence[DyadicSum], zero_point: Expr | None, low: Expr | None,

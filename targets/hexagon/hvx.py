@@ -7,7 +7,7 @@ Source: Qualcomm Hexagon V66 HVX Programmer's Reference Manual, 80-N2040-44: vrm
 vmpyo, vpack, vshuff, vlut32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.dyadic_sum import DyadicSum
+from octavo.targets.hexagon.reals import StepCounter
 from octavo.targets.hexagon.words import round_sum
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 
@@ -49,6 +50,8 @@ class Hvx(Isa):
     has_blocks: bool = True
     block_lanes: int = LANES
     joins_sums: bool = True
+    max_block: int = 4
+    quantizes_bits: bool = True
     features: tuple[str, ...] = ("hvx-length128b",)
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
@@ -83,6 +86,14 @@ class Hvx(Isa):
                 for limit in (low, high))
             packed = T.min(T.max(packed, low), high)
         return vector.bind(packed)
+
+    def quantizer(
+        self, scale: Expr, zero_point: Expr, dtype: str
+    ) -> Callable[[Sequence[Expr]], Expr]:
+        """Take float32 numbers as integers, then pack with saturation."""
+        counter = StepCounter(scale)
+        return lambda bits: vector.bind(
+            self._pack([counter.count(each) for each in bits], zero_point, dtype))
 
     def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
         """Pack with saturation; results are in the order of the vectors."""

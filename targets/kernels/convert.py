@@ -42,6 +42,11 @@ def settled(value: Expr, dtype: str, lanes: int) -> Expr:
     return vector.load(held, 0, lanes)
 
 
+def takes_bits(op: Move, isa: Isa) -> bool:
+    """Whether float32 inputs are loaded as int32: only their bits are looked at."""
+    return op.convert == QUANTIZE and isa.quantizes_bits
+
+
 class Conversion:
     """The function f of a move, on vectors.
 
@@ -55,6 +60,9 @@ class Conversion:
         if op.convert in (QUANTIZE, DEQUANTIZE):
             self.scale = vector.bind(vector.load(operands["scale"], 0))
             self.zero_point = vector.bind(vector.load(operands["zero_point"], 0))
+        self.quantizer = None
+        if takes_bits(op, isa):
+            self.quantizer = isa.quantizer(self.scale, self.zero_point, op.out_dtype)
         if op.convert == QUANTIZE:
             limits = np.iinfo(op.out_dtype)
             self.low, self.high = (
@@ -69,7 +77,8 @@ class Conversion:
     @property
     def _joins(self) -> bool:
         """Whether several vectors are quantized to one of bytes."""
-        return self.op.convert == QUANTIZE and self.isa.takes_any_real
+        return self.op.convert == QUANTIZE and (
+            self.isa.takes_any_real or self.quantizer is not None)
 
     @property
     def lanes(self) -> int:
@@ -90,6 +99,8 @@ class Conversion:
             return value
         if self.op.convert == TABLE:
             return look_up(self.isa, self.operands["table"], value, self.op.out_dtype, lanes)
+        if self.quantizer is not None and lanes > 1:
+            return self._quantize_bits(value, lanes)
         one = self._quantize if self.op.convert == QUANTIZE else self._dequantize
         if lanes <= self.isa.lanes:
             return one(value, lanes)
@@ -116,7 +127,19 @@ class Conversion:
         vector.store(joined, whole, one(vector.load(held, whole, rest), rest), rest)
         return vector.load(joined, 0, lanes)
 
+    def _quantize_bits(self, value: Expr, lanes: int) -> Expr:
+        """Quantize whole vectors; what is behind the last lane does not matter."""
+        assert self.quantizer is not None
+        width = self.isa.lanes
+        count = -(-lanes // width)
+        held = vector.local(count * width, "int32")
+        vector.store(held, 0, value, lanes)
+        words = [vector.load(held, index * width, width) for index in range(count)]
+        return vector.take_first(self.quantizer(words), lanes)
+
     def _quantize(self, value: Expr, lanes: int) -> Expr:
+        if self.quantizer is not None:
+            value = T.reinterpret("float32", value)
         steps = vector.bind(value / vector.splat(self.scale, lanes))
         # Compared as integers: "x != x" is folded away, and limits would turn NaN into one.
         bits = T.reinterpret(vector.vector_type("int32", lanes), steps)

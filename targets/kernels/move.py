@@ -9,7 +9,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.convert import Conversion, settled
+from octavo.targets.kernels.convert import Conversion, settled, takes_bits
 from octavo.targets.kernels.move_plan import Axis, MovePlan
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import (
@@ -92,13 +92,18 @@ class _Emitter:
     def build(self) -> Any:
         op = self.op
         parameters = [
-            ("x", op.src_elements, _storage_type(op, op.dtype)),
+            ("x", op.src_elements, self._input_type()),
             *_constants(op),
             ("y", op.dst_elements, _storage_type(op, op.out_dtype)),
         ]
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
+
+    def _input_type(self) -> str:
+        if takes_bits(self.op, self.isa):
+            return BITS[np.dtype(self.op.dtype).itemsize]
+        return _storage_type(self.op, self.op.dtype)
 
     def _body(self, operands: dict[str, Any]) -> None:
         self.x, self.y = operands["x"], operands["y"]

@@ -11,7 +11,6 @@ from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import power_of_two_below
 from octavo.targets.ops.move import Move
 
-MAX_BLOCK = 16  # a 16x16 block of bytes fills 16 vectors; more would not fit registers
 FEWEST_BLOCK = 4  # below it blocks win nothing
 
 
@@ -88,7 +87,7 @@ class MovePlan:
         sizes = [np.dtype(dtype).itemsize for dtype in (self.op.dtype, self.op.out_dtype)]
         # Rows of the narrower type fill at most a register, and not too many registers.
         register_bytes = 4 * self.isa.lanes
-        limit = min(MAX_BLOCK, max(FEWEST_BLOCK, register_bytes // min(sizes)))
+        limit = min(self.isa.max_block, max(FEWEST_BLOCK, register_bytes // min(sizes)))
         room = self.isa.num_registers * register_bytes
         while limit * limit * max(sizes) > room:
             limit //= 2

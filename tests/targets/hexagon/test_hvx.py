@@ -16,7 +16,9 @@ from tests.targets.test_conv_gemm import EPILOGUES, KERNEL, PAD, SHAPES, make_ar
 from octavo.targets import TARGETS
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
+from octavo.targets.ops import move
 from octavo.targets.ops.conv import Conv, reference
+from octavo.targets.ops.move import Move
 from octavo.targets.ops.requantize import Requantize
 
 TARGET = TARGETS["hexagon-v66"]
@@ -59,6 +61,33 @@ def family(name):
     return run
 
 
+def hard_reals(scale, rng):
+    """Any bits, and numbers around those where rounding changes its mind."""
+    with np.errstate(over="ignore"):
+        ties = (np.arange(-600, 600) + 0.5) * np.float64(scale)
+        near = ties.astype(np.float32).view(np.int32)
+    around = (near[:, None] + np.arange(-2, 3, dtype=np.int32)).reshape(-1)
+    anything = rng.integers(-(2**31), 2**31, 20000, dtype=np.int64).astype(np.int32)
+    bits = np.concatenate([around, anything])
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 1e-45, -1e-45, 3.4e38]
+    return np.concatenate([bits.view(np.float32), np.array(special, np.float32)])
+
+
+def quantization(scale, zero_point, dtype):
+    """A test of numbers that become bytes, by their bits."""
+    def run(run_kernel):
+        x = hard_reals(scale, np.random.default_rng(7))
+        op = Move(src_elements=x.size, dst_elements=x.size, shape=(x.size,),
+                  src_strides=(1,), dst_strides=(1,), dtype="float32", convert="quantize",
+                  out_dtype=dtype)
+        arrays = {"x": x, "scale": np.array([scale], np.float32),
+                  "zero_point": np.array([zero_point], np.int32), "y": np.zeros(x.size, dtype)}
+        y = run_kernel(select(op, ISA), op, ISA, [x.view(np.int32)], arrays, arrays["y"])
+        np.testing.assert_array_equal(y, move.reference(op, arrays))
+
+    return run
+
+
 def cases():
     """Shapes, epilogues, channels around the vector width, extreme scales, families."""
     for name, op in SHAPES.items():
@@ -72,6 +101,10 @@ def cases():
     for residual in (None, "uint8"):
         op = Conv(1, 4, 4, 9, 40, 3, 3, requantize=Requantize(residual=residual), **PAD)
         yield Case(f"extreme scales, residual {residual}", convolution(op, SPREAD, 255))
+    for scale in (1.0, 1 / 3, 0.0473, np.nextafter(2, 0), 1e-30, 1e30, 3.4e38, 1e-40, 1e-45):
+        yield Case(f"quantize {scale}", quantization(scale, 3, "int8"))
+    for zero_point in (0, 255):
+        yield Case(f"quantize around {zero_point}", quantization(0.02, zero_point, "uint8"))
     for name in FAMILIES:
         yield Case(f"family {name}", family(name))
 
