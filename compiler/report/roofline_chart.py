@@ -16,6 +16,7 @@ MAX_RADIUS, MIN_RADIUS = 40.0, 3.5  # of a step that takes all of the time; of t
 LABEL_GAP = 5.0  # between a line and its name
 MIN_DECADES = 2
 FEW_DECADES = 4  # so many have room for marks inside a decade
+ABOVE_PEAK = 1.05  # of the peak; nearer to it, a step is as fast as can be measured
 # Axes may end at these parts of a decade, so that a chart is not half empty.
 ENDS = (1.0, 2.0, 5.0)
 
@@ -75,6 +76,8 @@ class RooflineChart:
         dots: Steps, large ones first so that small ones stay visible.
         hidden_steps: Steps without multiply-accumulates: they have no place here.
         hidden_share: Their share of the time, in [0, 1].
+        steps_above: Steps faster than the machine multiplies: their kernels need fewer
+            products than they are counted for.
     """
 
     x_marks: tuple[Mark, ...]
@@ -83,6 +86,7 @@ class RooflineChart:
     dots: tuple[Dot, ...]
     hidden_steps: int
     hidden_share: float
+    steps_above: int
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def roofline_chart(report: Report) -> RooflineChart | None:
         dots=tuple(sorted(dots, key=lambda dot: -dot.radius)),
         hidden_steps=len(hidden),
         hidden_share=sum(hidden),
+        steps_above=sum(r.peak_share > ABOVE_PEAK for *_, r in shown),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from octavo.compiler.report.manifest import report_from_manifest
+from octavo.compiler.report.page import render_page
 from octavo.compiler.report.roofline_chart import HEIGHT, WIDTH, roofline_chart
 
 SAMPLES_US = [[3.0], [1.0]]  # of 900 and of 100 products: 1800 and 600 bytes
@@ -75,3 +76,10 @@ def test_without_products_or_peaks_there_is_no_chart(manifest, report):
     peaks = report.roofline.peaks
     silent = report_from_manifest(manifest, samples_us=SAMPLES_US, peaks=peaks)
     assert roofline_chart(silent) is None
+
+
+def test_steps_that_save_products_are_said_to_stand_above(manifest, make_peaks):
+    manifest["steps"][0]["macs"] *= 2000  # 600 GMAC/s; the peak is 400
+    report = report_from_manifest(manifest, samples_us=SAMPLES_US, peaks=[make_peaks()])
+    assert roofline_chart(report).steps_above == 1
+    assert "Above the line is 1 step whose kernels" in render_page(report)
