@@ -17,6 +17,9 @@ from octavo.targets.base import Target
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
 from octavo.targets.opencl.library import GpuKernel, select_gpu
+from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.requantize import PARAM_ZERO_POINT
+from octavo.targets.ops.result_range import largest_result
 from octavo.targets.ops.work import macs, touched
 from octavo.targets.schedule import ScheduleRecord, schedules_of
 
@@ -103,6 +106,9 @@ class ProgramBuilder:
             )
             return
         isa = self.isa.for_weights(_lowest_weight(arrays))
+        if type(op) is Conv and op.requantize.dtype != "float32":
+            zero_point = int(arrays["params"].reshape(-1)[PARAM_ZERO_POINT])
+            isa = isa.for_results(largest_result(op, arrays), zero_point)
         kernel: Any = select(op, isa, arrays)
         schedule = self.scheduler(
             KernelCall(kernel, op, isa, inputs, outputs, arrays, placement)

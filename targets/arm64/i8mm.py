@@ -41,7 +41,9 @@ class I8mm(Arm64Isa):
     @property
     def by_lane(self) -> Isa:
         """USDOT."""
-        return MixedDots(name=self.name, features=self.features)
+        return MixedDots(
+            name=self.name, features=self.features, fits_words=self.fits_words,
+            adds_even=self.adds_even)
 
     def load_block(
         self, buffer: Any, offsets: Sequence[Expr], steps: int

@@ -49,7 +49,8 @@ class Neon(Arm64Isa):
     @property
     def by_lane(self) -> Isa:
         """SMULL, SMLAL and SADDW."""
-        return NeonLanes(pairs=self.pairs)
+        return NeonLanes(
+            pairs=self.pairs, fits_words=self.fits_words, adds_even=self.adds_even)
 
     def load_block(
         self, buffer: Any, offsets: Sequence[Expr], steps: int

@@ -8,8 +8,8 @@ Source: Arm Architecture Reference Manual for A-profile (DDI 0487), C7.2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
@@ -27,12 +27,22 @@ NO_ENTRY = 255  # an index behind every table
 ARM64 = Pipeline(
     issue_per_cycle=2.0, dot_latency=4.0, far_weight_cycles=0.0, spill_cycles=1.5,
     epilogue_cycles=3.0, residual_cycles=2.5, tile_cycles=8.0, row_cycles=3.0)
+LARGEST_WORD = 32767 - 255  # leaves room for a zero point of either sign
+# At this size neighbouring float32 are 1 apart, and the bits below are a signed integer.
+ROUNDING = 1.5 * 2.0**23
 NARROW_BYTES = {"int8": "llvm.aarch64.neon.sqxtn", "uint8": "llvm.aarch64.neon.sqxtun"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm64Isa(Isa):
-    """Registers of four lanes."""
+    """Registers of four lanes.
+
+    Attributes:
+        fits_words: Results are in 16 bits before they are narrowed further, with the zero
+            point and without it: UZP1 narrows two registers at once, without saturation.
+        adds_even: The zero point is even, and added to real numbers: then a sum that is large
+            enough to have no fraction is rounded like the number, half to even.
+    """
 
     num_registers: int = 32
     activation_dtype: str = "int8"
@@ -41,6 +51,13 @@ class Arm64Isa(Isa):
     rows_stay: bool = True
     pipeline: Pipeline = ARM64
     features: tuple[str, ...] = ("neon",)
+    fits_words: bool = False
+    adds_even: bool = False
+
+    def for_results(self, largest: float, zero_point: int) -> Self:
+        """Take UZP1, and FADD instead of FCVTNS and SQADD."""
+        fits = largest <= LARGEST_WORD
+        return replace(self, fits_words=fits, adds_even=fits and zero_point % 2 == 0)
 
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """FCVTNS; LLVM splits longer vectors."""
@@ -56,10 +73,15 @@ class Arm64Isa(Isa):
     ) -> Expr | None:
         """FCVTNS, SQXTN, SQADD, SQXTN; limits are of bytes."""
         del in_blocks  # blocks are in order where a register has one
-        integers = [
-            vector.intrinsic("int32", 4, "llvm.aarch64.neon.fcvtns", part)
-            for real in reals for part in self._quarters(real, self.lanes)]
-        joined = self._narrow(integers, zero_point, dtype)
+        parts = [part for real in reals for part in self._quarters(real, self.lanes)]
+        if self.adds_even and zero_point is not None:
+            rounded = self._round_and_move(parts, zero_point)
+            joined = self._narrow(rounded, None, dtype)
+        else:
+            integers = [
+                vector.intrinsic("int32", 4, "llvm.aarch64.neon.fcvtns", part)
+                for part in parts]
+            joined = self._narrow(integers, zero_point, dtype)
         lanes = vector.num_lanes(joined)
         if low is not None:
             joined = T.max(joined, vector.splat(vector.cast(low, dtype, 1), lanes))
@@ -123,11 +145,25 @@ class Arm64Isa(Isa):
         value = vector.bind(value)
         return [vector.take(value, range(at, at + 4)) for at in range(0, lanes, 4)]
 
+    def _round_and_move(self, reals: Sequence[Expr], zero_point: Expr) -> list[Expr]:
+        """FADD: the lower 16 bits are the rounded number and the zero point."""
+        moved = T.float32(ROUNDING) + vector.cast(zero_point, "float32", 1)
+        sums = []
+        for real in reals:
+            # A product and this sum would become one operation with one rounding.
+            fenced = vector.intrinsic("float32", 4, "llvm.arithmetic.fence", real)
+            total = fenced + vector.splat(moved, 4)
+            sums.append(T.reinterpret("int32x4", total))
+        return sums
+
     def _narrow(self, integers: Sequence[Expr], zero_point: Expr | None, dtype: str) -> Expr:
         """Join registers of int32 to saturated bytes; an odd last one is repeated."""
-        halves = [
-            vector.intrinsic("int16", 4, "llvm.aarch64.neon.sqxtn", value)
-            for value in integers]
+        if self.fits_words:
+            halves = [vector.cast(value, "int16", 4) for value in integers]
+        else:
+            halves = [
+                vector.intrinsic("int16", 4, "llvm.aarch64.neon.sqxtn", value)
+                for value in integers]
         halves += halves[-1:] * (len(halves) % 2)
         joined = []
         for low, high in zip(halves[::2], halves[1::2], strict=True):

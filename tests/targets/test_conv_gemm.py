@@ -11,6 +11,7 @@ from octavo.targets.isa import Isa
 from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.ops.conv import Conv, Placement, accumulate, reference
 from octavo.targets.ops.requantize import Requantize, dyadic
+from octavo.targets.ops.result_range import largest_result
 from octavo.targets.x86.saturating_pack import X86Isa
 
 PAD = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
@@ -175,6 +176,36 @@ def test_weights_below_the_narrow_range_are_exact(run_kernel, any_isa, taps):
     arrays["multiplier"][...] = 2.0**-15
     isa = any_isa.for_weights(-128)
     np.testing.assert_array_equal(run(run_kernel, op, isa, arrays), reference(op, arrays))
+
+
+@pytest.mark.parametrize("residual", [None, "int8"])
+@pytest.mark.parametrize(("dtype", "zero_point"), [
+    ("int8", -128), ("int8", 3), ("int8", 0), ("uint8", 0), ("uint8", 128), ("uint8", 255)])
+def test_results_of_known_range_are_rounded_alike(
+    run_kernel, any_isa, dtype, zero_point, residual
+):
+    """Ties, products that round to ties, and the largest results for which there is a way."""
+    epilogue = Requantize(dtype=dtype, has_zero_point=zero_point != 0, residual=residual,
+                          has_limits=False)
+    op = Conv(1, 16, 32, 24, 4 * any_isa.lanes + 1, requantize=epilogue)
+    arrays = make_arrays(op, np.random.default_rng(8))
+    arrays["multiplier"][:] = np.float32(2.0**-9)
+    # Multiples of 3 times this are near a tie, and on it when they are rounded to float32.
+    arrays["multiplier"][1::2] = np.float32(2.0**-6) / np.float32(3)
+    limits = np.iinfo(dtype)
+    arrays["params"][:3] = zero_point, limits.min, limits.max
+    arrays["residual_multiplier"][:] = 0.5
+    exact = largest_result(op, arrays)
+    expected = reference(op, arrays)
+    for largest in (exact, 1e9):
+        isa = any_isa.for_results(largest, zero_point)
+        np.testing.assert_array_equal(run(run_kernel, op, isa, arrays), expected)
+    arrays["bias"][:] = np.where(np.arange(op.out_c) % 2, 1, -1) * 5_000_000
+    assert 20_000 < largest_result(op, arrays) < 32_000
+    isa = any_isa.for_results(largest_result(op, arrays), zero_point)
+    expected = reference(op, arrays)
+    np.testing.assert_array_equal(run(run_kernel, op, isa, arrays), expected)
+    assert {limits.min, limits.max} == set(np.unique(expected))
 
 
 @pytest.mark.parametrize("residual", [False, True])
