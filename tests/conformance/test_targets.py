@@ -4,6 +4,7 @@ The table is written by ``python -m tests.conformance.grid``, ``make conformance
 """
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,9 +13,13 @@ from tests.conformance.agreement import compare, measure
 from tests.conformance.grid import (
     BEGIN,
     DOCUMENT,
+    FAMILIES,
     LEVELS,
     NETWORKS,
     RESULTS,
+    ROOT,
+    families,
+    sources_digest,
     table,
     with_table,
 )
@@ -81,6 +86,41 @@ def test_the_table_says_what_differs_and_why():
     assert "- digits on riscv64-rvv: ToolchainError: a\\|b" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 1 + len(LEVELS)
+
+
+def test_a_cell_depends_on_the_sources_of_its_own_target(monkeypatch, tmp_path):
+    folders = {family for target in LEVELS for family in families(target)}
+    assert folders == {*FAMILIES, "x86"}
+
+    def digests():
+        sources_digest.cache_clear()
+        return {target: sources_digest(families(target)) for target in LEVELS}
+
+    names = ("targets/hexagon/a.py", "targets/isa.py", "targets/devices/b.py")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr("tests.conformance.grid.ROOT", tmp_path)
+    before = digests()
+    changed = {}
+    for name in names:
+        (tmp_path / name).write_text("pass")
+        now = digests()
+        changed[name] = {target for target in LEVELS if now[target] != before[target]}
+        (tmp_path / name).write_text("")
+    sources_digest.cache_clear()
+    assert changed["targets/hexagon/a.py"] == {t for t in LEVELS if t.startswith("hexagon")}
+    assert changed["targets/isa.py"] == set(LEVELS)
+    assert changed["targets/devices/b.py"] == set()
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "x86"])
+def test_families_of_targets_know_nothing_of_each_other(family):
+    """Else a cell would depend on more sources; GPUs name the records of CPUs beside them."""
+    others = "|".join({*FAMILIES, "x86"} - {family})
+    pattern = rf"octavo\.targets\.(?:{others})(?!\.levels)\b"
+    for path in (ROOT / "targets" / family).glob("*.py"):
+        assert not re.search(pattern, path.read_text()), path
 
 
 def test_the_document_has_the_committed_table():
