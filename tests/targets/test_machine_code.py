@@ -110,6 +110,13 @@ def test_products_use_the_instruction_of_the_level(target, name):
         assert not re.search(VECTOR_FLOAT, code)
 
 
+def test_rounding_is_not_fused_with_the_product_before_it():
+    """Rounding adds a large number here; fused with the scaling it would round once."""
+    code = assembly(taken_by(OPERATIONS["1x1"], TARGETS["armv7-neon"]), TARGETS["armv7-neon"])
+    assert re.search(r"\tvadd\.f32\tq", code)
+    assert not re.search(r"\tv(fma|mla)\.f32\t", code)
+
+
 def test_tiles_are_configured_and_released_by_every_task():
     """The body of a parallel loop is a function of its own, and runs on any thread."""
     code = assembly(OPERATIONS["3x3"], TARGETS["x86-64-amx"])
