@@ -20,6 +20,8 @@ class Accelerator:
         work_group: Work items of one work-group; a power of 2.
         tile_pixels: Output pixels that one work item of a convolution computes.
         tile_quads: Quads of output channels that it computes.
+        local_bytes: Memory of a work-group that its items share; every device that is not
+            embedded has 32 KiB (clGetDeviceInfo, CL_DEVICE_LOCAL_MEM_SIZE).
         needs_gpu: The host program takes no device but a GPU.
         sources: Where the facts come from.
     """
@@ -29,6 +31,7 @@ class Accelerator:
     work_group: int = 64
     tile_pixels: int = 4
     tile_quads: int = 1
+    local_bytes: int = 32 * 1024
     needs_gpu: bool = True
     sources: tuple[str, ...] = ()
 

@@ -14,6 +14,10 @@ AXES = "xyz"
 # on running after it, and run here later.
 _PACKING_PASSES = ["tirx.MakePackedAPI", "tirx.FP8StorageLegalize", "tirx.BF16StorageLegalize"]
 
+# Kernels say where their work items wait. The pass that finds out itself does not see that an
+# item reads only what it wrote, and refuses to wait in a condition.
+_BARRIER_PASSES = ["s_tir.ThreadSync"]
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -57,7 +61,7 @@ def generate_opencl(
         {name: functions[name].with_attr("global_symbol", name) for name in sorted(functions)}
     )
     try:
-        with tvm.transform.PassContext(disabled_pass=_PACKING_PASSES):
+        with tvm.transform.PassContext(disabled_pass=[*_PACKING_PASSES, *_BARRIER_PASSES]):
             pipeline, _, finalize_device = tirx.get_tir_pipeline("default")
             module = pipeline(tirx.transform.BindTarget(target)(module))
         device = tirx.transform.Filter(_is_kernel)(module)

@@ -184,7 +184,7 @@ def _accelerate(
         return None
     source, launches = generate_opencl(
         {symbol: program.functions[symbol] for symbol in symbols},
-        prelude(target.accelerator, target.activation_dtype),
+        prelude(target.accelerator),
     )
     (folder / SOURCE).write_text(source, encoding="ascii")
     return AcceleratorSource(program, plan, target.accelerator, source, launches)

@@ -39,6 +39,7 @@ from octavo.targets.opencl.pixels import (
     output_place,
     read_pixel,
 )
+from octavo.targets.opencl.prelude import dots
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -197,7 +198,7 @@ class _Emitter:
                     for p, words in enumerate(loaded):
                         one = words if self.step == 1 else lane(words, word)
                         index = p * self.tile_quads + q
-                        total = call("int32x4", "octavo_dots", one, quad_weights,
+                        total = call("int32x4", dots(op.dtype), one, quad_weights,
                                      tirx.BufferLoad(acc, [index]))
                         T.buffer_store(acc, total, [index])
 

@@ -53,7 +53,7 @@ class GpuFloatLayerNorm:
         if op.quantized is not None:
             parameters.append(("rounded", op.elements, op.quantized))
         return row_func(
-            accelerator, parameters, (op.rows, op.extent),
+            accelerator, parameters, op.rows,
             lambda views, row: _emit(op, views, row))
 
     def constants(
@@ -75,19 +75,23 @@ def _constants(op: FloatLayerNorm) -> list[Parameter]:
 
 
 def _emit(op: FloatLayerNorm, views: dict[str, View], row: Row) -> None:
-    base, one_part = bind(row.number * op.extent), bind(exact(1.0 / op.extent))
-    x = views["x"]
-    mean = bind(row.total(lambda sum_, place: sum_ + x.load(base + place)) * one_part)
+    base, extent = bind(row.number * op.extent), exact(op.extent)
+    x, zero = views["x"], T.float32(0)
+    total = row.total(row.reduce(
+        op.extent, zero, lambda part, place: part + x.load(base + place)))
+    mean = bind(call("float32", "octavo_divide", total, extent))
 
-    def add_square(sum_: Expr, place: Expr) -> Expr:
+    def add_square(part: Expr, place: Expr) -> Expr:
         centred = bind(x.load(base + place) - mean)
-        return fma(centred, centred, sum_)
+        return fma(centred, centred, part)
 
-    variance = row.total(add_square) * one_part + views["epsilon"].load(0)
-    root = bind(call("float32", "octavo_root", bind(variance)))
+    squares = row.total(row.reduce(op.extent, zero, add_square))
+    variance = call("float32", "octavo_divide", squares, extent)
+    root = bind(call("float32", "octavo_root", bind(variance + views["epsilon"].load(0))))
     ratio = bind(call("float32", "octavo_divide", T.float32(1.0), root))
     with row.writing():
-        row.each(lambda place: _write(op, views, base, place, mean, ratio))
+        row.each(
+            op.extent, lambda place: _write(op, views, base, place, mean, ratio))
 
 
 def _write(

@@ -4,9 +4,10 @@ Bytes are multiplied four at a time, packed in an int as they lie in memory. Eac
 its own name for that; which one the driver has is known only when it compiles, so the choice
 is the preprocessor's.
 
-Sources: OpenCL extension specifications cl_khr_integer_dot_product (section 29 of the OpenCL
-extension specification) and cl_arm_integer_dot_product; cl_qcom_dot_product8 takes signed
-bytes first and unsigned ones second (TensorFlow Lite's OpenCL delegate, fully_connected.cc).
+Sources: Khronos, OpenCL extension specification: cl_khr_integer_dot_product, whose
+CL_DEVICE_INTEGER_DOT_PRODUCT_INPUT_4x8BIT_PACKED_KHR is always set, and
+cl_arm_integer_dot_product; cl_qcom_dot_product8 takes signed bytes first and unsigned ones
+second (TensorFlow Lite's OpenCL delegate, fully_connected.cc).
 """
 
 from octavo.targets.accelerator import Accelerator
@@ -65,18 +66,19 @@ int octavo_weight(int distance, int limit, int significand, int shift) {{
   uint octaves = (uint)min(distance, limit) * (uint)significand >> shift;
   uint x = (octaves & {fraction}u) << {to_16};
   uint power = {c0}u - (x * ({c1}u - (x * ({c2}u - (x * {c3}u >> 16)) >> 16)) >> 16);
-  return (int)((power >> (octaves >> {bits})) + 128u >> 8);
+  return (int)(((power >> (octaves >> {bits})) + 128u) >> 8);
 }}
 """
 
-# Activations are unsigned or signed, weights always signed.
+# Activations are unsigned or signed, weights always signed. Every driver with the Khronos
+# extension multiplies packed bytes.
 _PRODUCTS = {
     ("khr", "uint8"): (
-        "__opencl_c_integer_dot_product_input_4x8bit_packed",
+        "cl_khr_integer_dot_product",
         "dot_4x8packed_us_int((uint)(x), (uint)(w)) + (acc)",
     ),
     ("khr", "int8"): (
-        "__opencl_c_integer_dot_product_input_4x8bit_packed",
+        "cl_khr_integer_dot_product",
         "dot_4x8packed_ss_int((uint)(x), (uint)(w)) + (acc)",
     ),
     ("qcom", "uint8"): (
@@ -88,8 +90,9 @@ _PRODUCTS = {
         "arm_dot_acc(as_char4(x), as_char4(w), acc)",
     ),
 }
+_VECTORS = {"uint8": "uchar4", "int8": "char4"}
 _PORTABLE = """\
-int octavo_dot(int x, int w, int acc) {{
+int {name}(int x, int w, int acc) {{
   int4 a = convert_int4(as_{vector}(x)), b = convert_int4(as_char4(w));
   acc = mad24(a.s0, b.s0, acc);
   acc = mad24(a.s1, b.s1, acc);
@@ -98,38 +101,50 @@ int octavo_dot(int x, int w, int acc) {{
 }}
 """
 _QUADS = """\
-int4 octavo_dots(int x, int4 w, int4 acc) {
-  acc.s0 = octavo_dot(x, w.s0, acc.s0);
-  acc.s1 = octavo_dot(x, w.s1, acc.s1);
-  acc.s2 = octavo_dot(x, w.s2, acc.s2);
-  acc.s3 = octavo_dot(x, w.s3, acc.s3);
+int4 {quads}(int x, int4 w, int4 acc) {{
+  acc.s0 = {name}(x, w.s0, acc.s0);
+  acc.s1 = {name}(x, w.s1, acc.s1);
+  acc.s2 = {name}(x, w.s2, acc.s2);
+  acc.s3 = {name}(x, w.s3, acc.s3);
   return acc;
-}
+}}
 """
 
 
-def prelude(accelerator: Accelerator, activation_dtype: str) -> str:
+def prelude(accelerator: Accelerator) -> str:
     """Text in front of the kernels.
 
     Args:
         accelerator: Whose extensions may be used.
-        activation_dtype: "uint8" or "int8".
     """
     c0, c1, c2, c3 = POWER_COEFFICIENTS
     weight = _WEIGHT.format(
         c0=c0, c1=c1, c2=c2, c3=c3, bits=OCTAVE_BITS, to_16=16 - OCTAVE_BITS,
         fraction=(1 << OCTAVE_BITS) - 1)  # fmt: skip
-    lines, keyword = [_ARITHMETIC, weight], "#if"
+    return "".join((_ARITHMETIC, weight, *(_products(accelerator, d) for d in _VECTORS)))
+
+
+def _products(accelerator: Accelerator, dtype: str) -> str:
+    """Products of four activations of a type with four weights."""
+    lines, keyword = [], "#if"
     for name in accelerator.dot_products:
-        if (name, activation_dtype) not in _PRODUCTS:
+        if (name, dtype) not in _PRODUCTS:
             continue
-        macro, product = _PRODUCTS[name, activation_dtype]
+        macro, product = _PRODUCTS[name, dtype]
         lines.append(f"{keyword} defined({macro})\n")
-        if macro.startswith("cl_"):
-            lines.append(f"#pragma OPENCL EXTENSION {macro} : enable\n")
-        lines.append(f"int octavo_dot(int x, int w, int acc) {{ return {product}; }}\n")
+        lines.append(f"#pragma OPENCL EXTENSION {macro} : enable\n")
+        lines.append(f"int {dot(dtype)}(int x, int w, int acc) {{ return {product}; }}\n")
         keyword = "#elif"
-    vector = "uchar4" if activation_dtype == "uint8" else "char4"
-    portable = _PORTABLE.format(vector=vector)
+    portable = _PORTABLE.format(name=dot(dtype), vector=_VECTORS[dtype])
     lines.append(portable if keyword == "#if" else f"#else\n{portable}#endif\n")
-    return "".join((*lines, _QUADS))
+    return "".join((*lines, _QUADS.format(name=dot(dtype), quads=dots(dtype))))
+
+
+def dot(dtype: str) -> str:
+    """Name of the function that adds the products of a word of activations and of weights."""
+    return f"octavo_dot_{dtype}"
+
+
+def dots(dtype: str) -> str:
+    """Name of the function that does so with the weights of four channels."""
+    return f"octavo_dots_{dtype}"

@@ -7,6 +7,7 @@ one partial sum for each lane, then halves to halves.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
@@ -27,22 +28,45 @@ from octavo.targets.opencl.grid import (
 LANES = 16  # of a row; a work-group has some rows
 
 
+@dataclass(frozen=True, eq=False)
+class RowMemory:
+    """Memory that the lanes of a row share."""
+
+    buffer: Any
+    at: Expr
+
+    def load(self, index: Expr) -> Expr:
+        """One element."""
+        return tirx.BufferLoad(self.buffer, [self.at + index])
+
+    def store(self, index: Expr, value: Expr) -> None:
+        """Store one element; other lanes see it behind the next ``Row.total``."""
+        T.buffer_store(self.buffer, value, [self.at + index])
+
+
 class Row:
     """One row, as one of its lanes sees it.
 
     Attributes:
         number: Of the row. Lanes behind the last row compute what its lanes do, since all
             work items of a group must reach the same barriers.
+        lane: Number of the lane.
     """
 
-    def __init__(self, extent: int, number: Expr, exists: Expr | None, at: Expr, lane: Expr,
-                 shared: Any) -> None:  # fmt: skip
+    def __init__(
+        self, number: Expr, lane: Expr, exists: Expr | None, of_this: Expr, of_group: int
+    ) -> None:
         self.number = number
-        self._extent = extent
+        self.lane = lane
         self._exists = exists
-        self._at = at  # of the row's partial sums
-        self._lane = lane
-        self._shared = shared
+        self._of_this = of_this
+        self._of_group = of_group
+        self._parts: dict[str, RowMemory] = {}
+
+    def memory(self, count: int, dtype: str) -> RowMemory:
+        """Reserve ``count`` elements for each row."""
+        buffer = T.alloc_buffer((self._of_group * count,), dtype, scope="shared")
+        return RowMemory(buffer, bind(self._of_this * count))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -53,68 +77,89 @@ class Row:
         with when(self._exists):
             yield
 
-    def each(self, body: Callable[[Expr], None]) -> None:
-        """Call ``body`` with the place in the row of every element of this lane."""
-        full, rest = divmod(self._extent, LANES)
+    def each(self, extent: int, body: Callable[[Expr], None]) -> None:
+        """Call ``body`` with the numbers below ``extent`` that are this lane's."""
+        full, rest = divmod(extent, LANES)
         if full:
             with loop(full) as index:
-                body(bind(index * LANES + self._lane))
+                body(bind(index * LANES + self.lane))
         if rest:
-            with when(self._lane < rest):
-                body(bind(self._lane + full * LANES))
+            with when(self.lane < rest):
+                body(bind(self.lane + full * LANES))
 
-    def total(self, add: Callable[[Expr, Expr], Expr]) -> Expr:
-        """Sum over the row.
+    def reduce(
+        self, extent: int, start: Expr, add: Callable[[Expr, Expr], Expr]
+    ) -> Expr:
+        """What a lane makes of its numbers below ``extent``, one after the other.
 
         Args:
-            add: Makes the next partial sum of the last one and the place of an element.
+            extent: As said.
+            start: What it begins with.
+            add: Makes the next result of the last one and a number.
         """
-        partial = local(1, "float32")
-        T.buffer_store(partial, T.float32(0), [0])
-        self.each(lambda place: T.buffer_store(
+        partial = local(1, start.ty.dtype)
+        T.buffer_store(partial, start, [0])
+        self.each(extent, lambda place: T.buffer_store(
             partial, add(tirx.BufferLoad(partial, [0]), place), [0]))
-        _wait()  # until all lanes have read the sums before
-        T.buffer_store(self._shared, tirx.BufferLoad(partial, [0]), [self._at + self._lane])
+        return bind(tirx.BufferLoad(partial, [0]))
+
+    def total(
+        self, part: Expr, join: Callable[[Expr, Expr], Expr] = lambda a, b: a + b
+    ) -> Expr:
+        """Join the parts of all lanes, halves with halves; a barrier."""
+        dtype = str(part.ty.dtype)
+        if dtype not in self._parts:
+            self._parts[dtype] = self.memory(LANES, dtype)
+        shared = self._parts[dtype]
+        _wait()  # until all lanes have read what was there
+        shared.store(self.lane, part)
         _wait()
-        sums = [bind(tirx.BufferLoad(self._shared, [self._at + i])) for i in range(LANES)]
-        while len(sums) > 1:
-            half = len(sums) // 2
-            sums = [bind(sums[i] + sums[i + half]) for i in range(half)]
-        return sums[0]
+        parts = [bind(shared.load(T.int32(i))) for i in range(LANES)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [bind(join(parts[i], parts[i + half])) for i in range(half)]
+        return parts[0]
 
 
 def row_func(
     accelerator: Accelerator,
     parameters: Sequence[Parameter],
-    shape: tuple[int, int],
+    rows: int,
     body: Callable[[dict[str, View], Row], None],
+    row_bytes: int = 0,
 ) -> tirx.PrimFunc:
     """Build a kernel; see ``grid.grid_func``.
 
     Args:
         accelerator: Says how large a work-group is.
         parameters: Name, number of elements and dtype of each tensor, in order.
-        shape: Rows, and elements of each.
+        rows: How many there are.
         body: Called with the tensors by name and a row; emits statements.
+        row_bytes: Memory that a row reserves, beside that of ``Row.total``.
     """
-    rows, extent = shape
-    of_group = max(1, min(accelerator.work_group // LANES, 1 << (rows - 1).bit_length()))
+    of_group = rows_of_group(accelerator, rows, row_bytes)
     groups = -(-rows // of_group)
 
     def emit(views: dict[str, View]) -> None:
         with (
-            T.launch_thread("blockIdx.y", groups) as group,
+            T.launch_thread("blockIdx.x", groups) as group,
             T.launch_thread("threadIdx.y", of_group) as of_this,
             T.launch_thread("threadIdx.x", LANES) as lane,
         ):
-            shared = T.alloc_buffer((of_group * LANES,), "float32", scope="shared")
             number, exists = bind(group * of_group + of_this), None
             if groups * of_group != rows:
                 exists = number < rows
                 number = bind(T.min(number, T.int32(rows - 1)))
-            body(views, Row(extent, number, exists, bind(of_this * LANES), lane, shared))
+            body(views, Row(number, lane, exists, of_this, of_group))
 
     return view_func(parameters, emit)
+
+
+def rows_of_group(accelerator: Accelerator, rows: int, row_bytes: int) -> int:
+    """Rows of a work-group, a power of 2; 0 where not even one has its memory."""
+    most = accelerator.local_bytes // (row_bytes + 2 * 4 * LANES)  # totals of two types
+    items = min(accelerator.work_group // LANES, 1 << (rows - 1).bit_length())
+    return min(max(1, items), (1 << most.bit_length()) >> 1)
 
 
 def _wait() -> None:

@@ -129,14 +129,13 @@ def run_gpu(device: Device) -> GpuRunner:
         arrays: Mapping[str, NDArray[Any]],
         outputs: Sequence[NDArray[Any]],
         accelerator: Accelerator = PORTABLE,
-        activation_dtype: str = "uint8",
         before: str = "",
         options: str = "",
     ) -> list[NDArray[Any]]:
         assert kernel.reject(op, accelerator) == ""
         function = kernel.build(op, accelerator)
         text, launches = generate_opencl(
-            {"kernel": function}, prelude(accelerator, activation_dtype))
+            {"kernel": function}, prelude(accelerator))
         program = device.build(before + text, options)
         constants = kernel.constants(op, accelerator, arrays)
         operands = (*inputs, *constants, *outputs)

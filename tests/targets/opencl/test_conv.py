@@ -80,8 +80,8 @@ def make_arrays(op, rng, zero_point=117):
 def run(run_gpu, op, arrays, kernel=KERNEL, **options):
     inputs = [arrays["x"]] + ([arrays["residual"]] if op.requantize.residual else [])
     shape = (op.batch, op.full_h, op.full_w, op.out_c)
-    (y,) = run_gpu(kernel, op, inputs, arrays, [np.zeros(shape, op.requantize.dtype)],
-                   activation_dtype=op.dtype, **options)
+    (y,) = run_gpu(
+        kernel, op, inputs, arrays, [np.zeros(shape, op.requantize.dtype)], **options)
     return y.reshape(shape)
 
 

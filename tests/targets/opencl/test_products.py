@@ -6,6 +6,7 @@ from tests.targets import test_attention as attention_cases
 from tests.targets import test_layer_norm as layer_norm_cases
 from tests.targets import test_matmul as matmul_cases
 from tests.targets import test_softmax as softmax_cases
+from tests.targets.opencl.conftest import PORTABLE, WIDE
 
 from octavo.targets.opencl.attention import GpuAttention
 from octavo.targets.opencl.layer_norm import GpuLayerNorm
@@ -61,21 +62,41 @@ def test_the_dyadic_layer_norm_is_refused():
     assert "dyadic" in GpuLayerNorm().reject(LayerNorm(2, 8, mode="dyadic"), None)
 
 
+def check_attention(run_gpu, op, **options):
+    arrays = attention_cases.arrays_of(op, 6)
+    names = ("q", "k", "mask", "v") if op.mask_strides is not None else ("q", "k", "v")
+    y = np.zeros(op.y_elements, op.dtype)
+    (result,) = run_gpu(
+        GpuAttention(), op, [arrays[n] for n in names], arrays, [y], **options)
+    expected = attention.reference(op, arrays)
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(result, expected)
+
+
 @MODES
 @pytest.mark.parametrize("has_mask", [False, True])
 def test_attention(run_gpu, has_mask, mode):
     fields = {"mode": mode}
     if has_mask:
         fields |= {"mask_strides": (0, 0, 0, 1), "mask_elements": 11}
-    op = attention_cases.fused(3, 6, 11, 8, 12, **fields)
-    arrays = attention_cases.arrays_of(op, 6)
-    names = ("q", "k", "mask", "v") if has_mask else ("q", "k", "v")
-    y = np.zeros(op.y_elements, op.dtype)
-    (result,) = run_gpu(GpuAttention(), op, [arrays[n] for n in names], arrays, [y])
-    expected = attention.reference(op, arrays)
-    assert len(np.unique(expected)) > 1
-    np.testing.assert_array_equal(result, expected)
+    check_attention(run_gpu, attention_cases.fused(3, 6, 11, 8, 12, **fields))
 
 
-def test_heads_that_are_no_quads_are_refused():
-    assert "features" in GpuAttention().reject(attention_cases.fused(1, 2, 3, 6, 8), None)
+@pytest.mark.parametrize("accelerator", [PORTABLE, WIDE], ids=lambda a: a.name)
+@pytest.mark.parametrize(("depth", "width"), [(64, 64), (6, 9), (3, 70)])
+def test_attention_of_any_features(run_gpu, depth, width, accelerator):
+    op = attention_cases.fused(2, 5, 35, depth, width)
+    check_attention(run_gpu, op, accelerator=accelerator)
+
+
+@pytest.mark.parametrize("dtypes", [("int8", "int8", "int8"), ("uint8", "int8", "uint8")])
+def test_attention_of_signed_activations(run_gpu, dtypes):
+    q, k, v = dtypes
+    op = attention_cases.fused(2, 5, 17, 8, 8, q_dtype=q, k_dtype=k, v_dtype=v, dtype="int8")
+    check_attention(run_gpu, op)
+
+
+def test_scores_that_no_work_group_has_room_for_are_refused():
+    op = attention_cases.fused(1, 2, 9000, 8, 8)
+    assert "9000 tokens" in GpuAttention().reject(op, PORTABLE)
+    assert GpuAttention().reject(attention_cases.fused(1, 2, 8000, 8, 8), PORTABLE) == ""
