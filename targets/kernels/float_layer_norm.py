@@ -5,7 +5,7 @@ mean keeps its digits where the mean of squares would not. Every pass goes throu
 the sum of one is a chain of additions, during which the next ones go on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
-from octavo.targets.ops.float_layer_norm import FloatLayerNorm
+from octavo.targets.ops.float_layer_norm import SUM_LANES, FloatLayerNorm
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -27,9 +27,6 @@ from octavo.targets.ops.requantize import (
 Arrays = Mapping[str, NDArray[Any]]
 
 BLOCK_ROWS = 8  # enough chains at a time; the rows of most transformers stay in 16 KiB
-
-# Takes the place of elements in their row and their number.
-Block = Callable[[Expr, int], None]
 
 
 class FloatLayerNormRows:
@@ -101,12 +98,13 @@ class _Emitter:
             ratios = vector.local(count, "float32")
             with vector.loop(count) as row:
                 at = first + row * op.extent
-                vector.store(means, row, self._mean(at, None))
+                vector.store(means, row, self._sum(at, None) / self._extent())
             with vector.loop(count) as row:
                 at = first + row * op.extent
-                variance = self._mean(at, vector.bind(vector.load(means, row)))
-                shifted = variance + vector.load(self.operands["epsilon"], 0)
-                root = vector.intrinsic("float32", 1, "llvm.sqrt", shifted)
+                squares = self._sum(at, vector.bind(vector.load(means, row)))
+                # Divided: a product would be fused with what it is added to where LLVM can.
+                variance = squares / self._extent() + vector.load(self.operands["epsilon"], 0)
+                root = vector.intrinsic("float32", 1, "llvm.sqrt", variance)
                 vector.store(ratios, row, tirx.const(1.0, "float32") / root)
             with vector.loop(count) as row:
                 scalars = (vector.bind(vector.load(of, row)) for of in (means, ratios))
@@ -115,32 +113,37 @@ class _Emitter:
     def _x(self, at: Expr, lanes: int) -> Expr:
         return vector.load(self.operands["x"], at, lanes)
 
-    def _mean(self, at: Expr, mean: Expr | None) -> Expr:
-        """Mean of a row, or of its squared distances from ``mean``.
+    def _extent(self) -> Expr:
+        return tirx.const(float(self.op.extent), "float32")
 
-        One sum in each lane, then the lanes two by two.
-        """
-        lanes = self.isa.lanes
+    def _sum(self, at: Expr, mean: Expr | None) -> Expr:
+        """Sum of a row, or of its squared distances from ``mean``, in 16 parts."""
+        sums = vector.local(SUM_LANES, "float32")
+        width = min(self.isa.lanes, SUM_LANES)
+        for lane in range(0, SUM_LANES, width):
+            vector.store(sums, lane, vector.splat(tirx.const(0.0, "float32"), width), width)
 
-        def term(place: Expr, lanes: int) -> Expr:
-            value = self._x(at + place, lanes)
+        def add(place: Expr, lane: int, lanes: int) -> None:
+            value, total = self._x(at + place, lanes), vector.load(sums, lane, lanes)
             if mean is None:
-                return value
+                vector.store(sums, lane, total + value, lanes)
+                return
             centred = vector.bind(value - vector.splat(mean, lanes))
-            return centred * centred
+            vector.store(sums, lane, vector.fma(centred, centred, total, lanes), lanes)
 
-        sums = vector.local(lanes, "float32")
-        vector.store(sums, 0, vector.splat(tirx.const(0.0, "float32"), lanes), lanes)
-
-        def add(place: Expr, count: int) -> None:
-            vector.store(sums, 0, vector.load(sums, 0, count) + term(place, count), count)
-
-        self._cover(add)
+        full, rest = divmod(self.op.extent, SUM_LANES)
+        if full:
+            with vector.loop(full) as index:
+                for lane in range(0, SUM_LANES, width):
+                    add(index * SUM_LANES + lane, lane, width)
+        for lane in range(rest):
+            add(T.int32(full * SUM_LANES + lane), lane, 1)
+        lanes = SUM_LANES
         while lanes > 1:
             lanes //= 2
             halves = vector.load(sums, 0, lanes) + vector.load(sums, lanes, lanes)
             vector.store(sums, 0, halves, lanes)
-        return vector.load(sums, 0) * tirx.const(1.0 / self.op.extent, "float32")
+        return vector.load(sums, 0)
 
     def _write(self, at: Expr, mean: Expr, ratio: Expr) -> None:
         """Store a row, rounded, in float or both."""
@@ -201,12 +204,3 @@ class _Emitter:
             moved = rounded + vector.splat(zero_point, lanes)
             narrow = self.isa.narrow(moved, dtype, lanes)
             vector.store(self.operands["rounded"], at + i * lanes, narrow, lanes)
-
-    def _cover(self, block: Block) -> None:
-        """Call ``block`` for every element of a row once, most of them in whole vectors."""
-        full, rest = divmod(self.op.extent, self.isa.lanes)
-        if full:
-            with vector.loop(full) as index:
-                block(index * self.isa.lanes, self.isa.lanes)
-        for place in range(self.op.extent - rest, self.op.extent):
-            block(T.int32(place), 1)

@@ -5,16 +5,19 @@ has outliers in few channels, and 8 bits for all of them would lose the others. 
 product reads is rounded on the way out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT
+from octavo.targets.ops.requantize import fma_float32
+from octavo.targets.ops.rounding import round_real
 
 Arrays = Mapping[str, NDArray[Any]]
+
+SUM_LANES = 16  # partial sums of a row, on registers of any width
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,18 @@ class FloatLayerNorm:
         return self.rows * self.extent
 
 
-def reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float64]:
-    """Compute the normalization in float64.
+def reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float32]:
+    """Compute the normalization: every operation in float32, rounded once, in this order.
 
-    A kernel adds in its own order: its mean is off by at most n 2**-24 mean|x|, so that
-    rows whose mean is large beside their spread lose digits here as in every float32 kernel.
+        mean = sum(x) / n
+        centred = x - mean
+        variance = sum(centred * centred) / n, products fused with the additions
+        ratio = 1 / sqrt(variance + epsilon)
+        y = fma(centred * ratio, gain, offset)
+
+    A sum has ``SUM_LANES`` parts: part l starts from 0 and takes the elements l, l + 16,
+    l + 32, ... one after the other. Then part l takes part l + 8 for l < 8, and so on with 4,
+    2 and 1. So the bits of the result do not depend on the width of a target's registers.
 
     Args:
         op: The operation.
@@ -56,11 +66,11 @@ def reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float64]:
     Returns:
         (rows, extent).
     """
-    return _normal(op, arrays) * arrays["gain"].astype(np.float64) + arrays["offset"]
+    return _scaled(_normal(op, arrays), arrays["gain"], arrays["offset"])
 
 
-def quantized_reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float64]:
-    """Compute the rounded output before rounding: limited, zero point included.
+def quantized_reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.integer]:
+    """Compute the rounded output: as ``reference`` in output steps, then rounded half to even.
 
     Args:
         op: The operation.
@@ -69,17 +79,39 @@ def quantized_reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float6
             ``octavo.targets.ops.requantize``.
 
     Returns:
-        (rows, extent); a kernel rounds half to even.
+        (rows, extent) of the type that ``op.quantized`` names.
     """
-    steps = _normal(op, arrays) * arrays["step_gain"].astype(np.float64)
-    zero_point, low, high = (
-        int(arrays["params"][slot]) for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
-    return np.clip(steps + arrays["step_offset"] + zero_point, low, high)
+    steps = _scaled(_normal(op, arrays), arrays["step_gain"], arrays["step_offset"])
+    return round_real(steps, arrays["params"]).astype(op.quantized)
 
 
-def _normal(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float64]:
-    x = arrays["x"].reshape(op.rows, op.extent).astype(np.float64)
-    centred = x - x.mean(axis=1, keepdims=True)
-    variance = np.square(centred).mean(axis=1, keepdims=True) + float(arrays["epsilon"][0])
-    normal: NDArray[np.float64] = centred / np.sqrt(variance)
+def _normal(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float32]:
+    x = arrays["x"].reshape(op.rows, op.extent).astype(np.float32)
+    count = np.float32(op.extent)
+    mean = _sum(x, lambda total, value: total + value) / count
+    centred = x - mean[:, None]
+    variance = _sum(centred, lambda total, value: fma_float32(value, value, total)) / count
+    ratio = np.float32(1.0) / np.sqrt(variance + arrays["epsilon"].astype(np.float32))
+    normal: NDArray[np.float32] = centred * ratio[:, None]
     return normal
+
+
+def _scaled(
+    normal: NDArray[np.float32], gain: NDArray[Any], offset: NDArray[Any]
+) -> NDArray[np.float32]:
+    return fma_float32(normal, np.broadcast_to(gain.astype(np.float32), normal.shape), offset)
+
+
+def _sum(
+    values: NDArray[np.float32],
+    add: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Add along rows; ``add`` makes the next partial sums of the last and of elements."""
+    parts = np.zeros((len(values), SUM_LANES), np.float32)
+    for start in range(0, values.shape[1], SUM_LANES):
+        some = values[:, start : start + SUM_LANES]
+        parts[:, : some.shape[1]] = add(parts[:, : some.shape[1]], some)
+    while parts.shape[1] > 1:
+        half = parts.shape[1] // 2
+        parts = parts[:, :half] + parts[:, half:]
+    return parts[:, 0]

@@ -1,4 +1,4 @@
-"""Float layer normalization: the reference against ONNX Runtime, the kernel against it."""
+"""Float layer normalization: the reference against real numbers, the kernel bit for bit."""
 
 from typing import Any
 
@@ -7,6 +7,9 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
+from octavo.targets.base import Target
+from octavo.targets.host import LEVELS, missing_flags
+from octavo.targets.instructions import isa_of
 from octavo.targets.isa import Isa
 from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
 from octavo.targets.ops.float_layer_norm import (
@@ -29,6 +32,17 @@ def arrays(op: FloatLayerNorm, *, mean: float = 0.0, epsilon: float = 1e-5) -> d
     }
 
 
+def real_numbers(op: FloatLayerNorm, given: dict[str, Any]) -> Any:
+    """The normalization in float64, without gain and offset."""
+    x = given["x"].astype(np.float64)
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / np.sqrt(x.var(axis=1, keepdims=True) + float(given["epsilon"][0]))
+
+
+def scaled(op: FloatLayerNorm, given: dict[str, Any], prefix: str = "") -> Any:
+    return real_numbers(op, given) * given[f"{prefix}gain"] + given[f"{prefix}offset"]
+
+
 def tolerance(op: FloatLayerNorm, given: dict[str, Any]) -> Any:
     """Largest error of each value, when n numbers are added in any order, twice.
 
@@ -38,7 +52,7 @@ def tolerance(op: FloatLayerNorm, given: dict[str, Any]) -> Any:
     x = given["x"].astype(np.float64)
     spread = np.sqrt(x.var(axis=1, keepdims=True) + given["epsilon"][0])
     moved = op.extent * np.abs(x).max(axis=1, keepdims=True) / spread
-    exact = reference(op, given)
+    exact = scaled(op, given)
     normal = np.abs(exact - given["offset"])
     few = 4.0  # the difference from the mean, two products, the last sum
     return ROUNDING * (
@@ -68,6 +82,15 @@ def test_the_reference_agrees_with_onnx_runtime() -> None:
     assert (np.abs(reference(op, given) - onnx_runtime(given)) <= tolerance(op, given)).all()
 
 
+@pytest.mark.parametrize("mean", [0.0, 1000.0])
+@pytest.mark.parametrize("extent", [1, 7, 16, 23, 192, 1000])
+def test_the_reference_is_close_to_real_numbers(extent: int, mean: float) -> None:
+    op = FloatLayerNorm(6, extent)
+    given = arrays(op, mean=mean)
+    error = np.abs(reference(op, given) - scaled(op, given))
+    assert (error <= tolerance(op, given)).all()
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize("extent", [1, 3, 15, 16, 17, 31, 77, 384])
 def test_rows(run_kernel: Any, isa: Isa, rows: int, extent: int) -> None:
@@ -76,9 +99,8 @@ def test_rows(run_kernel: Any, isa: Isa, rows: int, extent: int) -> None:
 
 def test_a_mean_that_is_large_beside_the_spread(run_kernel: Any, isa: Isa) -> None:
     op = FloatLayerNorm(4, 100)
-    given = arrays(op, mean=1000.0)
     # E x^2 - (E x)^2 in float32 would leave 5 bits of the variance.
-    assert tolerance(op, given).max() < 0.01
+    assert tolerance(op, arrays(op, mean=1000.0)).max() < 0.01
     check(run_kernel, isa, op, mean=1000.0)
 
 
@@ -88,13 +110,23 @@ def test_outliers_and_constant_rows(run_kernel: Any, isa: Isa) -> None:
     given["x"][0, 7] = 300.0
     given["x"][1] = 0.25
     y = run_kernel(KERNEL, op, isa, [given["x"]], given, np.zeros((3, 48), np.float32))
-    assert (np.abs(y - reference(op, given)) <= tolerance(op, given))[0].all()
+    assert_same_bits(y, reference(op, given))
     # A sum of 48 quarters is exact, so the row has no spread and becomes the offset.
-    np.testing.assert_allclose(y[1], given["offset"], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(y[1], given["offset"])
 
 
 def test_rows_that_more_than_one_thread_computes(run_kernel: Any, isa: Isa) -> None:
     check(run_kernel, isa, FloatLayerNorm(200, 192))
+
+
+@pytest.mark.parametrize("target", [level for level, _ in LEVELS], ids=lambda t: t.name)
+@pytest.mark.parametrize("extent", [5, 100, 384])
+def test_every_level_gives_the_same_bits(
+    run_kernel: Any, target: Target, extent: int
+) -> None:
+    if missing := missing_flags(target):
+        pytest.skip(f"this CPU lacks {', '.join(sorted(missing))}")
+    check(run_kernel, isa_of(target), FloatLayerNorm(10, extent))
 
 
 @pytest.mark.parametrize("has_float", [False, True])
@@ -116,11 +148,13 @@ def test_rounded_rows(
     results = run_kernel.outputs(
         KERNEL, op, isa, [given["x"]], given, [*outputs, np.zeros((9, extent), dtype)])
     if has_float:
-        assert (np.abs(results[0] - reference(op, given)) <= tolerance(op, given)).all()
-    exact = quantized_reference(op, given)
+        assert_same_bits(results[0], reference(op, given))
+    expected = quantized_reference(op, given)
+    assert_same_bits(results[-1], expected)
+    exact = np.clip(scaled(op, given, "step_") + info.min + 120, info.min + 3, info.max - 2)
     # The error of the float result in steps; rounding adds half of one.
     error = tolerance(op, given) * factor + np.abs(exact) * ROUNDING * 4
-    assert (np.abs(results[-1].astype(np.float64) - exact) <= 0.5 + error).all()
+    assert (np.abs(expected.astype(np.float64) - exact) <= 0.5 + error).all()
     assert extent < 15 or len(np.unique(results[-1])) > 10
 
 
@@ -133,4 +167,11 @@ def check(run_kernel: Any, isa: Isa, op: FloatLayerNorm, **options: float) -> No
     given = arrays(op, **options)
     y = np.full((op.rows, op.extent), np.nan, np.float32)
     got = run_kernel(KERNEL, op, isa, [given["x"]], given, y)
-    assert (np.abs(got - reference(op, given)) <= tolerance(op, given)).all()
+    assert_same_bits(got, reference(op, given))
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    bits = f"u{expected.itemsize}"
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(
+        np.ascontiguousarray(actual).view(bits), np.ascontiguousarray(expected).view(bits))
