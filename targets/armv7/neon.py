@@ -67,7 +67,8 @@ class Neon(Armv7Isa):
     def load_columns(self, buffer: Any, offset: Expr) -> Sequence[Expr]:
         """Load 8 weights of each of four columns: one register for each pair (VLD4.16)."""
         elements = int(buffer.shape[0]) // 2
-        view = T.decl_buffer((elements,), "int16", data=buffer.data)
+        view = T.decl_buffer(
+            (elements,), "int16", data=buffer.data, elem_offset=buffer.elem_offset // 2)
         whole = vector.bind(vector.load(view, offset // 2, self.lanes * PAIRS))
         return [
             vector.bind(T.reinterpret(

@@ -43,7 +43,7 @@ STEP_MASK_FACTOR = 3
 
 
 class AttentionRows:
-    """Serves every attention of unsigned queries.
+    """Serves every attention whose queries are of the type that the instructions multiply.
 
     Attributes:
         schedule: Rows of a tile; None for the model's choice.
@@ -56,8 +56,6 @@ class AttentionRows:
 
     def reject(self, op: Attention, isa: Isa) -> str:
         """Accept operands whose sums fit."""
-        if isa.activation_dtype != "uint8":
-            return f"uint8 weights; {isa.name} multiplies {isa.activation_dtype}"
         if op.q_dtype != isa.activation_dtype:
             return f"{op.q_dtype} queries; {isa.name} multiplies {isa.activation_dtype}"
         if op.depth > MAX_DEPTH or op.columns > MAX_COLUMNS:
@@ -105,7 +103,7 @@ class AttentionEmitter:
         self, op: Attention, isa: Isa, schedule: AttentionSchedule | None = None
     ) -> None:
         self.op = op
-        self.isa = isa
+        self.isa = isa = exact_isa(isa)
         chosen = schedule or attention_schedules(op, isa)[0]
         self.tiles: AttentionTiles = tiles_of(op, isa, chosen)
         self.tasks = op.batch_size * self.tiles.blocks
@@ -121,14 +119,28 @@ class AttentionEmitter:
     def scratch(self) -> Scratch:
         """Packed operands, and what each task keeps of its rows."""
         rows, heads = self.tiles.rows, self.key_axes.num_distinct
-        return Scratch((
+        values = self.value_axes.num_distinct
+        parts = [
             ("packed_k", heads * self.keys.batch_elements, "int8"),
             ("key_terms", heads * self.padded, "int32"),
-            ("packed_v", self.value_axes.num_distinct * self.values.batch_elements, "int8"),
+            ("packed_v", values * self.values.batch_elements, "int8"),
             ("starts", self.tasks * self.padded, "int32"),
             ("scores", self.tasks * rows * self.padded, "int32"),
-            ("weights", self.tasks * rows * self.row_bytes, "uint8"),
-        ))
+            ("weights", self.tasks * rows * self.row_bytes, self.isa.activation_dtype),
+        ]
+        if self.moves_weights:
+            parts.append(("value_terms", values * self.padded_values, "int32"))
+        return Scratch(tuple(parts))
+
+    @property
+    def moves_weights(self) -> bool:
+        """Whether weights are stored 128 lower, as signed bytes."""
+        return self.isa.activation_dtype == "int8"
+
+    @property
+    def padded_values(self) -> int:
+        """Features of a value in whole vectors."""
+        return self.values.vectors * self.isa.lanes
 
     def build(self) -> Any:
         """Emit the PrimFunc."""
@@ -177,25 +189,39 @@ class AttentionEmitter:
         k_at = vector.bind(self.key_axes.distinct_offset(item) + op.k_offset)
         at, stride = self._packed_at(packing, self.tiles.scores.groups, item, index)
         packing.emit(operands["k"], k_at, index * isa.lanes, operands["packed_k"], at, stride)
+        sums = self._sum_columns(packing, operands["packed_k"], at, stride)
+        zero_point = vector.load(operands["zero_points"], ZERO_POINT_Q)
+        factor = vector.splat(T.int32(0) - zero_point, isa.lanes)
+        at = item * self.padded + index * isa.lanes
+        vector.store(operands["key_terms"], at, sums * factor, isa.lanes)
+
+    def _sum_columns(
+        self, packing: PackedColumns, packed: Any, at: Expr, stride: Expr
+    ) -> Expr:
+        """Sums of a vector of packed columns over their depth."""
+        isa = self.isa
         ones = vector.local(isa.dot_k, isa.activation_dtype)
         for k in range(isa.dot_k):
             vector.store(ones, k, vector.cast(T.int32(1), isa.activation_dtype, 1))
         sums = register_tile(isa, 1, 1)
         sums.start(0, 0, vector.splat(T.int32(0), isa.lanes))
         with vector.loop(packing.steps) as step:
-            sums.step(ones, [0], operands["packed_k"], at + step * stride)
-        zero_point = vector.load(operands["zero_points"], ZERO_POINT_Q)
-        factor = vector.splat(T.int32(0) - zero_point, isa.lanes)
-        at = item * self.padded + index * isa.lanes
-        vector.store(operands["key_terms"], at, sums.row(0)[0] * factor, isa.lanes)
+            sums.step(ones, [0], packed, at + step * stride)
+        return sums.row(0)[0]
 
     def _pack_values(self, operands: dict[str, Any], task: Expr) -> None:
+        """Pack a vector of features; sum each, for what the weights are moved by."""
         packing = self.values
         item, index = task // packing.vectors, task % packing.vectors
         v_at = vector.bind(self.value_axes.distinct_offset(item) + self.op.v_offset)
         at, stride = self._packed_at(packing, self.tiles.values.groups, item, index)
         first = index * self.isa.lanes
         packing.emit(operands["v"], v_at, first, operands["packed_v"], at, stride)
+        if self.moves_weights:
+            sums = self._sum_columns(packing, operands["packed_v"], at, stride)
+            terms = sums * vector.splat(T.int32(SHIFT), self.isa.lanes)
+            at = item * self.padded_values + first
+            vector.store(operands["value_terms"], at, terms, self.isa.lanes)
 
     def _packed_at(
         self, packing: PackedColumns, groups: tuple[tuple[int, int, int], ...],
@@ -319,11 +345,12 @@ class AttentionEmitter:
             with vector.loop(count) as panel:
                 vectors = T.int32(first) + panel * width
                 tile = register_tile(isa, rows, width)
+                terms = self._value_terms(operands, item, vectors, width)
                 for r in range(rows):
                     correction = T.int32(0) - vector.load(totals, r) * zero_point
                     start = vector.bind(vector.splat(correction, isa.lanes))
                     for v in range(width):
-                        tile.start(r, v, start)
+                        tile.start(r, v, vector.bind(start + terms[v]) if terms else start)
                 self._multiply(
                     tile, self.values, operands["weights"], lines, operands["packed_v"],
                     packed, vectors)
@@ -331,6 +358,18 @@ class AttentionEmitter:
                 for r in range(rows):
                     self._store(output, tile.row(r), ratios[r], y_at + r * op.y_strides[-1],
                                 at, full, is_last=first + count * width == self.values.vectors)
+
+    def _value_terms(
+        self, operands: dict[str, Any], item: Expr, first: Expr, width: int
+    ) -> list[Expr]:
+        """What moved weights leave out of each vector of a panel; empty if they are not."""
+        if not self.moves_weights:
+            return []
+        lanes = self.isa.lanes
+        at = self.value_axes.distinct(item) * self.padded_values + first * lanes
+        return [
+            vector.bind(vector.load(operands["value_terms"], at + v * lanes, lanes))
+            for v in range(width)]
 
     def _store(
         self, output: RatioOutput, accs: list[Expr], ratio: Expr, y_at: Expr, at: Expr,
@@ -346,6 +385,11 @@ class AttentionEmitter:
                 output.emit(accs, ratio, y_at + at, full - rest)
             with T.Else():
                 output.emit(accs, ratio, y_at + at, full)
+
+
+def exact_isa(isa: Isa) -> Isa:
+    """Instructions that are exact for keys and values of any byte."""
+    return isa.for_weights(np.iinfo(np.int8).min)
 
 
 def _key_product(op: Attention) -> MatMul:

@@ -13,7 +13,6 @@ from octavo.targets.ops.attention import Attention
 from octavo.targets.schedule import Schedule
 
 MAX_PANEL = 6
-OVERHEAD_REGISTERS = 2  # the repeated activation, and one temporary of ``dot``
 ROW_CYCLES = 40.0  # largest score, total and ratio of a row
 WEIGHT_CYCLES = 7.0  # weights of one vector of scores
 STORE_CYCLES = 4.0  # one vector of outputs
@@ -84,8 +83,10 @@ class AttentionSchedule(Schedule):
 
 def attention_schedules(op: Attention, isa: Isa) -> list[AttentionSchedule]:
     """Schedules that may be the fastest, the one with the fewest modelled cycles first."""
-    most_rows = min(op.rows, MAX_ROWS, isa.num_registers - OVERHEAD_REGISTERS - 1)
-    costs = {rows: _cycles(op, isa, rows) for rows in range(1, most_rows + 1)}
+    costs = {
+        rows: _cycles(op, isa, rows)
+        for rows in range(1, min(op.rows, MAX_ROWS) + 1)
+        if rows == 1 or isa.tile_registers(rows, 1) <= isa.num_registers}
     ranked = sorted(costs, key=lambda rows: (costs[rows], -rows))
     slowest = MAX_SLOWDOWN * costs[ranked[0]]
     return [AttentionSchedule(rows) for rows in ranked if costs[rows] <= slowest]
@@ -102,7 +103,9 @@ def tiles_of(op: Attention, isa: Isa, schedule: AttentionSchedule) -> AttentionT
 
 def _panels(op: Attention, isa: Isa, rows: int) -> list[Panels]:
     """Panels of scores and of values that leave registers for ``rows`` rows."""
-    most = min(MAX_PANEL, (isa.num_registers - OVERHEAD_REGISTERS) // (rows + 1))
+    most = max(
+        panel for panel in range(1, MAX_PANEL + 1)
+        if panel == 1 or isa.tile_registers(rows, panel) <= isa.num_registers)
     return [even_panels(-(-n // isa.lanes), most) for n in (op.columns, op.width)]
 
 

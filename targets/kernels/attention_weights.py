@@ -12,6 +12,7 @@ from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.ops.attention import LARGEST_WEIGHT, OCTAVE_BITS, POWER_COEFFICIENTS
 
 WORD_BITS = 16
+SIGN_BIT = 0x80
 FARTHEST = (1 << WORD_BITS) - 1  # 1/4096 octaves: the weight is 0
 # Groups whose weights, two in each lane, words can add up, and one more.
 MAX_WORD_SUMS = ((1 << WORD_BITS) - 1) // (2 * LARGEST_WEIGHT) - 1
@@ -22,7 +23,9 @@ Scores = Callable[[Expr, Expr], Expr]
 
 @dataclass(frozen=True)
 class TileWeights:
-    """Turns int32 scores of a tile into uint8 weights, whole vectors at a time.
+    """Turns int32 scores of a tile into weights of 8 bits, whole vectors at a time.
+
+    Instructions that multiply signed bytes get them 128 lower.
 
     Largest scores, weights and sums have loops of their own: within one, rows do not wait for
     each other, where the three of a single row are one long chain.
@@ -49,7 +52,8 @@ class TileWeights:
 
         Args:
             scores: The tile.
-            weights: uint8 buffer with room for whole groups of ``JOINED_VECTORS`` vectors.
+            weights: Of the activations' type, with room for whole groups of
+                ``JOINED_VECTORS`` vectors.
             places: First weight of a row.
 
         Returns:
@@ -137,6 +141,10 @@ class TileWeights:
         added = vector.load(sums, 0, 2 * lanes) + words[0] + words[1]
         vector.store(sums, 0, added, 2 * lanes)
         joined = isa.join_bytes(*words)
+        if isa.activation_dtype == "int8":
+            sign = vector.splat(T.uint8(SIGN_BIT), JOINED_VECTORS * lanes)
+            joined = T.reinterpret(
+                f"int8x{JOINED_VECTORS * lanes}", T.bitwise_xor(joined, sign))
         vector.store(weights, weights_at, joined, JOINED_VECTORS * lanes)
 
     def _existing(self, end: Expr, octaves: Expr, nothing: Expr) -> Expr:

@@ -24,15 +24,18 @@ KERNEL = AttentionRows()
 MODES = pytest.mark.parametrize("mode", ["float32", "dyadic"])
 
 
+PORTABLE = (Isa(name="generic"), Isa(name="generic_int8", activation_dtype="int8"))
+
+
 def level_name(level: Any) -> str:
-    return "generic" if level is None else str(level[0].name)
+    return level.name if isinstance(level, Isa) else str(level[0].name)
 
 
-@pytest.fixture(params=[None, *LEVELS], ids=level_name)
+@pytest.fixture(params=[*PORTABLE, *LEVELS], ids=level_name)
 def isa(request: pytest.FixtureRequest) -> Isa:
     """Portable instructions, and each x86-64 level that this machine runs."""
-    if request.param is None:
-        return Isa(name="generic")
+    if isinstance(request.param, Isa):
+        return request.param
     target, needed = request.param
     missing = needed - cpu_flags(CPUINFO)
     if missing:
@@ -84,9 +87,21 @@ def arrays_of(
         params=np.array([(out.min + out.max) // 2, out.min, out.max, 0], np.int32), **masked)
 
 
+def taken_as(
+    op: Attention, isa: Isa, arrays: dict[str, Any]
+) -> tuple[Attention, dict[str, Any]]:
+    """The same attention of queries of the type that the instructions take."""
+    if op.q_dtype == isa.activation_dtype:
+        return op, arrays
+    signed = (arrays["q"] ^ np.uint8(128)).view(np.int8)
+    zero_points = arrays["zero_points"] - np.array([128, 0, 0, 0], np.int32)
+    return replace(op, q_dtype="int8"), arrays | {"q": signed, "zero_points": zero_points}
+
+
 def check(
     run_kernel: Any, op: Attention, isa: Isa, arrays: dict[str, Any], *, varied: bool = True
 ) -> None:
+    op, arrays = taken_as(op, isa, arrays)
     names = ("q", "k", "v") if op.mask_strides is None else ("q", "k", "mask", "v")
     y = np.zeros(op.y_elements, op.dtype)
     expected = reference(op, arrays)
@@ -224,6 +239,22 @@ def test_flat_and_steep_scores(
     check(run_kernel, op, isa, arrays)
 
 
+@MODES
+def test_sums_of_the_largest_numbers_are_exact(
+    run_kernel: Any, isa: Isa, mode: str
+) -> None:
+    """Products of the lowest signed bytes are those that two of do not fit 16 bits."""
+    op = fused(1, 6, 40, 48, 33, k_dtype="int8", v_dtype="int8", mode=mode)
+    arrays = arrays_of(op, 10, score_scale=1e-7, value_ratio=0.4)
+    arrays["q"][: 3 * 48] = 0
+    arrays["k"][: 20 * 48] = -128
+    arrays["v"][: 36 * 33] = -128
+    arrays["zero_points"][:] = [255, -128, 127, 0]
+    check(run_kernel, op, isa, arrays)
+    check(run_kernel, op, isa, arrays | {
+        "zero_points": np.array([0, 127, -128, 0], np.int32)})
+
+
 def test_many_columns_on_every_level(run_kernel: Any, isa: Isa) -> None:
     op = fused(1, 2, 2500, 4, 4)  # more groups than words can sum on 128 bits
     check(run_kernel, op, isa, arrays_of(op, 9, score_scale=1e-5))
@@ -232,7 +263,9 @@ def test_many_columns_on_every_level(run_kernel: Any, isa: Isa) -> None:
 def test_sums_without_proof_are_refused() -> None:
     assert str(MAX_DEPTH) in KERNEL.reject(fused(1, 1, 4, MAX_DEPTH + 1, 4), Isa())
     assert str(MAX_COLUMNS) in KERNEL.reject(fused(1, 1, MAX_COLUMNS + 1, 4, 4), Isa())
-    assert "int8 queries" in KERNEL.reject(fused(1, 1, 4, 4, 4, q_dtype="int8"), Isa())
+    for dtype, other in (("uint8", "int8"), ("int8", "uint8")):
+        op = fused(1, 1, 4, 4, 4, q_dtype=other)
+        assert f"{other} queries" in KERNEL.reject(op, Isa(activation_dtype=dtype))
 
 
 def test_masks_too_fine_or_too_coarse_are_refused() -> None:
