@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from octavo.errors import ArtifactError
+from octavo.errors import ArtifactError, DeviceError
 
 ABI_VERSION = 2
 UNSUPPORTED_CPU = 6
@@ -153,8 +153,11 @@ class NativeLibrary:
         text: bytes = self._message(status)
         return text.decode()
 
-    def fail(self, status: int) -> NoReturn:
+    def fail(self, model: ctypes.c_void_p, status: int) -> NoReturn:
         """Raise what a status of a run means."""
+        if status == ACCELERATOR_FAILED:
+            details = self.failure(model)
+            raise DeviceError(f"the run failed: {self.message(status)}: {details}")
         raise ArtifactError(f"the run failed: {self.message(status)}")
 
     def failure(self, model: ctypes.c_void_p) -> str:

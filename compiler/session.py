@@ -294,7 +294,7 @@ class Session:
 
     def _succeed(self, status: int) -> None:
         if status != 0:
-            self._library.fail(status)
+            self._library.fail(self._model, status)
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         if len(inputs) != len(self.inputs) or any(i.name not in inputs for i in self.inputs):

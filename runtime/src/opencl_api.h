@@ -81,7 +81,6 @@ enum {
      const cl_event *, cl_event *))                                                                \
   F(cl_int, GetEventProfilingInfo, (cl_event, cl_uint, size_t, void *, size_t *))                  \
   F(cl_int, ReleaseEvent, (cl_event))                                                              \
-  F(cl_int, Flush, (cl_queue))                                                                     \
   F(cl_int, Finish, (cl_queue))
 
 typedef struct octavo_opencl_api {

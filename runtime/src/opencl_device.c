@@ -83,7 +83,8 @@ octavo_status octavo_opencl_open(octavo_model *model, octavo_opencl *state) {
   }
   if (found == 0) {
     return octavo_opencl_explain(model, OCTAVO_NO_ACCELERATOR,
-                                 "the OpenCL drivers have no GPU");
+                                 num_kinds == 1 ? "the OpenCL drivers have no GPU"
+                                                : "the OpenCL drivers have no device");
   }
   octavo_status status = check_limits(model, state);
   if (status != OCTAVO_OK) return status;

@@ -10,11 +10,18 @@ octavo_status octavo_opencl_map(octavo_model *model, octavo_opencl *state,
     uint8_t *mapped = state->api.EnqueueMapBuffer(
         state->queue, state->arena, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, offset,
         (size_t)ranges[i].num_bytes, 0, NULL, NULL, &code);
-    if (mapped == NULL) return octavo_opencl_fail(model, "clEnqueueMapBuffer", code);
-    if (mapped != model->arena + offset) {
-      return octavo_opencl_explain(model, OCTAVO_ACCELERATOR_FAILED,
-                                   "the driver moved the memory of the arena");
+    if (mapped == model->arena + offset) continue;
+    octavo_status status = octavo_opencl_fail(model, "clEnqueueMapBuffer", code);
+    if (mapped != NULL) {
+      state->api.EnqueueUnmapMemObject(state->queue, state->arena, mapped, 0, NULL, NULL);
+      octavo_opencl_explain(model, status, "the driver moved the memory of the arena");
     }
+    /* Memory that stays mapped would not be freed; the first failure is told. */
+    for (uint32_t n = 0; n < i; n++) {
+      state->api.EnqueueUnmapMemObject(state->queue, state->arena,
+                                       model->arena + ranges[n].offset_bytes, 0, NULL, NULL);
+    }
+    return status;
   }
   return OCTAVO_OK;
 }
@@ -67,6 +74,7 @@ static octavo_status finish(octavo_model *model, octavo_opencl *state) {
 static octavo_status run_on_cpu(octavo_model *model, octavo_opencl *state,
                                 const octavo_segment *segment, uint64_t *step_ns) {
   octavo_status status = octavo_opencl_map(model, state, segment->ranges, segment->num_ranges);
+  if (status != OCTAVO_OK) return status;
   for (uint32_t n = 0; n < segment->num_steps && status == OCTAVO_OK; n++) {
     uint32_t i = segment->first_step + n;
     uint64_t start_ns = octavo_platform_now_ns();
@@ -77,8 +85,9 @@ static octavo_status run_on_cpu(octavo_model *model, octavo_opencl *state,
     if (is_hooked) model->hook(model->hook_context, i, true, end_ns);
     if (step_ns != NULL) step_ns[i] = end_ns - start_ns;
   }
-  if (status != OCTAVO_OK) return status;
-  return octavo_opencl_unmap(model, state, segment->ranges, segment->num_ranges);
+  octavo_status unmapped =
+      octavo_opencl_unmap(model, state, segment->ranges, segment->num_ranges);
+  return status != OCTAVO_OK ? status : unmapped;
 }
 
 static octavo_status run_on_device(octavo_model *model, octavo_opencl *state,

@@ -15,10 +15,12 @@ from tests.targets.opencl.conftest import Device
 import octavo
 from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.segments import arena_ranges, find_segments, shared_ranges
+from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
 from octavo.errors import OctavoError
 
-DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
+REPOSITORY = Path(__file__).resolve().parents[2]
+DIGITS = REPOSITORY / "examples" / "digits"
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +133,67 @@ def test_indices_out_of_range_fail_the_run_and_no_other(has_device, tmp_path):
                 session.run({"x": x, "at": np.array([4, 5, 2])})
 
 
-def test_a_machine_without_a_driver_says_so(has_device, artifacts, tmp_path):
+def load_elsewhere(artifact, **environment):
+    """Load an artifact in a process of its own; what it says is wrong."""
     code = (
         "import sys, octavo\n"
         "from octavo.errors import DeviceError\n"
         "try:\n    octavo.load(sys.argv[1])\n"
         "except DeviceError as error:\n    print(error)\n"
     )
-    environment = dict(os.environ, OCL_ICD_VENDORS=str(tmp_path / "none"),
-                       PYTHONPATH=os.pathsep.join(sys.path))
-    done = subprocess.run([sys.executable, "-c", code, artifacts / "opencl"], check=True,
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)) | environment
+    done = subprocess.run([sys.executable, "-c", code, artifact], check=True,
                           capture_output=True, text=True, env=environment)
-    assert "there is no accelerator that the program can run on: the OpenCL library" in (
-        done.stdout)
+    return done.stdout
+
+
+def test_a_machine_without_a_driver_says_so(has_device, artifacts, tmp_path):
+    told = load_elsewhere(artifacts / "opencl", OCL_ICD_VENDORS=str(tmp_path / "none"))
+    assert "there is no accelerator that the program can run on: the OpenCL library" in told
+
+
+def test_a_library_without_a_function_says_so(has_device, artifacts, tmp_path):
+    (tmp_path / "short.c").write_text("int clGetPlatformIDs(void) { return 0; }")
+    zig(["cc", "-target", "native", "-shared", "-Wl,-soname,libOpenCL.so", "-o",
+         "libOpenCL.so", "short.c"], tmp_path)  # fmt: skip
+    told = load_elsewhere(artifacts / "opencl", LD_LIBRARY_PATH=str(tmp_path))
+    assert "the OpenCL library has no function clGetDeviceIDs" in told
+
+
+def test_a_machine_without_a_library_says_so(artifacts, tmp_path):
+    for name in ("libOpenCL.so", "libOpenCL.so.1"):
+        (tmp_path / name).write_text("no library at all")
+    told = load_elsewhere(artifacts / "opencl", LD_LIBRARY_PATH=str(tmp_path))
+    assert "there is no OpenCL library (libOpenCL.so)" in told
+
+
+def test_calls_that_fail_are_told_and_leave_nothing_behind(
+    has_device, artifacts, images, tmp_path
+):
+    """Every call of the driver fails in turn: for the first, the middle and the last time."""
+    np.savez(tmp_path / "image.npz", image=images[:1])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.compiler.opencl_faults", artifacts / "opencl",
+         tmp_path / "image.npz", tmp_path],
+        check=False, capture_output=True, text=True, cwd=REPOSITORY,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads(done.stdout.splitlines()[-1])
+    expected = results[0]["outputs"]
+    assert results[-1]["outputs"] == expected
+    told = set()
+    for result in results:
+        assert result["live"] == {}, result
+        if "error" in result:
+            assert "accelerator" in result["error"], result
+            told.add(result["function"])
+        else:  # what is not needed for the result: names for the cache, releases
+            assert result["outputs"] == expected, result
+    assert told >= {
+        "GetPlatformIDs", "CreateContext", "CreateCommandQueue", "CreateBuffer",
+        "EnqueueMapBuffer", "CreateProgramWithSource", "BuildProgram", "CreateKernel",
+        "SetKernelArg", "EnqueueNDRangeKernel", "GetEventProfilingInfo", "Finish",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
