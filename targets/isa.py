@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
@@ -15,6 +16,7 @@ from octavo.targets import vector
 from octavo.targets.dyadic_sum import DyadicSum
 from octavo.targets.pipeline import WIDE_CORE, Pipeline
 from octavo.targets.tile_unit import TileUnit
+from octavo.targets.wide_lanes import WideLanes
 
 Expr = Any
 
@@ -44,6 +46,8 @@ class Isa:
             the other way round.
         starts_at_end: What sums start from is added when they are finished. The first step is
             code of its own then, which needs no sums to add to.
+        orders_columns: Weights within a vector of columns have an order of their own, so that
+            partial vectors are packed as whole ones.
         max_unrolled_dots: Reductions of a tile with fewer ``dot`` are straight-line code: the
             end of a short loop is often guessed wrong.
         pipeline: How fast the instructions run, for the choice of tiles.
@@ -58,6 +62,7 @@ class Isa:
             stay in blocks.
         block_lanes: 32-bit lanes of such a block.
         joins_sums: ``requantize_vectors`` exists: there are no 64-bit lanes, or slow ones.
+        has_word_pairs: There are no 64-bit lanes: ``wide_lanes`` computes on pairs of words.
         max_block: Rows and columns of the largest block that is transposed in registers.
         quantizes_bits: ``quantizer`` exists: float arithmetic is slow, or scalar.
         features: What the CPU must have, under LLVM's names.
@@ -79,6 +84,7 @@ class Isa:
     group_steps: int = 1
     rows_stay: bool = False
     starts_at_end: bool = False
+    orders_columns: bool = False
     max_unrolled_dots: int = 128
     pipeline: Pipeline = WIDE_CORE
     activation_dtype: str = "uint8"
@@ -90,6 +96,7 @@ class Isa:
     has_blocks: bool = False
     block_lanes: int = 4
     joins_sums: bool = False
+    has_word_pairs: bool = False
     max_block: int = 16
     quantizes_bits: bool = False
     features: tuple[str, ...] = ()
@@ -107,6 +114,13 @@ class Isa:
         """Load ``lanes * dot_k`` packed int8 weights: [lane][k]."""
         loaded = vector.load(buffer, offset, self.lanes)
         return vector.cast(loaded, "int32", self.lanes)
+
+    def order_columns(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """Order packed weights, [vector][lane][k], as ``load_weights`` takes them.
+
+        Only where ``orders_columns``.
+        """
+        return weights
 
     def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
         """Add ``dot_k`` products to each int32 lane, exactly.
@@ -254,6 +268,10 @@ class Isa:
         """
         del reals, zero_point, low, high, dtype, in_blocks
         return None
+
+    def wide_lanes(self, lanes: int) -> WideLanes:
+        """64-bit arithmetic beside vectors of ``lanes`` int32."""
+        return WideLanes(lanes)
 
     def quantizer(
         self, scale: Expr, zero_point: Expr, dtype: str

@@ -75,6 +75,13 @@ class Packing:
         taps_h, taps_w = self.taps
         return taps_h * taps_w * self.steps * self.isa.dot_k
 
+    @property
+    def stored_out(self) -> int:
+        """Output channels of one group as they are packed."""
+        if self.isa.orders_columns:
+            return self.vectors * self.isa.lanes
+        return self.op.group_out
+
     def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
         """Reorder OHWI weights to [group][panel][tap][step][channel][k].
 
@@ -83,13 +90,14 @@ class Packing:
         op, isa = self.op, self.isa
         taps = self.taps[0] * self.taps[1]
         rows = weight.reshape(op.groups, op.group_out, taps, self.run)
-        full = np.zeros((op.groups, op.group_out, taps, self.steps * isa.dot_k), weight.dtype)
-        full[..., : self.run] = rows
-        split = full.reshape(op.groups, op.group_out, taps, self.steps, isa.dot_k)
+        out = self.stored_out
+        full = np.zeros((op.groups, out, taps, self.steps * isa.dot_k), weight.dtype)
+        full[:, : op.group_out, :, : self.run] = rows
+        split = full.reshape(op.groups, out, taps, self.steps, isa.dot_k)
         size = panel * isa.lanes
-        return np.concatenate([
+        return isa.order_columns(np.concatenate([
             group[first : first + size].transpose(1, 2, 0, 3).reshape(-1)
-            for group in split for first in range(0, op.group_out, size)])
+            for group in split for first in range(0, out, size)]))
 
 
 class ConvGemm:
@@ -195,7 +203,7 @@ class _Emitter:
         elif op.requantize.residual and not self.is_float:
             inputs.append(("residual", out_elements, op.requantize.residual))
         weight_dtype = "float32" if self.is_float else "int8"
-        weights = op.out_c * packing.channel_elements
+        weights = op.groups * packing.stored_out * packing.channel_elements
         constants = [
             ("weight", weights, weight_dtype),
             ("bias", op.out_c, self.isa.acc_dtype),
@@ -266,7 +274,8 @@ class _Emitter:
         channels = vectors * lanes
         if is_last:
             channels = op.group_out - (packing.vectors - vectors) * lanes
-        first_channel = group * op.group_out + panel * (self.tiling.panel * lanes)
+        in_group = panel * (self.tiling.panel * lanes)
+        first_channel = group * op.group_out + in_group
         pixels = [
             vector.bind(offset + group * op.group_in)
             for offset in self.padded.pixel_offsets(row, rows)]
@@ -277,8 +286,9 @@ class _Emitter:
             for r in range(rows):
                 tile.start(r, v, bias)
         taps_h, taps_w = packing.taps
-        step_elements = channels * isa.dot_k
-        weights_at = first_channel * packing.channel_elements
+        stored = vectors * lanes if isa.orders_columns else channels
+        step_elements = stored * isa.dot_k
+        weights_at = (group * packing.stored_out + in_group) * packing.channel_elements
         weights = operands["weight"]
         steps = taps_h * taps_w * packing.steps
         ahead = PanelPrefetch(
@@ -295,7 +305,6 @@ class _Emitter:
             ahead.emit_step(weights, weights_end, index, number)
 
         self._each_step(rows * vectors, add)
-        in_group = panel * self.tiling.panel * lanes
         if isinstance(finish, Epilogue) and is_adjacent(op, isa, vectors):
             out = vector.bind(self.padded.output_offset(row))
             finish.emit_adjacent([tile.row(r) for r in range(rows)], first_channel, out)

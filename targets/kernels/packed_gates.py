@@ -94,7 +94,7 @@ class PackedGates:
             self._columns(self._split(arrays[f"{self.part}_{what}"][..., None])[..., 0])
             for what in ("significand", "bias", "shift"))
         return [
-            np.ascontiguousarray(packed).reshape(-1),
+            self.isa.order_columns(np.ascontiguousarray(packed).reshape(-1)),
             self._columns(start).astype(np.int32),
             significand.astype(np.int32),
             split_lanes(bias, self.isa.lanes),
