@@ -15,7 +15,8 @@ from octavo.compiler.lowering.tensor import Tensor, channels_last, dense_strides
 from octavo.compiler.roofline.machine import Machine
 from octavo.compiler.roofline.peaks import MEMORY
 from octavo.targets.base import Target
-from octavo.targets.isa import Isa, float_isa
+from octavo.targets.float_isa import float_isa
+from octavo.targets.isa import Isa
 from octavo.targets.kernels import probes
 from octavo.targets.ops.conv import Conv
 

@@ -17,8 +17,10 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.dyadic_sum import DyadicSum
 from octavo.targets.hexagon.reals import StepCounter
+from octavo.targets.hexagon.word_pairs import WordPairLanes
 from octavo.targets.hexagon.words import round_sum
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
+from octavo.targets.wide_lanes import WideLanes
 
 VECTOR_BYTES = 128
 LANES = VECTOR_BYTES // 4
@@ -51,6 +53,7 @@ class Hvx(Isa):
     block_lanes: int = LANES
     joins_sums: bool = True
     max_block: int = 4
+    has_word_pairs: bool = True
     quantizes_bits: bool = True
     features: tuple[str, ...] = ("hvx-length128b",)
 
@@ -86,6 +89,10 @@ class Hvx(Isa):
                 for limit in (low, high))
             packed = T.min(T.max(packed, low), high)
         return vector.bind(packed)
+
+    def wide_lanes(self, lanes: int) -> WideLanes:
+        """Compute on pairs of vectors; a scalar has 64 bits."""
+        return WordPairLanes() if lanes == LANES else super().wide_lanes(lanes)
 
     def quantizer(
         self, scale: Expr, zero_point: Expr, dtype: str

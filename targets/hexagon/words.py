@@ -73,7 +73,7 @@ def _round_two(total: DyadicSum) -> Expr:
     # Below 32 bits of shift the result takes bits of both words, and may not fit.
     up = T.min(T.max(same(WORD_BITS) - shift, same(0)), same(LAST_BIT))
     down = T.min(shift, same(LAST_BIT))
-    lower_bits = T.shift_right(_unsigned(low), _unsigned(down))
+    lower_bits = T.shift_right(unsigned(low), unsigned(down))
     mixed = settled(T.bitwise_or(
         T.shift_left(high, up), T.reinterpret(f"int32x{LANES}", lower_bits)))
     sign = settled(T.shift_right(high, same(LAST_BIT)))
@@ -87,7 +87,7 @@ def _add_low(low: Expr, high: Expr, more: Expr) -> tuple[Expr, Expr]:
     """Add a lower word to a number; TVM's own addition must not overflow."""
     total = settled(vector.intrinsic(
         "int32", LANES, "llvm.hexagon.V6.vaddw.128B", low, more))
-    carries = _unsigned(total) < _unsigned(low)
+    carries = unsigned(total) < unsigned(low)
     return total, settled(high + tirx.Select(carries, same(1), same(0)))
 
 
@@ -98,7 +98,8 @@ def settled(value: Expr) -> Expr:
     return vector.load(held, 0, LANES)
 
 
-def _unsigned(value: Expr) -> Expr:
+def unsigned(value: Expr) -> Expr:
+    """Take the bits of int32 lanes as uint32."""
     return T.reinterpret(f"uint32x{LANES}", value)
 
 

@@ -85,7 +85,8 @@ class RatioOutput:
     def _joined(self, accs: Sequence[Expr], ratio: Expr) -> Expr | None:
         """One vector of bytes, or None where the instructions cannot join them."""
         if self.op.mode != "float32":
-            return None
+            rounded = [self._rounded(acc, ratio) for acc in accs]
+            return self.isa.narrow_vectors(rounded, self.op.dtype)
         zero_point, low, high = (
             self._param(slot) for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
         reals = [self._real(acc, ratio) for acc in accs]
@@ -102,12 +103,10 @@ class RatioOutput:
                 for q in (low, high)]
             rounded = self.isa.round_to_int32(clamp(self._real(acc, ratio), *limits), lanes)
             return rounded + vector.splat(zero_point, lanes)
+        wide = self.isa.wide_lanes(lanes)
         shift = vector.load(self.operands["shift"], 0) + T.int64(RATIO_BITS)
         half = T.shift_left(T.int64(1), shift - T.int64(1))
-        product = vector.cast(acc, "int64", lanes) * vector.splat(ratio, lanes)
-        moved = T.shift_right(
-            product + vector.splat(half, lanes), vector.splat(shift, lanes))
+        total = wide.extend(acc) * wide.same(ratio) + wide.same(half)
         zero, bottom, top = (
-            vector.splat(vector.cast(value, "int64", 1), lanes)
-            for value in (zero_point, low, high))
-        return vector.cast(clamp(moved + zero, bottom, top), "int32", lanes)
+            vector.cast(value, "int64", 1) for value in (zero_point, low, high))
+        return wide.limit((total >> wide.same(shift)) + wide.same(zero), bottom, top)

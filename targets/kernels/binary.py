@@ -18,6 +18,7 @@ from octavo.targets.kernels.spans import for_spans, nest, offset
 from octavo.targets.ops.binary import FLOAT_KINDS, INTEGER_KINDS, Binary
 from octavo.targets.ops.move import dense_strides
 from octavo.targets.ops.requantize import Requantize
+from octavo.targets.wide_lanes import Wide, WideLanes
 
 Arrays = Mapping[str, NDArray[Any]]
 CHUNK = 16384  # elements of one task of an operation without outer loops
@@ -193,7 +194,7 @@ class _Arithmetic:
     ) -> None:
         self.op = op
         self.lanes = isa.lanes
-        self.is_dyadic = is_dyadic
+        self.wide = isa.wide_lanes(isa.lanes) if is_dyadic else None
         self.zero_a, self.zero_b = (
             vector.bind(vector.load(operands["zero_points"], i)) for i in (0, 1))
         first = "significand" if is_dyadic else "multiplier"
@@ -203,15 +204,25 @@ class _Arithmetic:
             self.scale_b = scalar(operands, f"residual_{first}")
 
     def combine(self, a: Expr, b: Expr) -> Expr:
+        """Combine int32 lanes."""
+        if self.wide is not None:
+            return self._total(self.wide, a, b)
         lanes, kind = self.lanes, self.op.kind
-        wide = "int64" if self.is_dyadic else "float32"
         scale_a = vector.splat(self.scale_a, lanes)
         if kind == "mul":
-            return vector.cast(a * b, wide, lanes) * scale_a
-        left = vector.cast(a, wide, lanes) * scale_a
-        right, scale_b = vector.cast(b, wide, lanes), vector.splat(self.scale_b, lanes)
+            return vector.cast(a * b, "float32", lanes) * scale_a
+        left = vector.cast(a, "float32", lanes) * scale_a
+        right, scale_b = vector.cast(b, "float32", lanes), vector.splat(self.scale_b, lanes)
         if kind in ("max", "min"):
             return apply(kind, left, right * scale_b)
-        if self.is_dyadic:
-            return left + right * scale_b
         return vector.fma(right, scale_b, left, lanes)
+
+    def _total(self, wide: WideLanes, a: Expr, b: Expr) -> Wide:
+        scale_a = wide.same(self.scale_a)
+        if self.op.kind == "mul":
+            return wide.extend(a * b) * scale_a
+        left = wide.extend(a) * scale_a
+        right = wide.extend(b) * wide.same(self.scale_b)
+        if self.op.kind in ("max", "min"):
+            return (wide.larger if self.op.kind == "max" else wide.smaller)(left, right)
+        return left + right

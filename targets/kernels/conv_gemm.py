@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Isa, float_isa
+from octavo.targets.float_isa import float_isa
+from octavo.targets.isa import Isa
 from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue

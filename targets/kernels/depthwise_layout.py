@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
-from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, float_isa
+from octavo.targets.float_isa import float_isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv

@@ -27,6 +27,7 @@ from octavo.targets.ops.fixed_point import (
     TANH_BITS,
     TANH_RANGE,
 )
+from octavo.targets.wide_lanes import WideLanes
 
 WORD_BITS = 32
 
@@ -57,55 +58,80 @@ class Wide:
         return Wide(T.shift_right(self.even, shift.even), T.shift_right(self.odd, shift.odd))
 
 
-class FixedLanes:
-    """Emits fixed-point operations on vectors of ``isa.lanes`` int32.
+class EvenOddLanes(WideLanes):
+    """Arithmetic of ``Wide``."""
 
-    Attributes:
-        isa: Instructions.
-    """
+    def __init__(self, lanes: int) -> None:
+        super().__init__(lanes)
+        self._half = lanes // 2
 
-    def __init__(self, isa: Isa) -> None:
-        self.isa = isa
-        self._half = isa.lanes // 2
-
-    def words(self, value: Expr) -> Wide:
+    def extend(self, value: Expr) -> Wide:
         """Extend int32 lanes; the product of two such vectors is one instruction a half."""
         bits = self._same64(WORD_BITS)
         pairs = vector.bind(T.reinterpret(f"int64x{self._half}", value))
         low = T.shift_right(T.shift_left(pairs, bits), bits)
         return Wide(vector.bind(low), vector.bind(T.shift_right(pairs, bits)))
 
-    def join(self, value: Wide) -> Expr:
-        """Narrow int64 lanes that are in range to int32."""
-        low = T.bitwise_and(value.even, self._same64((1 << WORD_BITS) - 1))
-        high = T.shift_left(value.odd, self._same64(WORD_BITS))
-        joined = T.reinterpret(f"int32x{self.isa.lanes}", T.bitwise_or(low, high))
-        return vector.bind(joined)
-
     def same(self, value: Expr) -> Wide:
         """Repeat an int64 scalar in every lane."""
         lanes = vector.bind(vector.splat(value, self._half))
         return Wide(lanes, lanes)
 
-    def load(self, buffer: Any, offset: Expr) -> Wide:
-        """Load int64 lanes that ``split_lanes`` has ordered."""
+    def load(self, buffer: Any, offset: Expr, count: int) -> Wide:
+        """Load whole vectors that ``order`` has ordered."""
+        assert count == self.lanes
         return Wide(
             vector.load(buffer, offset, self._half),
             vector.load(buffer, offset + self._half, self._half))
 
-    def clamp(self, value: Wide, low: int, high: int) -> Wide:
-        """Limit every lane."""
-        return value.map(lambda half: clamp(half, self._same64(low), self._same64(high)))
+    def order(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Put the even lanes of every vector before the odd ones."""
+        pairs = values.reshape(*values.shape[:-1], -1, self._half, 2)
+        return np.ascontiguousarray(pairs.swapaxes(-1, -2)).reshape(values.shape)
 
-    def round_shift(self, value: Wide, shift: int) -> Wide:
-        """Divide by 2**shift, rounding half up."""
-        rounded = value + self.same(T.int64(1 << (shift - 1)))
-        return rounded >> self.same(T.int64(shift))
+    def narrow(self, value: Wide) -> Expr:
+        """Join lower words; int32 lanes."""
+        low = T.bitwise_and(value.even, self._same64((1 << WORD_BITS) - 1))
+        high = T.shift_left(value.odd, self._same64(WORD_BITS))
+        joined = T.reinterpret(f"int32x{self.lanes}", T.bitwise_or(low, high))
+        return vector.bind(joined)
 
-    def apply_rows(self, acc: Expr, significand: Expr, bias: Wide, shift: Wide) -> Expr:
+    def limit(self, value: Wide, low: Expr, high: Expr) -> Expr:
+        """Limit every lane to what int32 holds; int32 lanes."""
+        limits = [vector.splat(limit, self._half) for limit in (low, high)]
+        return self.narrow(value.map(lambda half: clamp(half, *limits)))
+
+    def _same64(self, number: int) -> Expr:
+        return vector.splat(T.int64(number), self._half)
+
+
+class FixedLanes:
+    """Emits fixed-point operations on vectors of ``isa.lanes`` int32.
+
+    Attributes:
+        isa: Instructions.
+        wide: 64-bit arithmetic.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        self.wide: WideLanes = (
+            isa.wide_lanes(isa.lanes) if isa.has_word_pairs else EvenOddLanes(isa.lanes))
+
+    def round_shift(self, value: Any, shift: int) -> Any:
+        """Divide 64-bit lanes by 2**shift, rounding half up."""
+        rounded = value + self.wide.same(T.int64(1 << (shift - 1)))
+        return rounded >> self.wide.same(T.int64(shift))
+
+    def limit(self, value: Any, limit: int) -> Expr:
+        """Limit 64-bit lanes to +-``limit``; int32 lanes."""
+        return self.wide.limit(value, T.int64(-limit), T.int64(limit))
+
+    def apply_rows(self, acc: Expr, significand: Expr, bias: Any, shift: Any) -> Expr:
         """``apply_rows`` of int32 lanes."""
-        value = (self.words(acc) * self.words(significand) + bias) >> shift
-        return self.join(self.clamp(value, -GATE_LIMIT, GATE_LIMIT))
+        wide = self.wide
+        value = (wide.extend(acc) * wide.extend(significand) + bias) >> shift
+        return self.limit(value, GATE_LIMIT)
 
     def tanh(self, value: Expr, table: Any) -> Expr:
         """``tanh_fixed`` of int32 lanes; ``table`` holds ``tanh_table``, row by row."""
@@ -131,12 +157,3 @@ class FixedLanes:
 
     def _same32(self, number: int) -> Expr:
         return vector.splat(T.int32(number), self.isa.lanes)
-
-    def _same64(self, number: int) -> Expr:
-        return vector.splat(T.int64(number), self._half)
-
-
-def split_lanes(values: NDArray[Any], lanes: int) -> NDArray[Any]:
-    """Put the even lanes of every vector before the odd ones; ``values`` (..., n * lanes)."""
-    pairs = values.reshape(*values.shape[:-1], -1, lanes // 2, 2)
-    return np.ascontiguousarray(pairs.swapaxes(-1, -2)).reshape(values.shape)

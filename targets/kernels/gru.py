@@ -77,15 +77,16 @@ class _Emitter(RecurrentEmitter):
 
     def start_state(self, line: Expr) -> None:
         lanes, operands, fixed = self.isa.lanes, self.operands, self.fixed
+        wide = fixed.wide
         significand, bias, shift = (
-            fixed.same(vector.load(operands[f"state_{what}"], 0))
+            wide.same(vector.load(operands[f"state_{what}"], 0))
             for what in ("significand", "bias", "shift"))
         zero = vector.splat(vector.load(operands["params"], PARAM_ZERO_POINT), lanes)
         with vector.loop(self.from_input.blocks) as block:
             h = vector.load(operands["rows"], self.row_at(line, 0) + block * lanes, lanes)
             centred = vector.bind(vector.cast(h, "int32", lanes) - zero)
-            scaled = (fixed.words(centred) * significand + bias) >> shift
-            state = fixed.join(fixed.clamp(scaled, -MAX_STATE, MAX_STATE))
+            scaled = (wide.extend(centred) * significand + bias) >> shift
+            state = fixed.limit(scaled, MAX_STATE)
             vector.store(operands["state"], self.state_at(line, block), state, lanes)
 
     def step(self, direction: Expr, step: Expr, parity: Expr) -> None:
@@ -110,8 +111,8 @@ class _Emitter(RecurrentEmitter):
                     for gate in range(NUM_SIGMOIDS))
                 acc = vector.load(operands["products"], at + HIDDEN * lanes, lanes)
                 part = gates.gate_input(operands, acc, direction, block, HIDDEN)
-                product = fixed.words(reset) * fixed.words(part)
-                scaled = fixed.join(fixed.round_shift(product, STATE_BITS))
+                product = fixed.wide.extend(reset) * fixed.wide.extend(part)
+                scaled = fixed.wide.narrow(fixed.round_shift(product, STATE_BITS))
                 vector.store(operands["products"], at, z, lanes)
                 vector.store(operands["products"], at + HIDDEN * lanes, scaled, lanes)
             with vector.loop(rows) as row:
@@ -143,8 +144,8 @@ class _Emitter(RecurrentEmitter):
                 state_at = vector.bind(T.int32(0) + self.state_at(line, block))
                 vector.store(operands["update"], state_at, z, lanes)
                 state = vector.bind(vector.load(operands["state"], state_at, lanes))
-                product = fixed.words(reset) * fixed.words(state)
-                scaled = fixed.join(fixed.round_shift(product, STATE_BITS))
+                product = fixed.wide.extend(reset) * fixed.wide.extend(state)
+                scaled = fixed.wide.narrow(fixed.round_shift(product, STATE_BITS))
                 reset_at = self.row_at(line, 0) + block * lanes
                 vector.store(
                     operands["reset_rows"], reset_at, self.quantize_state(scaled), lanes)
@@ -204,7 +205,8 @@ class _Emitter(RecurrentEmitter):
         state_at = vector.bind(T.int32(0) + self.state_at(line, block))
         state = vector.bind(vector.load(operands["state"], state_at, lanes))
         rest = vector.bind(vector.splat(T.int32(ONE), lanes) - z)
-        mixed = fixed.words(rest) * fixed.words(n) + fixed.words(z) * fixed.words(state)
-        state = fixed.join(fixed.round_shift(mixed, STATE_BITS))
+        extend = fixed.wide.extend
+        mixed = extend(rest) * extend(n) + extend(z) * extend(state)
+        state = fixed.wide.narrow(fixed.round_shift(mixed, STATE_BITS))
         vector.store(operands["state"], state_at, state, lanes)
         return self.quantize_state(state)

@@ -27,6 +27,7 @@ from octavo.targets.ops.requantize import (
     PARAM_QMIN,
     PARAM_ZERO_POINT,
 )
+from octavo.targets.wide_lanes import Wide
 
 Arrays = Mapping[str, NDArray[Any]]
 # Takes vectors of inputs, their first channel, their place in the tensor, and how many count.
@@ -211,30 +212,27 @@ class _Emitter:
 
     def _dyadic(self, spread: Expr, base: Expr) -> Finish:
         op, isa, lanes = self.op, self.isa, self.isa.lanes
-        ratio, shift = (vector.bind(vector.splat(v, lanes)) for v in self._ratio(spread))
-        zero_point, low, high = (
-            vector.splat(vector.cast(v, "int64", 1), lanes) for v in self._params())
-        last_shift = vector.bind(vector.splat(vector.load(self.operands["shift"], 0), lanes))
+        wide = isa.wide_lanes(lanes)
+        ratio, shift = self._ratio(spread)
+        last_shift = vector.bind(vector.load(self.operands["shift"], 0))
+        zero_point, low, high = (vector.cast(v, "int64", 1) for v in self._params())
+
+        def round_shift(value: Wide, shift: Expr) -> Wide:
+            half = T.shift_left(T.int64(1), shift - T.int64(1))
+            return (value + wide.same(half)) >> wide.same(shift)
 
         def finish(inputs: list[Expr], channel: Expr, y_at: Expr, valid: int) -> None:
             for i, x in enumerate(inputs):
-                wide = vector.cast(x, "int64", lanes) * vector.splat(T.int64(op.extent), lanes)
-                scaled = wide - vector.splat(base, lanes)
-                normal = vector.bind(_round_shift(scaled * ratio, shift, lanes))
+                scaled = wide.extend(x) * wide.same(T.int64(op.extent)) - wide.same(base)
+                normal = round_shift(scaled * wide.same(ratio), shift)
                 at = channel + i * lanes
                 count = min(lanes, valid - i * lanes)
-                gain = vector.load(self.operands["gain"], at, lanes)
-                gain = vector.cast(gain, "int64", lanes)
-                # Eight bytes a lane: a whole vector could end too far behind the operand. The
-                # arithmetic is on whole vectors: code for three 64-bit lanes is wrong on Arm.
-                offset = vector.take(
-                    vector.load(self.operands["offset"], at, count),
-                    [min(lane, count - 1) for lane in range(lanes)])
-                steps = _round_shift(normal * gain + offset, last_shift, lanes)
-                limited = clamp(steps + zero_point, low, high)
-                narrow = isa.narrow(
-                    vector.cast(limited, "int32", lanes), op.out_dtype, lanes)
-                self._store(narrow, y_at + i * lanes, count)
+                gain = wide.extend(vector.load(self.operands["gain"], at, lanes))
+                offset = wide.load(self.operands["offset"], at, count)
+                steps = round_shift(normal * gain + offset, last_shift)
+                limited = wide.limit(steps + wide.same(zero_point), low, high)
+                self._store(
+                    isa.narrow(limited, op.out_dtype, lanes), y_at + i * lanes, count)
 
         return finish
 
@@ -265,7 +263,3 @@ class _Emitter:
     def _store(self, value: Expr, at: Expr, valid: int) -> None:
         vector.store(self.operands["y"], at, vector.take_first(value, valid), valid)
 
-
-def _round_shift(value: Expr, shift: Expr, lanes: int) -> Expr:
-    one = vector.splat(T.int64(1), lanes)
-    return T.shift_right(value + T.shift_left(one, shift - one), shift)

@@ -138,8 +138,9 @@ class _Emitter(RecurrentEmitter):
         state_at = vector.bind(
             T.int32(0) + self.state_at(direction * self.op.batch + sequence, block))
         cell = vector.bind(vector.load(operands["state"], state_at, lanes))
-        twice = fixed.words(added) * fixed.same(T.int64(2))
-        total = fixed.round_shift(fixed.words(f) * fixed.words(cell) + twice, STATE_BITS)
-        cell = fixed.join(fixed.clamp(total, -MAX_CELL, MAX_CELL))
+        wide = fixed.wide
+        twice = wide.extend(added) * wide.same(T.int64(2))
+        total = fixed.round_shift(wide.extend(f) * wide.extend(cell) + twice, STATE_BITS)
+        cell = fixed.limit(total, MAX_CELL)
         vector.store(operands["state"], state_at, cell, lanes)
         return self.quantize_state(vector.bind(o * self.tanh(cell)))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, float_isa
+from octavo.targets.float_isa import float_isa
+from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.batch_axes import BatchAxes
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue

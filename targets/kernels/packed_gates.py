@@ -9,7 +9,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.fixed_lanes import FixedLanes, split_lanes
+from octavo.targets.kernels.fixed_lanes import FixedLanes
 from octavo.targets.kernels.register_tile import RegisterTile, register_tile
 from octavo.targets.ops.recurrent import Arrays, Recurrent, X, Y
 
@@ -93,12 +93,13 @@ class PackedGates:
         significand, bias, shift = (
             self._columns(self._split(arrays[f"{self.part}_{what}"][..., None])[..., 0])
             for what in ("significand", "bias", "shift"))
+        order = FixedLanes(self.isa).wide.order
         return [
             self.isa.order_columns(np.ascontiguousarray(packed).reshape(-1)),
             self._columns(start).astype(np.int32),
             significand.astype(np.int32),
-            split_lanes(bias, self.isa.lanes),
-            split_lanes(shift, self.isa.lanes),
+            order(bias),
+            order(shift),
         ]
 
     @staticmethod
@@ -166,8 +167,8 @@ class PackedGates:
         at = direction * self.columns + block * self.block_columns + gate * lanes
         return fixed.apply_rows(
             acc, vector.load(operands[self.name("significand")], at, lanes),
-            fixed.load(operands[self.name("bias")], at),
-            fixed.load(operands[self.name("shift")], at))
+            fixed.wide.load(operands[self.name("bias")], at, lanes),
+            fixed.wide.load(operands[self.name("shift")], at, lanes))
 
 
 def reject_recurrent(op: Recurrent, isa: Isa) -> str:

@@ -237,11 +237,13 @@ def finish_sums(
         offset: Element of the output.
         count: Elements that exist.
     """
-    lanes = finish.isa.lanes
-    dtype = "int64" if finish.is_dyadic else "float32"
-    scale = vector.splat(scales[0], lanes)
-    products = [vector.cast(acc, dtype, lanes) * scale for acc in sums]
     if finish.is_dyadic:
-        finish.store_totals(products, scales[1], offset, count)
-    else:
-        finish.store_reals(products, offset, count)
+        wide = finish.wide
+        significand = wide.same(scales[0])
+        totals = [wide.extend(acc) * significand for acc in sums]
+        finish.store_totals(totals, scales[1], offset, count)
+        return
+    lanes = finish.isa.lanes
+    scale = vector.splat(scales[0], lanes)
+    reals = [vector.cast(acc, "float32", lanes) * scale for acc in sums]
+    finish.store_reals(reals, offset, count)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa, clamp
-from octavo.targets.kernels.fixed_lanes import FixedLanes, Wide
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.fixed_lanes import FixedLanes
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.scratch import Scratch
@@ -277,7 +277,7 @@ class RecurrentEmitter:
 
     def quantize_state(self, value: Expr) -> Expr:
         """Round int32 lanes to y."""
-        lanes, fixed = self.isa.lanes, self.fixed
+        lanes, wide = self.isa.lanes, self.fixed.wide
 
         def scalar(name: str, slot: int = 0) -> Expr:
             return vector.cast(vector.load(self.operands[name], slot), "int64", 1)
@@ -287,13 +287,11 @@ class RecurrentEmitter:
         significand = vector.cast(
             vector.cast(scalar("output_significand"), "int32", 1), "int64", 1)
         half = T.shift_left(T.int64(1), shift - T.int64(1))
-        scaled = fixed.words(value) * fixed.same(significand) + fixed.same(half)
-        moved = (scaled >> fixed.same(shift)) + fixed.same(scalar("params", PARAM_ZERO_POINT))
-        low, high = (
-            fixed.same(scalar("params", slot)) for slot in (PARAM_QMIN, PARAM_QMAX))
-        limited = Wide(
-            clamp(moved.even, low.even, high.even), clamp(moved.odd, low.odd, high.odd))
-        return vector.bind(self.isa.narrow(fixed.join(limited), self.op.dtype, lanes))
+        scaled = wide.extend(value) * wide.same(significand) + wide.same(half)
+        moved = (scaled >> wide.same(shift)) + wide.same(scalar("params", PARAM_ZERO_POINT))
+        low, high = (scalar("params", slot) for slot in (PARAM_QMIN, PARAM_QMAX))
+        limited = wide.limit(moved, low, high)
+        return vector.bind(self.isa.narrow(limited, self.op.dtype, lanes))
 
     def store_output(
         self, value: Expr, direction: Expr, step: Expr, parity: Expr, sequence: Expr,

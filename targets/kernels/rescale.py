@@ -14,6 +14,7 @@ from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.convert import look_up
 from octavo.targets.kernels.spans import for_spans, join
 from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT, Requantize
+from octavo.targets.wide_lanes import Wide
 
 
 def for_blocks(n: int, lanes: int, emit: Callable[[Expr, int], None]) -> None:
@@ -34,6 +35,7 @@ class Rescale:
         op: The epilogue.
         isa: Instructions.
         block: Elements that are stored at once.
+        wide: 64-bit arithmetic on vectors.
     """
 
     def __init__(self, op: Requantize, isa: Isa, operands: Mapping[str, Any]) -> None:
@@ -41,6 +43,7 @@ class Rescale:
         self.isa = isa
         self.operands = operands
         self.block = isa.lanes * JOINED_VECTORS
+        self.wide = isa.wide_lanes(isa.lanes)
         if op.dtype != "float32":
             self.zero_point, self.low, self.high = (
                 vector.bind(vector.load(operands["params"], slot))
@@ -84,25 +87,23 @@ class Rescale:
             offset, count)
 
     def store_totals(
-        self, totals: Sequence[Expr], shift: Expr, offset: Expr, count: int
+        self, totals: Sequence[Wide], shift: Expr, offset: Expr, count: int
     ) -> None:
-        """Store int64 vectors that a dyadic significand was multiplied into.
+        """Store 64-bit vectors that a dyadic significand was multiplied into.
 
         Args:
-            totals: Vectors of ``isa.lanes`` lanes.
+            totals: Numbers of ``wide``.
             shift: int64 scalar.
             offset: Element of the output.
             count: Elements that exist.
         """
-        lanes = self.isa.lanes
-        half = vector.splat(T.shift_left(T.int64(1), shift - T.int64(1)), lanes)
+        wide = self.wide
+        half = wide.same(T.shift_left(T.int64(1), shift - T.int64(1)))
         zero_point, low, high = (
-            vector.splat(vector.cast(scalar, "int64", 1), lanes)
-            for scalar in (self.zero_point, self.low, self.high))
-        values = []
-        for total in totals:
-            rounded = T.shift_right(total + half, vector.splat(shift, lanes))
-            values.append(vector.cast(clamp(rounded + zero_point, low, high), "int32", lanes))
+            vector.cast(value, "int64", 1) for value in (self.zero_point, self.low, self.high))
+        moved, places = wide.same(zero_point), wide.same(shift)
+        values = [
+            wide.limit(((total + half) >> places) + moved, low, high) for total in totals]
         self._store_integers(values, offset, count)
 
     def _store_integers(self, values: Sequence[Expr], offset: Expr, count: int) -> None:

@@ -265,17 +265,18 @@ class _Emitter:
         half = vector.bind(T.shift_left(T.int64(1), shift - T.int64(1)))
         significand = vector.load(operands["significand"], 0)
         scaled = T.shift_left(significand, T.int64(SIGNIFICAND_BITS))
-        wide_total = vector.cast(total, "int64", total_lanes)
-        ratio = vector.bind(spread(T.truncdiv(vector.splat(scaled, total_lanes), wide_total)))
+        wide = isa.wide_lanes(lanes)
+        if total_lanes == lanes:
+            ratio = wide.quotients(scaled, total)
+        else:
+            ratio = wide.same(vector.bind(T.truncdiv(scaled, vector.cast(total, "int64", 1))))
+        bottom, top = (vector.cast(value, "int64", 1) for value in (low, high))
 
         def finish_dyadic(terms: Expr) -> Expr:
-            product = vector.cast(terms, "int64", lanes) * ratio + vector.splat(half, lanes)
-            rounded = T.shift_right(product, vector.splat(shift, lanes))
-            moved, bottom, top = (
-                vector.splat(vector.cast(value, "int64", 1), lanes)
-                for value in (zero_point, low, high))
-            limited = clamp(rounded + moved, bottom, top)
-            return isa.narrow(vector.cast(limited, "int32", lanes), dtype, lanes)
+            product = wide.extend(terms) * ratio + wide.same(half)
+            moved = (product >> wide.same(shift)) + wide.same(
+                vector.cast(zero_point, "int64", 1))
+            return isa.narrow(wide.limit(moved, bottom, top), dtype, lanes)
 
         return finish_dyadic
 

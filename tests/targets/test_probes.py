@@ -5,9 +5,9 @@ import ctypes
 import numpy as np
 import pytest
 
+from octavo.targets.float_isa import float_isa
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
-from octavo.targets.isa import float_isa
 from octavo.targets.kernels import probes
 
 PASSES = 3
