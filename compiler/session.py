@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -86,7 +87,8 @@ class Session:
         self.manifest = manifest
         self._model = ctypes.c_void_p()
         self._library = NativeLibrary(directory / "libmodel.so")
-        self._call = model_call(self._library.run_copy, self._library.fail)
+        self._fail = partial(self._library.fail, self._model)
+        self._call = model_call(self._library.run_copy, self._fail)
         try:
             self._load(directory, num_threads, cache_folder)
             program = self._library.program
@@ -294,7 +296,7 @@ class Session:
 
     def _succeed(self, status: int) -> None:
         if status != 0:
-            self._library.fail(self._model, status)
+            self._fail(status)
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         if len(inputs) != len(self.inputs) or any(i.name not in inputs for i in self.inputs):

@@ -186,6 +186,8 @@ def test_calls_that_fail_are_told_and_leave_nothing_behind(
         assert result["live"] == {}, result
         if "error" in result:
             assert "accelerator" in result["error"], result
+            is_search = result["function"] in ("GetPlatformIDs", "GetDeviceIDs")
+            assert is_search or "OpenCL error -5" in result["error"], result
             told.add(result["function"])
         else:  # what is not needed for the result: names for the cache, releases
             assert result["outputs"] == expected, result
