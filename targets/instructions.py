@@ -7,6 +7,7 @@ from octavo.targets.armv7.neon import Neon as Armv7Neon
 from octavo.targets.base import Target
 from octavo.targets.hexagon.hvx import Hvx
 from octavo.targets.isa import Isa
+from octavo.targets.riscv64.rvv import Rvv
 from octavo.targets.x86.amx import AmxInt8
 from octavo.targets.x86.avx2 import Avx2
 from octavo.targets.x86.avx512_vnni import Avx512Vbmi, Avx512Vnni
@@ -17,7 +18,7 @@ ISAS: dict[str, Isa] = {
     isa.name: isa
     for isa in (
         Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8(),
-        Neon(), Dotprod(), I8mm(), Armv7Neon(), Hvx(),
+        Neon(), Dotprod(), I8mm(), Armv7Neon(), Rvv(), Hvx(),
     )
 }
 

@@ -16,7 +16,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
-from octavo.targets.isa import Expr, Isa
+from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
 from octavo.targets.kernels.attention_output import RatioOutput, output_parameters
 from octavo.targets.kernels.attention_tiles import (
     AttentionSchedule,
@@ -37,7 +37,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 NO_COLUMN = -(1 << 30)  # keeps what fills the last vector from being the largest score
 SHIFT = 128  # from unsigned to signed bytes
-ROW_BYTES = 64  # weights of a row take whole vectors
+ROW_BYTES = 64  # weights of a row take whole cache lines, and whole joined vectors
 ZERO_POINT_Q, ZERO_POINT_V, ZERO_POINT_MASK = 0, 2, 3
 STEP_MASK_FACTOR = 3
 
@@ -112,7 +112,8 @@ class AttentionEmitter:
         self.key_axes = BatchAxes(op.batch, op.k_strides[:-2])
         self.value_axes = BatchAxes(op.batch, op.v_strides[:-2])
         self.padded = self.keys.vectors * isa.lanes
-        self.row_bytes = -(-self.padded // ROW_BYTES) * ROW_BYTES
+        unit = max(ROW_BYTES, JOINED_VECTORS * isa.lanes)
+        self.row_bytes = -(-self.padded // unit) * unit
         self.is_parallel = op.macs >= PARALLEL_MACS
 
     @cached_property

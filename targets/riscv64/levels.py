@@ -17,7 +17,7 @@ RISCV64_RVV = Target(
     zig_target="riscv64-linux-gnu.2.35",
     program_zig_target="riscv64-linux-musl",
     emulator=Emulator(program="qemu-riscv64", cpu="rv64,v=true,vext_spec=v1.0,vlen=128"),
-    isa="generic",
+    isa="riscv64_rvv",
     l1_bytes=32 * 1024,
     l2_bytes=512 * 1024,
     sources=(

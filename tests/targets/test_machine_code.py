@@ -42,11 +42,12 @@ PRODUCTS = {
     "arm64-neon": r"(?s)\tsmlal2?\tv\d+\.8h.*\tsadalp\tv\d+\.4s, v\d+\.8h",
     "arm64-dotprod": r"\tsdot\tv\d+\.4s, v\d+\.16b, v\d+\.4b\[[0-3]\]",
     "armv7-neon": r"(?s)\tvmull\.s8\tq.*\tvpadal\.s16\tq",
+    "riscv64-rvv": r"\tvwmacc(us|su)?\.v[vx]\tv\d+",
     "arm64-i8mm": r"\tusmmla\tv\d+\.4s, v\d+\.16b, v\d+\.16b",
 }
 HVX = r"\tv\d+\.w \+= vrmpy\(v\d+\.ub,v\d+\.b\)"
 PRODUCTS |= {f"hexagon-{version}": HVX for version in ("v66", "v68", "v73")}
-FAMILIES = ("x86-64", "arm64", "armv7", "hexagon")
+FAMILIES = ("x86-64", "arm64", "armv7", "riscv64", "hexagon")
 # Vector floats of Hexagon have other numbers than those of IEEE 754.
 VECTOR_FLOAT = r"\bv\d+(:\d+)?\.(qf|sf|hf)"
 # Two products of activations, which may both be -128, do not fit 16 bits together.
