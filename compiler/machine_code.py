@@ -10,6 +10,15 @@ from octavo.targets import PRODUCTS, TARGETS
 
 _HEADER_BYTES = 20
 _MAGIC = b"\x7fELF"
+# What ``uname -m`` prints where code of a machine runs, the usual name first. Kernels of
+# 64-bit Arm run programs of 32 bits too. Source: e_machine of the System V ABI; uname(2).
+_KERNEL_NAMES = {
+    b"\x02\x01\x3e\x00": ("x86_64",),
+    b"\x02\x01\xb7\x00": ("aarch64", "arm64"),
+    b"\x01\x01\x28\x00": ("armv7l", "armv8l", "aarch64"),
+    b"\x02\x01\xf3\x00": ("riscv64",),
+    b"\x01\x01\xa4\x00": ("hexagon",),
+}
 
 
 def elf_machine(path: Path) -> bytes | None:
@@ -25,6 +34,11 @@ def elf_machine(path: Path) -> bytes | None:
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         return None
     return header[4:6] + header[18:20]
+
+
+def kernel_names(path: Path) -> tuple[str, ...]:
+    """What ``uname -m`` prints where a program runs; empty where that is not known."""
+    return _KERNEL_NAMES.get(elf_machine(path) or b"", ())
 
 
 def refuse_foreign_code(path: Path, manifest: Mapping[str, Any]) -> None:
@@ -49,4 +63,4 @@ def _what_runs(target_name: str) -> str:
     known = (TARGETS | PRODUCTS).get(target_name)
     if known is not None and known.is_emulated:
         return "--device qemu runs it under emulation"
-    return "run the program bench beside its weights.bin on a device"
+    return "--device ssh://HOST or --device adb:SERIAL runs it on a device"

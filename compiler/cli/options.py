@@ -11,7 +11,6 @@ from octavo.compiler.cli.console import Console
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 MAX_THREADS = 256  # of the C runtime
-DEVICE_NAMES = ("local", "qemu")  # of octavo.compiler.devices, which takes long to import
 READABLE_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 EXISTING = click.Path(exists=True, readable=True, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -176,15 +175,6 @@ threads_option = click.option(
     metavar="N",
     help="Threads that run the model.",
 )
-
-device_option = click.option(
-    "--device",
-    type=click.Choice(DEVICE_NAMES),
-    default="local",
-    show_default=True,
-    help="Where to run it: on this machine, or under an emulator of the artifact's target.",
-)
-
 
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
     """The ``--shape`` options as a mapping; None when there are none."""

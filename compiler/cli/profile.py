@@ -1,6 +1,7 @@
-"""``octavo profile``: where the time of a compiled model goes, on this machine."""
+"""``octavo profile``: where the time of a compiled model goes, here or on a device."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ import click
 from click.core import ParameterSource
 
 from octavo.compiler.cli.console import Console, to_json_value
+from octavo.compiler.cli.device_option import LOCAL, QEMU, chosen_device, device_option
 from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
     READABLE_FILE,
-    device_option,
     force_option,
     output_options,
     threads_option,
@@ -75,34 +76,24 @@ def profile_command(
     for path in (trace, report):
         if path is not None:
             check_output_file(path, force=force)
-    if device != "local":
+    if device == QEMU:
         _refuse_times(click.get_current_context())
         from octavo.compiler.cli.counts_table import profile_counts
 
         profile_counts(console, artifact, input_file, report)
         return
-    from octavo.compiler.artifact.toolchain import driver_cache_folder
     from octavo.compiler.cli.report_page import write_page
-    from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.report.bottlenecks import equal_steps_by_gain
     from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
-    from octavo.compiler.session import load
 
-    cache = driver_cache_folder()
-    with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
-        names = tuple(port.name for port in session.inputs)
-        if input_file is None:
-            console.note("no --input: every input is zero")
-            inputs = session.zeros()
-        else:
-            inputs = read_tensors(input_file, names)
-        # Whole runs on their own: the clock around each step would be in their time.
-        runs_us = session.measure(inputs, runs=runs, warmup=warmup).tolist()
-        profiles = session.profile(inputs, runs=runs, warmup=warmup)
-        manifest = session.manifest
-    samples_us = [profile.latencies_us for profile in profiles]
-    peaks = () if no_roofline else _peaks(console, manifest, num_threads)
+    measured = _measure_here if device == LOCAL else partial(_measure_there, device)
+    manifest, runs_us, samples_us = measured(artifact, input_file, runs, warmup, num_threads)
+    if input_file is None:
+        console.note("no --input: every input is zero")
+    # The peaks that are measured are those of this machine.
+    is_without = no_roofline or device != LOCAL
+    peaks = () if is_without else _peaks(console, manifest, num_threads)
     facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks)
     if trace is not None:
         document = chrome_trace(facts.name, facts.steps, samples_us)
@@ -127,6 +118,48 @@ def profile_command(
         },
         *_for_people(console, facts, num_threads),
     )
+
+
+Measured = tuple[dict[str, Any], list[float], list[list[float]]]
+
+
+def _measure_here(
+    artifact: Path, input_file: Path | None, runs: int, warmup: int, num_threads: int
+) -> Measured:
+    """The manifest, times of whole runs, and of each step, on this machine."""
+    from octavo.compiler.artifact.toolchain import driver_cache_folder
+    from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.session import load
+
+    cache = driver_cache_folder()
+    with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
+        names = tuple(port.name for port in session.inputs)
+        inputs = session.zeros() if input_file is None else read_tensors(input_file, names)
+        # Whole runs on their own: the clock around each step would be in their time.
+        runs_us = session.measure(inputs, runs=runs, warmup=warmup).tolist()
+        profiles = session.profile(inputs, runs=runs, warmup=warmup)
+        return session.manifest, runs_us, [list(p.latencies_us) for p in profiles]
+
+
+def _measure_there(
+    device: str,
+    artifact: Path,
+    input_file: Path | None,
+    runs: int,
+    warmup: int,
+    num_threads: int,
+) -> Measured:
+    """The same on a device that the artifact is brought to."""
+    from octavo.compiler.artifact.manifest import read_manifest
+    from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.devices.inference import input_names
+    from octavo.compiler.devices.latency import measure_times
+
+    inputs = None if input_file is None else read_tensors(input_file, input_names(artifact))
+    times = measure_times(
+        chosen_device(device), artifact, inputs,
+        runs=runs, warmup=warmup, num_threads=num_threads)
+    return read_manifest(artifact), times.runs_us.tolist(), times.steps_us.tolist()
 
 
 def _refuse_times(context: click.Context) -> None:

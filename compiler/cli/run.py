@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from octavo.compiler.cli.console import Console
+from octavo.compiler.cli.device_option import LOCAL, chosen_device, device_option
 from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
     READABLE_FILE,
-    device_option,
     force_option,
     output_options,
     threads_option,
@@ -53,18 +53,19 @@ def run_command(
         tensor_line,
         write_tensors,
     )
-    from octavo.compiler.devices import DEVICES
     from octavo.compiler.devices.inference import input_names, run_inference
     from octavo.compiler.session import load
 
-    if device == "local":
+    if device == LOCAL:
         cache = driver_cache_folder()
         with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
             names = tuple(port.name for port in session.inputs)
             outputs = session.run(read_tensors(input_file, names))
     else:
         inputs = read_tensors(input_file, input_names(artifact))
-        outputs = run_inference(DEVICES[device], artifact, inputs, num_threads=num_threads)
+        outputs = run_inference(
+            chosen_device(device), artifact, inputs, num_threads=num_threads
+        )
     if output is not None:
         write_tensors(outputs, output)
     console.result(

@@ -1,9 +1,6 @@
-"""Where artifacts run: this machine, or an emulator of another one."""
+"""Where artifacts run: this machine, an emulator, a board behind SSH, an Android device."""
 
 from octavo.compiler.devices.base import Deployment, Device
-from octavo.compiler.devices.local import LocalDevice
-from octavo.compiler.devices.qemu import QemuDevice
+from octavo.compiler.devices.find import DEVICES, FORMS, find_device
 
-DEVICES: dict[str, Device] = {device.name: device for device in (LocalDevice(), QemuDevice())}
-
-__all__ = ["DEVICES", "Deployment", "Device"]
+__all__ = ["DEVICES", "FORMS", "Deployment", "Device", "find_device"]

@@ -68,7 +68,7 @@ def emulator_command(target: Target) -> tuple[str, ...]:
         raise TargetError(f"nothing emulates {target.name}: run it with --device local")
     if not target.is_emulated:
         raise TargetError(
-            f"the GPU of {target.name} is not emulated: run the program bench on a device"
+            f"the GPU of {target.name} is not emulated: run it with --device adb:SERIAL"
         )
     path = shutil.which(emulator.program)
     if path is None:

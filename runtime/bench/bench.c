@@ -15,9 +15,12 @@ const octavo_program *octavo_entry(void); /* in the generated model.c */
 static const char kUsage[] =
     "usage: bench [--weights FILE] [--runs N] [--warmup N] [--min-seconds S] [--threads N] [--pin]\n"
     "             [--input NAME=FILE]... [--output NAME=FILE]... [--profile] [--json]\n"
+    "             [--samples FILE]\n"
     "Runs the model at least N times (30) and at least S seconds (0) after warming up (5 runs) and\n"
     "prints latencies. Inputs are zero, or raw bytes from files. --profile adds a table of steps.\n"
-    "FILE of --weights is weights.bin beside this program unless given.\n";
+    "FILE of --weights is weights.bin beside this program unless given. --samples writes every\n"
+    "measured time: numbers of 64 bits, nanoseconds; first how many runs and, with --profile, how\n"
+    "many steps and how many runs of each, then the runs, then each step's.\n";
 
 enum { kMaxBindings = 64, kExitFailure = 1, kExitUsage = 2 };
 
@@ -28,7 +31,7 @@ typedef struct binding {
 } binding;
 
 typedef struct arguments {
-  const char *weights;
+  const char *weights, *samples;
   size_t runs, warmup;
   double min_seconds;
   uint32_t threads;
@@ -93,6 +96,7 @@ static arguments parse(int argc, char **argv) {
     }
     const char *value = argv[++i];
     if (strcmp(option, "--weights") == 0) a.weights = value;
+    else if (strcmp(option, "--samples") == 0) a.samples = value;
     else if (strcmp(option, "--runs") == 0) a.runs = (size_t)parse_number(option, value, 1, 1e9);
     else if (strcmp(option, "--warmup") == 0) a.warmup = (size_t)parse_number(option, value, 0, 1e9);
     else if (strcmp(option, "--threads") == 0) a.threads = (uint32_t)parse_number(option, value, 1, 256);
@@ -184,6 +188,25 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static void sort(samples *s) {
+  qsort(s->ns, s->size, sizeof *s->ns, compare);
+}
+
+/* In the order of the runs: steps is (num_steps,), equally many times each, or NULL. */
+static void write_samples(const char *path, const samples *latency, const samples *steps,
+                          uint32_t num_steps) {
+  FILE *file = fopen(path, "wb");
+  if (file == NULL) fail(kExitUsage, "cannot write", path);
+  if (steps == NULL) num_steps = 0;
+  uint64_t sizes[] = {latency->size, num_steps, num_steps > 0 ? steps[0].size : 0};
+  bool written = fwrite(sizes, sizeof sizes, 1, file) == 1 &&
+                 fwrite(latency->ns, sizeof *latency->ns, latency->size, file) == latency->size;
+  for (uint32_t i = 0; written && i < num_steps; i++) {
+    written = fwrite(steps[i].ns, sizeof *steps[i].ns, steps[i].size, file) == steps[i].size;
+  }
+  if (fclose(file) != 0 || !written) fail(kExitFailure, "cannot write", path);
+}
+
 /* Linear interpolation between the two nearest ranks of sorted samples, in microseconds. */
 static double quantile_us(const samples *s, double q) {
   double rank = q * (double)(s->size - 1);
@@ -263,11 +286,10 @@ static samples measure(const arguments *a, octavo_model *model, const octavo_pro
     require(octavo_run(model), "run");
     append(&latency, now_ns() - start_ns);
   }
-  qsort(latency.ns, latency.size, sizeof *latency.ns, compare);
   return latency;
 }
 
-/* (num_steps,), sorted. Apart from the whole-run latencies, which carry no clock calls. */
+/* (num_steps,). Apart from the whole-run latencies, which carry no clock calls. */
 static samples *profile(const arguments *a, octavo_model *model, const octavo_program *program,
                         void *const *inputs) {
   samples *steps = allocate(program->num_steps * sizeof *steps);
@@ -276,9 +298,6 @@ static samples *profile(const arguments *a, octavo_model *model, const octavo_pr
     set_inputs(model, program, inputs);
     require(octavo_run_timed(model, step_ns), "run");
     for (uint32_t i = 0; i < program->num_steps; i++) append(&steps[i], step_ns[i]);
-  }
-  for (uint32_t i = 0; i < program->num_steps; i++) {
-    qsort(steps[i].ns, steps[i].size, sizeof *steps[i].ns, compare);
   }
   free(step_ns);
   return steps;
@@ -314,6 +333,9 @@ int main(int argc, char **argv) {
     uint32_t index = find(program->outputs, program->num_outputs, &a.outputs[i]);
     write_file(a.outputs[i].path, octavo_output(model, index), program->outputs[index].num_bytes);
   }
+  if (a.samples != NULL) write_samples(a.samples, &latency, steps, program->num_steps);
+  sort(&latency);
+  for (uint32_t i = 0; steps != NULL && i < program->num_steps; i++) sort(&steps[i]);
   double load_us = (double)(loaded_ns - start_ns) * 1e-3;
   double prepare_us = (double)(prepared_ns - loaded_ns) * 1e-3;
   (a.json ? print_json : print_text)(&a, program, &latency, load_us, prepare_us, steps);

@@ -82,6 +82,12 @@ class GateError(OctavoError):
     exit_code = 3
 
 
+class AddressError(OctavoError):
+    """A device's name or address has none of the known forms."""
+
+    exit_code = 2
+
+
 class DeviceError(OctavoError):
     """A device does not answer, or a measurement on it failed."""
 

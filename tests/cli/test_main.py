@@ -95,7 +95,8 @@ def test_no_argument_shows_the_verbs_and_fails(octavo):
 def test_help_lists_the_verbs_in_the_order_of_use(octavo):
     outcome = octavo("--help")
     assert outcome.code == 0
-    verbs = ["inspect", "quantize", "compile", "run", "profile", "targets", "doctor"]
+    verbs = ["inspect", "quantize", "compile", "run", "profile", "targets", "devices",
+             "doctor"]
     listed = [
         line.split()[0] for line in outcome.out.split("Commands:")[1].splitlines() if line
     ]
@@ -103,7 +104,8 @@ def test_help_lists_the_verbs_in_the_order_of_use(octavo):
 
 
 @pytest.mark.parametrize(
-    "verb", ["inspect", "quantize", "compile", "run", "profile", "targets", "doctor"]
+    "verb",
+    ["inspect", "quantize", "compile", "run", "profile", "targets", "devices", "doctor"],
 )
 def test_every_verb_takes_json_quiet_and_verbose(octavo, verb):
     text = octavo(verb, "--help").out

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from octavo.compiler.cli.options import DEVICE_NAMES
+from octavo.compiler.cli.device_option import DEVICE_NAMES
 from octavo.compiler.devices import DEVICES
 
 

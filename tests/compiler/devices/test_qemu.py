@@ -109,7 +109,7 @@ def test_foreign_code_is_not_loaded_here(foreign_artifact, example):
 
 @pytest.mark.parametrize(
     ("target", "way"),
-    [("pixel-8", "--device qemu"), ("mali-g715", "bench .* on a device"), ("?", "bench")],
+    [("pixel-8", "--device qemu"), ("mali-g715", "adb:SERIAL"), ("?", "ssh://HOST")],
 )
 def test_foreign_code_says_what_runs_it(tmp_path, target, way):
     (tmp_path / "bench").write_bytes(b"\x7fELF" + bytes(16))

@@ -1,0 +1,41 @@
+"""``--device``: where a verb runs an artifact."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from octavo.errors import AddressError
+
+if TYPE_CHECKING:
+    from octavo.compiler.devices import Device
+
+LOCAL, QEMU = "local", "qemu"  # the names of octavo.compiler.devices, which imports for long
+DEVICE_NAMES = (LOCAL, QEMU)
+
+
+def _checked(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuse what has no known form; nothing is asked of the device yet."""
+    if text not in DEVICE_NAMES:
+        try:
+            chosen_device(text)
+        except AddressError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+    return text
+
+
+device_option = click.option(
+    "--device",
+    callback=_checked,
+    default=LOCAL,
+    show_default=True,
+    metavar="DEVICE",
+    help="Where to run it: local; qemu, an emulator of the artifact's target;"
+    " ssh://[USER@]HOST[:PORT]; or adb[:SERIAL].",
+)
+
+
+def chosen_device(text: str) -> "Device":
+    """The device of an option's value."""
+    from octavo.compiler.devices import find_device
+
+    return find_device(text)
