@@ -106,7 +106,7 @@ class ProgramBuilder:
             )
             return
         isa = self.isa.for_weights(_lowest_weight(arrays))
-        if type(op) is Conv and op.requantize.dtype != "float32":
+        if type(op) is Conv and "float32" not in (op.dtype, op.requantize.dtype):
             zero_point = int(arrays["params"].reshape(-1)[PARAM_ZERO_POINT])
             isa = isa.for_results(largest_result(op, arrays), zero_point)
         kernel: Any = select(op, isa, arrays)
