@@ -41,6 +41,8 @@ class Isa:
             vector of columns, in one step.
         block_rows: Rows that one accumulator has sums of.
         block_registers: Accumulators of ``block_rows`` rows and one vector of columns.
+        quantizes_blocks: ``quantize_blocks`` exists: fewer instructions put columns of a row
+            side by side when they are bytes.
         group_steps: Steps whose activations are loaded at once.
         rows_stay: Activations of all rows stay in registers while columns pass by, instead of
             the other way round.
@@ -81,6 +83,7 @@ class Isa:
     weight_loads: float = 1.0
     block_rows: int = 1
     block_registers: int = 1
+    quantizes_blocks: bool = False
     group_steps: int = 1
     rows_stay: bool = False
     starts_at_end: bool = False
@@ -288,6 +291,27 @@ class Isa:
         Returns:
             A function of at most ``JOINED_VECTORS`` vectors of ``lanes`` int32, which hold the
             bits of the numbers; its result is as that of ``quantize_vectors``.
+        """
+        raise NotImplementedError(self.name)
+
+    def quantize_blocks(
+        self, reals: Sequence[Sequence[Expr]], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str,
+    ) -> list[Expr]:
+        """Quantize float32 vectors in the order of accumulators.
+
+        Only where ``quantizes_blocks``.
+
+        Args:
+            reals: Of each vector of columns its ``block_registers`` vectors, as of
+                ``start_block``.
+            zero_point: As of ``quantize_vectors``.
+            low: As of ``quantize_vectors``.
+            high: As of ``quantize_vectors``.
+            dtype: "uint8" or "int8".
+
+        Returns:
+            For each of ``block_rows`` rows its columns side by side.
         """
         raise NotImplementedError(self.name)
 

@@ -35,6 +35,7 @@ class I8mm(Arm64Isa):
     activation_cycles: float = 0.0
     block_rows: int = 2
     block_registers: int = 2
+    quantizes_blocks: bool = True
     group_steps: int = 2
     features: tuple[str, ...] = ("neon", "dotprod", "i8mm")
 
@@ -81,6 +82,20 @@ class I8mm(Arm64Isa):
     def end_block(self, accs: Sequence[Expr]) -> list[Expr]:
         """Put the columns of each row side by side, which is the same exchange."""
         return [shuffle(accs, pairs) for pairs in (LOW_PAIRS, HIGH_PAIRS)]
+
+    def quantize_blocks(
+        self, reals: Sequence[Sequence[Expr]], zero_point: Expr | None, low: Expr | None,
+        high: Expr | None, dtype: str,
+    ) -> list[Expr]:
+        """Narrow all registers, then UZP1 and UZP2: pairs of columns of either row."""
+        flat = [real for vectors in reals for real in vectors]
+        joined = self.quantize_vectors(flat, zero_point, low, high, dtype)
+        lanes = vector.num_lanes(joined)
+        pairs = vector.bind(T.reinterpret(f"int16x{lanes // 2}", joined))
+        return [
+            vector.bind(T.reinterpret(
+                f"{dtype}x{lanes // 2}", vector.take(pairs, range(row, lanes // 2, 2))))
+            for row in range(self.block_rows)]
 
     def tile_registers(self, rows: int, panel: int) -> int:
         """Sums, activations of a group of steps, and the weights that pass by."""

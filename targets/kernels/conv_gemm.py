@@ -306,6 +306,15 @@ class _Emitter:
             ahead.emit_step(weights, weights_end, index, number)
 
         self._each_step(rows * vectors, add)
+        if isinstance(finish, Epilogue) and finish.takes_blocks:
+            for first in range(0, rows, isa.block_rows):
+                outs = [
+                    vector.bind(
+                        self.padded.output_offset(row + r) + group * op.group_out + in_group)
+                    for r in range(first, min(first + isa.block_rows, rows))]
+                finish.emit_block(
+                    tile.block(first), group * op.group_out + in_group, outs, channels)
+            return
         if isinstance(finish, Epilogue) and is_adjacent(op, isa, vectors):
             out = vector.bind(self.padded.output_offset(row))
             finish.emit_adjacent([tile.row(r) for r in range(rows)], first_channel, out)

@@ -127,6 +127,57 @@ class Epilogue:
             for place in group:
                 self.emit(*place, lanes)
 
+    @property
+    def takes_blocks(self) -> bool:
+        """Whether ``emit_block`` can be called."""
+        is_real = self.op.mode == "float32" and self.op.dtype != "float32"
+        return self.isa.quantizes_blocks and is_real
+
+    def emit_block(
+        self, accs: Sequence[Sequence[Expr]], channel: Expr, offsets: Sequence[Expr],
+        channels: int,
+    ) -> None:
+        """Finish the accumulators of a block of rows.
+
+        Args:
+            accs: Of each vector of channels its accumulators, bias included.
+            channel: First channel.
+            offsets: Element offsets of the rows in the output, and in the residual; the rows
+                behind the last one are not stored.
+            channels: As of ``emit_vectors``.
+        """
+        lanes = self.isa.lanes
+        for first in range(0, len(accs), JOINED_VECTORS):
+            group = accs[first : first + JOINED_VECTORS]
+            at = first * lanes
+            reals = [
+                self._block_reals(block, channel + at + v * lanes,
+                                  [offset + at + v * lanes for offset in offsets])
+                for v, block in enumerate(group)]
+            rows = self.isa.quantize_blocks(reals, *self._limits(), self.op.dtype)
+            valid = min(channels - at, len(group) * lanes)
+            for row, offset in zip(rows, offsets, strict=False):
+                self._store(row, offset + at, valid)
+
+    def _block_reals(
+        self, accs: Sequence[Expr], channel: Expr, offsets: Sequence[Expr]
+    ) -> list[Expr]:
+        """Scale the accumulators of one vector of channels."""
+        isa, lanes = self.isa, self.isa.lanes
+        scale = vector.bind(self._load("multiplier", channel, lanes))
+        scales = isa.start_block([scale] * isa.block_rows)
+        reals = [
+            vector.cast(acc, "float32", lanes) * factors
+            for acc, factors in zip(accs, scales, strict=True)]
+        if not self.op.residual:
+            return reals
+        whole = [offsets[min(row, len(offsets) - 1)] for row in range(isa.block_rows)]
+        more = isa.start_block([
+            vector.bind(vector.cast(self._residual(offset, lanes), "float32", lanes))
+            for offset in whole])
+        unit = vector.splat(self._load("residual_multiplier", 0, 1), lanes)
+        return [vector.fma(m, unit, real, lanes) for m, real in zip(more, reals, strict=True)]
+
     def _emit_joined(
         self, accs: Sequence[Expr], channel: Expr, offset: Expr, channels: int
     ) -> bool:

@@ -94,6 +94,10 @@ class RegisterTile:
             return sums
         return [total + self._starts[row, v] for v, total in enumerate(sums)]
 
+    def block(self, first: int) -> list[list[Expr]]:
+        """Accumulators of the block of rows that begins at row ``first``, by vector."""
+        return [self._sums(first, v) for v in range(self.vectors)]
+
     def fill(self, value: Expr) -> None:
         """Set all sums."""
         for row in range(self.rows):
