@@ -18,8 +18,11 @@ class Accelerator:
             (cl_qcom_dot_product8), "arm" (cl_arm_integer_dot_product_accumulate_int8). Every
             kernel also computes without any.
         work_group: Work items of one work-group; a power of 2.
-        tile_pixels: Output pixels that one work item of a convolution computes.
-        tile_quads: Quads of output channels that it computes.
+        registers: 32-bit registers of a work item while half of those that a core has place
+            for are resident.
+        num_cores: Cores of the device; 1 where a family has smaller and larger ones.
+        core_items: Work items that keep a core busy, an eighth of those that it has place for:
+            the many independent sums of an item hide latencies as well.
         local_bytes: Memory of a work-group that its items share; every device that is not
             embedded has 32 KiB (clGetDeviceInfo, CL_DEVICE_LOCAL_MEM_SIZE).
         needs_gpu: The host program takes no device but a GPU.
@@ -29,11 +32,17 @@ class Accelerator:
     name: str
     dot_products: tuple[str, ...] = ()
     work_group: int = 64
-    tile_pixels: int = 4
-    tile_quads: int = 1
+    registers: int = 64
+    num_cores: int = 1
+    core_items: int = 128
     local_bytes: int = 32 * 1024
     needs_gpu: bool = True
     sources: tuple[str, ...] = ()
+
+    @property
+    def busy_items(self) -> int:
+        """Work items that keep the device busy."""
+        return self.num_cores * self.core_items
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.dot_products if name not in DOT_PRODUCTS]

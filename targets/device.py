@@ -53,11 +53,15 @@ class Gpu:
         name: The vendor's name.
         level: The level whose kernels it runs, such as "mali"; None where there are none.
         opencl_version: Version that its driver offers, such as "3.0".
+        num_cores: Shader cores, or shader processors.
+        registers: See ``Accelerator``.
     """
 
     name: str
     level: str | None = None
     opencl_version: str | None = None
+    num_cores: int | None = None
+    registers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +186,19 @@ def gpu_target(name: str, device: Device, gpu: Gpu, level: Target) -> Target:
         gpu: Its graphics processor.
         level: The record of ``gpu.level``.
     """
-    description = f"{gpu.name} of {device.chip.name}, as in {device.product}"
-    return replace(device_target(device, level), name=name, description=description)
+    accelerator = level.accelerator
+    if accelerator is not None:
+        accelerator = replace(
+            accelerator,
+            num_cores=gpu.num_cores or accelerator.num_cores,
+            registers=gpu.registers or accelerator.registers,
+        )
+    return replace(
+        device_target(device, level),
+        name=name,
+        description=f"{gpu.name} of {device.chip.name}, as in {device.product}",
+        accelerator=accelerator,
+    )
 
 
 def dsp_target(name: str, device: Device, dsp: Dsp, level: Target) -> Target:

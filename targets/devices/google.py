@@ -22,6 +22,9 @@ from octavo.targets.devices.cores import (
 
 MIB = 1024**2
 GIB = 1024**3
+_TENSOR_G2_BENCHMARKED = (
+    "Android Authority, Tensor G2 versus the competition, October 2022: graphics of both"
+)
 _TENSOR_G4_EXPLAINED = "Android Authority, Google Tensor G4 explained, 2024: G2, G3 and G4"
 
 TENSOR_G1 = Chip(
@@ -32,8 +35,12 @@ TENSOR_G1 = Chip(
         Cluster(core=CORTEX_A76, count=2, max_mhz=2253),
         Cluster(core=CORTEX_A55, count=4, max_mhz=1803),
     ),
-    gpu=Gpu(name="Mali-G78", level="mali"),
-    sources=("Linux, arch/arm64/boot/dts/exynos/google/gs101.dtsi", "LineageOS wiki, oriole"),
+    gpu=Gpu(name="Mali-G78", level="mali", num_cores=20),
+    sources=(
+        "Linux, arch/arm64/boot/dts/exynos/google/gs101.dtsi",
+        "LineageOS wiki, oriole",
+        _TENSOR_G2_BENCHMARKED,
+    ),
 )
 
 TENSOR_G2 = Chip(
@@ -45,9 +52,10 @@ TENSOR_G2 = Chip(
         Cluster(core=CORTEX_A55, count=4, max_mhz=1800),
     ),
     l3_bytes=4 * MIB,
-    gpu=Gpu(name="Mali-G710", level="mali"),
+    gpu=Gpu(name="Mali-G710", level="mali", num_cores=7),
     sources=(
         _TENSOR_G4_EXPLAINED,
+        _TENSOR_G2_BENCHMARKED,
         "AndroidWorld.it, Tensor G2: le specifiche, October 2022: third-level cache",
     ),
 )
@@ -60,10 +68,11 @@ TENSOR_G3 = Chip(
         Cluster(core=CORTEX_A715, count=4, max_mhz=2370),
         Cluster(core=CORTEX_A510, count=4, max_mhz=1700),
     ),
-    gpu=Gpu(name="Mali-G715", level="mali"),
+    gpu=Gpu(name="Mali-G715", level="mali", num_cores=7),
     sources=(
         _TENSOR_G4_EXPLAINED,
         "Android Authority, Tensor G3 specs, October 2023",
+        "Mezha, Tensor G3 graphics in Pixel 8, October 2023: 7 cores",
     ),
 )
 
@@ -75,8 +84,12 @@ TENSOR_G4 = Chip(
         Cluster(core=CORTEX_A720, count=3, max_mhz=2600),
         Cluster(core=CORTEX_A520, count=4, max_mhz=1920),
     ),
-    gpu=Gpu(name="Mali-G715", level="mali"),
-    sources=(_TENSOR_G4_EXPLAINED, "LineageOS wiki, tokay"),
+    gpu=Gpu(name="Mali-G715", level="mali", num_cores=7),
+    sources=(
+        _TENSOR_G4_EXPLAINED,
+        "LineageOS wiki, tokay",
+        "NotebookCheck, Google Tensor G4: 7 cores of the graphics processor",
+    ),
 )
 
 TENSOR_G5 = Chip(

@@ -34,7 +34,7 @@ EXYNOS_2100 = Chip(
         Cluster(core=CORTEX_A78, count=3, max_mhz=2800),
         Cluster(core=CORTEX_A55, count=4, max_mhz=2200),
     ),
-    gpu=Gpu(name="Mali-G78", level="mali"),
+    gpu=Gpu(name="Mali-G78", level="mali", num_cores=14),
     sources=("Pocket-lint, Samsung Exynos 2100, January 2021",),
 )
 

@@ -26,6 +26,7 @@ from octavo.targets.devices.cores import (
 )
 
 MIB = 1024**2
+_FREEDRENO = "Mesa, src/freedreno/common/a6xx_gpu.py and a7xx_gpu.py: graphics processor"
 _DSP_VERSIONS = "ExecuTorch, backends/qualcomm/serialization/qc_schema.py"
 _KRYO = "Linux, arch/arm64/include/asm/cputype.h: what Kryo 5XX and 6XX say they are"
 _ANANDTECH_888 = "AnandTech, The Snapdragon 888 vs The Exynos 2100, February 2021"
@@ -46,12 +47,13 @@ QRB5165 = Chip(
         Cluster(core=CORTEX_A55, count=4, max_mhz=1800, l2_bytes=128 * KIB),
     ),
     l3_bytes=4 * MIB,
-    gpu=Gpu(name="Adreno 650", level="adreno", opencl_version="2.0"),
+    gpu=Gpu(name="Adreno 650", level="adreno", num_cores=3, opencl_version="2.0"),
     dsp=Dsp(name="Hexagon 698", version="v66", level="hexagon-v66"),
     sources=(
         "96Boards, Qualcomm Robotics RB5: signal and graphics processor",
         f"{_ANANDTECH_888}: the Snapdragon 865",
         _tree("sm8250"),
+        _FREEDRENO,
         _KRYO,
     ),
 )
@@ -67,11 +69,12 @@ QCS6490 = Chip(
         Cluster(core=CORTEX_A55, count=4, max_mhz=1958, l1_bytes=32 * KIB, l2_bytes=128 * KIB),
     ),
     l3_bytes=2 * MIB,
-    gpu=Gpu(name="Adreno 643", level="adreno"),
+    gpu=Gpu(name="Adreno 643", level="adreno", num_cores=2),
     dsp=Dsp(name="Hexagon", version="v68", level="hexagon-v68"),
     sources=(
         "Qualcomm Linux Performance Guide, 80-70017-10: QCS6490",
         _tree("sc7280"),
+        _FREEDRENO,
         _KRYO,
         _DSP_VERSIONS,
     ),
@@ -81,7 +84,7 @@ QCS6490 = Chip(
 QCM6490 = replace(
     QCS6490,
     name="Qualcomm QCM6490",
-    gpu=Gpu(name="Adreno 643L", level="adreno"),
+    gpu=Gpu(name="Adreno 643L", level="adreno", num_cores=2),
     sources=("LineageOS wiki, FP5", *QCS6490.sources),
 )
 
@@ -94,9 +97,9 @@ SNAPDRAGON_888 = Chip(
         Cluster(core=CORTEX_A55, count=4, max_mhz=1800, l2_bytes=128 * KIB),
     ),
     l3_bytes=4 * MIB,
-    gpu=Gpu(name="Adreno 660", level="adreno"),
+    gpu=Gpu(name="Adreno 660", level="adreno", num_cores=3),
     dsp=Dsp(name="Hexagon 780", version="v68", level="hexagon-v68"),
-    sources=(_ANANDTECH_888, _tree("sm8350"), _DSP_VERSIONS),
+    sources=(_ANANDTECH_888, _tree("sm8350"), _FREEDRENO, _DSP_VERSIONS),
 )
 
 SNAPDRAGON_8_GEN_1 = Chip(
@@ -108,9 +111,10 @@ SNAPDRAGON_8_GEN_1 = Chip(
         Cluster(core=CORTEX_A510, count=4, max_mhz=1800),
     ),
     l3_bytes=6 * MIB,
-    gpu=Gpu(name="Adreno 730", level="adreno"),
+    gpu=Gpu(name="Adreno 730", level="adreno", num_cores=4, registers=96),
     dsp=Dsp(name="Hexagon", version="v69", level="hexagon-v68"),
-    sources=(_NANOREVIEW, "GizBot, Snapdragon 8 Gen 1, December 2021", _DSP_VERSIONS),
+    sources=(_NANOREVIEW, "GizBot, Snapdragon 8 Gen 1, December 2021", _FREEDRENO,
+             _DSP_VERSIONS),
 )
 
 SNAPDRAGON_8_GEN_2 = Chip(
@@ -123,9 +127,9 @@ SNAPDRAGON_8_GEN_2 = Chip(
         Cluster(core=CORTEX_A510, count=3, max_mhz=2000),
     ),
     l3_bytes=8 * MIB,
-    gpu=Gpu(name="Adreno 740", level="adreno"),
+    gpu=Gpu(name="Adreno 740", level="adreno", num_cores=6, registers=96),
     dsp=Dsp(name="Hexagon", version="v73", level="hexagon-v73"),
-    sources=(_NANOREVIEW, _tree("sm8550"), _DSP_VERSIONS),
+    sources=(_NANOREVIEW, _tree("sm8550"), _FREEDRENO, _DSP_VERSIONS),
 )
 
 SNAPDRAGON_8_GEN_3 = Chip(
@@ -137,9 +141,10 @@ SNAPDRAGON_8_GEN_3 = Chip(
         Cluster(core=CORTEX_A720, count=2, max_mhz=3000),
         Cluster(core=CORTEX_A520, count=2, max_mhz=2300),
     ),
-    gpu=Gpu(name="Adreno 750", level="adreno"),
+    gpu=Gpu(name="Adreno 750", level="adreno", num_cores=6, registers=96),
     dsp=Dsp(name="Hexagon", version="v75", level="hexagon-v73"),
-    sources=("LineageOS wiki, waffle", _XDA_ELITE, _tree("sm8650"), _DSP_VERSIONS),
+    sources=("LineageOS wiki, waffle", _XDA_ELITE, _tree("sm8650"), _FREEDRENO,
+             _DSP_VERSIONS),
 )
 
 SNAPDRAGON_8_ELITE = Chip(

@@ -40,6 +40,7 @@ from octavo.targets.opencl.pixels import (
     read_pixel,
 )
 from octavo.targets.opencl.prelude import dots
+from octavo.targets.opencl.tiles import conv_tile
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -80,8 +81,9 @@ class _Emitter:
         self.quads = -(-op.group_out // QUAD)
         self.words = -(-op.group_in // QUAD)
         self.total_pixels = op.batch * op.out_h * op.out_w
-        self.pixels = min(accelerator.tile_pixels, self.total_pixels)
-        self.tile_quads = min(accelerator.tile_quads, self.quads)
+        self.pixels, self.tile_quads = conv_tile(
+            accelerator, pixels=self.total_pixels, quads=self.quads, groups=op.groups,
+            words_at_once=self.step)
         self.taps = op.kernel_h * op.kernel_w
 
     @property

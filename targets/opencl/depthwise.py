@@ -29,6 +29,7 @@ from octavo.targets.opencl.grid import (
     splat,
 )
 from octavo.targets.opencl.pixels import may_leave, output_element, output_place, read_pixel
+from octavo.targets.opencl.tiles import depthwise_tile
 from octavo.targets.ops.conv import Conv
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -91,7 +92,7 @@ def _total(op: Conv) -> int:
 
 
 def _pixels(op: Conv, accelerator: Accelerator) -> int:
-    return min(accelerator.tile_pixels, _total(op))
+    return depthwise_tile(accelerator, pixels=_total(op), quads=_quads(op))
 
 
 def _parameters(op: Conv) -> list[Parameter]:

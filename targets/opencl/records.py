@@ -13,6 +13,8 @@ from octavo.targets.x86.levels import X86_64_V3
 
 _OPENCL = "Khronos, The OpenCL Specification 1.2"
 _MALI = "Arm Mali GPU OpenCL Developer Guide, 101574"
+_FREEDRENO = "Mesa, src/freedreno/common/a6xx_gpu.py and a7xx_gpu.py"
+_MALI_TABLE = "Arm Mali GPU Datasheet, 2021"
 _ADRENO = "Qualcomm Snapdragon OpenCL General Programming and Optimization, 80-NB295-11"
 
 # Any device will do, so that programs also run where OpenCL has nothing but the CPU.
@@ -29,7 +31,8 @@ OPENCL = replace(
     ),
 )
 
-# A wave has 64 or 128 work items; operands of the dot product are unsigned and signed.
+# A wave has 64 or 128 work items; operands of the dot product are unsigned and signed. A core
+# has place for 4096, for half of them with 64 registers each; later ones with 96.
 ADRENO = replace(
     ARM64_DOTPROD,
     name="adreno",
@@ -39,13 +42,12 @@ ADRENO = replace(
         name="adreno",
         dot_products=("qcom", "khr"),
         work_group=128,
-        tile_pixels=4,
-        tile_quads=2,
-        sources=(_ADRENO,),
+        core_items=512,
+        sources=(_ADRENO, _FREEDRENO),
     ),
 )
 
-# Warps of 16, and 64 registers for each work item while all threads are resident.
+# Warps of 16. A core has place for 1024, for half of them with 64 registers each.
 MALI = replace(
     ARM64_DOTPROD,
     name="mali",
@@ -55,7 +57,7 @@ MALI = replace(
         name="mali",
         dot_products=("arm", "khr"),
         work_group=64,
-        tile_pixels=4,
-        sources=(_MALI,),
+        core_items=128,
+        sources=(_MALI, _MALI_TABLE),
     ),
 )

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.segments import arena_ranges, find_segments, shared_ranges
 from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
-from octavo.errors import OctavoError
+from octavo.errors import DeviceError, OctavoError
+from octavo.targets import TARGETS, get_target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DIGITS = REPOSITORY / "examples" / "digits"
@@ -36,7 +39,7 @@ def artifacts(tmp_path_factory):
 @pytest.fixture(scope="module")
 def has_device():
     try:
-        Device()
+        return Device()
     except OSError as error:
         pytest.skip(f"OpenCL programs need a device: {error}")
 
@@ -198,18 +201,99 @@ def test_calls_that_fail_are_told_and_leave_nothing_behind(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("target", "product"), [("adreno", "qcom_dot8_acc("), ("mali", "arm_dot_acc(")])
-def test_phones_get_a_host_part_of_their_own(tmp_path, target, product):
+PHONES = pytest.mark.parametrize(
+    ("target", "product", "dtype"),
+    [
+        ("adreno", "qcom_dot8_acc(", "uint8"),
+        ("mali", "arm_dot_acc(", "int8"),
+        ("adreno-740", "qcom_dot8_acc(", "uint8"),
+        ("mali-g715", "arm_dot_acc(", "int8"),
+    ],
+)
+
+
+@PHONES
+def test_phones_get_a_host_part_of_their_own(tmp_path, target, product, dtype):
     octavo.compile(DIGITS / "digits.onnx", target, tmp_path / target,
                    samples=DIGITS / "calibration.npz")
     source = (tmp_path / target / "kernels.cl").read_text()
-    assert product in source
-    assert re.search(r"__kernel void \w*gpu_conv", source)
+    # Every convolution adds up products of four bytes, and these are the extension's.
+    function = source[source.index(f"int octavo_dot_{dtype}("):]
+    assert product in function.splitlines()[0]
+    bodies = re.split(r"__kernel void ", source)[1:]
+    convolutions = [body for body in bodies if "gpu_conv" in body.split("(")[0]]
+    assert convolutions
+    assert all(f"octavo_dots_{dtype}(" in body for body in convolutions)
+    record = get_target(target)
+    manifest = json.loads((tmp_path / target / "manifest.json").read_text())
+    most = record.accelerator.work_group
+    model = (tmp_path / target / "model.c").read_text()
+    sizes = re.findall(r"\{(\d+)u, (\d+)u, (\d+)u\}\};", model)
+    assert len(sizes) == len(manifest["steps"])
+    groups = [int(x) * int(y) * int(z) for x, y, z in sizes]
+    assert max(groups) == most
     library = (tmp_path / target / "libmodel.so").read_bytes()
     machine_of_elf = int.from_bytes(library[18:20], "little")
     assert machine_of_elf == 183  # EM_AARCH64
     assert ".needs_gpu = true" in (tmp_path / target / "model.c").read_text()
+
+
+@pytest.mark.parametrize("name", ["adreno", "mali", "adreno-740", "mali-g78"])
+def test_kernels_for_phones_give_the_bits_of_the_host(
+    has_device, images, tmp_path, monkeypatch, name
+):
+    """The tiles, work-groups and activations of a phone, on the device that is here."""
+    import onnx_ir
+
+    from octavo.compiler.importer import import_model
+
+    phone = get_target(name)
+    here = replace(
+        TARGETS["opencl"], accelerator=replace(phone.accelerator, needs_gpu=False),
+        activation_dtype=phone.activation_dtype)
+    monkeypatch.setitem(TARGETS, "opencl", here)
+    with np.load(DIGITS / "calibration.npz") as stored:
+        samples = [{"image": image[None]} for image in stored["image"][:16]]
+    quantized = octavo.quantize(
+        import_model(DIGITS / "digits.onnx"), samples, activation_dtype=phone.activation_dtype)
+    file = tmp_path / "digits.onnx"
+    file.write_bytes(onnx_ir.to_proto(quantized.model).SerializeToString())
+    for target in ("host", "opencl"):
+        octavo.compile(file, target, tmp_path / target, use_tuned=False)
+    np.testing.assert_array_equal(
+        outputs(tmp_path / "opencl", images), outputs(tmp_path / "host", images))
+
+
+def test_a_program_for_a_gpu_takes_no_other_device(has_device, tmp_path, monkeypatch):
+    needs_gpu = replace(TARGETS["opencl"].accelerator, needs_gpu=True)
+    monkeypatch.setitem(
+        TARGETS, "opencl", replace(TARGETS["opencl"], accelerator=needs_gpu))
+    octavo.compile(DIGITS / "digits.onnx", "opencl", tmp_path / "gpu",
+                   samples=DIGITS / "calibration.npz", use_tuned=False)
+    if has_device.has_gpu():
+        octavo.load(tmp_path / "gpu").close()
+        return
+    with pytest.raises(DeviceError, match="the OpenCL drivers have no GPU"):
+        octavo.load(tmp_path / "gpu")
+
+
+def test_two_models_run_at_the_same_time(has_device, artifacts, images):
+    """Instances share nothing but the driver: one thread each, different inputs."""
+    expected = outputs(artifacts / "opencl", images)
+    with ThreadPoolExecutor(3) as pool:
+        parts = list(pool.map(
+            lambda start: outputs(artifacts / "opencl", images[start : start + 4]), (0, 4, 8)))
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_two_models_take_turns_in_one_thread(has_device, artifacts, images):
+    folder = artifacts / "opencl"
+    with octavo.load(folder) as first, octavo.load(folder) as other:
+        for image, next_image in pairwise(images[:4]):
+            one = first.run({"image": image[None]})["logits"]
+            two = other.run({"image": next_image[None]})["logits"]
+            np.testing.assert_array_equal(one, first.run({"image": image[None]})["logits"])
+            assert (one != two).any()
 
 
 def steps(*places):

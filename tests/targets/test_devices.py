@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -101,7 +102,12 @@ def test_a_graphics_processor_is_named_as_its_product_has_it(name):
     gpu = GPUS[name].chip.gpu
     assert gpu.name.lower().replace(" ", "-") == name
     assert PRODUCTS[name].level == gpu.level
-    assert PRODUCTS[name].accelerator == TARGETS[gpu.level].accelerator
+    level = TARGETS[gpu.level].accelerator
+    assert PRODUCTS[name].accelerator == replace(
+        level,
+        num_cores=gpu.num_cores or level.num_cores,
+        registers=gpu.registers or level.registers,
+    )
     assert PRODUCTS[name].abi == GPUS[name].abi
 
 

@@ -14,14 +14,17 @@ from octavo.targets.accelerator import Accelerator
 from octavo.targets.opencl.prelude import prelude
 
 DEVICE_TYPE_ALL = 0xFFFFFFFF
+DEVICE_TYPE_GPU = 1 << 2
 COPY_HOST_PTR = 1 << 5
 PROGRAM_BUILD_LOG = 0x1183
 GUARD_BYTES = 256
 GUARD = 0xA5
 
-PORTABLE = Accelerator(name="portable", needs_gpu=False)
+# Tiles of one pixel and quad, of four pixels, and the largest ones.
+NARROW = Accelerator(name="narrow", registers=16, needs_gpu=False)
+PORTABLE = Accelerator(name="portable", core_items=1, needs_gpu=False)
 WIDE = Accelerator(
-    name="wide", work_group=32, tile_pixels=3, tile_quads=2, needs_gpu=False,
+    name="wide", work_group=32, registers=160, core_items=1, needs_gpu=False,
 )  # fmt: skip
 
 
@@ -43,12 +46,19 @@ class Device:
         self.check(self.library.clGetDeviceIDs(
             platform, ctypes.c_uint64(DEVICE_TYPE_ALL), 1, ctypes.byref(device),
             ctypes.byref(count)))
-        self.device, error = device, ctypes.c_int()
+        self.platform, self.device, error = platform, device, ctypes.c_int()
         self.context = ctypes.c_void_p(self.library.clCreateContext(
             None, 1, ctypes.byref(device), None, None, ctypes.byref(error)))
         self.queue = ctypes.c_void_p(self.library.clCreateCommandQueue(
             self.context, device, ctypes.c_uint64(0), ctypes.byref(error)))
         self.check(error.value)
+
+    def has_gpu(self) -> bool:
+        """Whether the first platform has one."""
+        found = ctypes.c_uint32()
+        status = self.library.clGetDeviceIDs(
+            self.platform, ctypes.c_uint64(DEVICE_TYPE_GPU), 0, None, ctypes.byref(found))
+        return bool(status == 0 and found.value)
 
     def check(self, status: int) -> None:
         """Stop at an error."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.targets.opencl.conftest import PORTABLE, WIDE
+from tests.targets.opencl.conftest import NARROW, PORTABLE, WIDE
 
 from octavo.targets.opencl.conv import GpuConv
 from octavo.targets.ops.conv import Conv, Placement, reference
@@ -85,7 +85,7 @@ def run(run_gpu, op, arrays, kernel=KERNEL, **options):
     return y.reshape(shape)
 
 
-@pytest.mark.parametrize("accelerator", [PORTABLE, WIDE], ids=lambda a: a.name)
+@pytest.mark.parametrize("accelerator", [NARROW, PORTABLE, WIDE], ids=lambda a: a.name)
 @pytest.mark.parametrize("name", SHAPES)
 def test_shapes_match_the_reference(run_gpu, name, accelerator):
     op = SHAPES[name]
