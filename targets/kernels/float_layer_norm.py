@@ -15,8 +15,9 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
+from octavo.targets.kernels.float_sum import float_sum
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
-from octavo.targets.ops.float_layer_norm import SUM_LANES, FloatLayerNorm
+from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -117,33 +118,15 @@ class _Emitter:
         return tirx.const(float(self.op.extent), "float32")
 
     def _sum(self, at: Expr, mean: Expr | None) -> Expr:
-        """Sum of a row, or of its squared distances from ``mean``, in 16 parts."""
-        sums = vector.local(SUM_LANES, "float32")
-        width = min(self.isa.lanes, SUM_LANES)
-        for lane in range(0, SUM_LANES, width):
-            vector.store(sums, lane, vector.splat(tirx.const(0.0, "float32"), width), width)
-
-        def add(place: Expr, lane: int, lanes: int) -> None:
-            value, total = self._x(at + place, lanes), vector.load(sums, lane, lanes)
+        """Sum of a row, or of its squared distances from ``mean``."""
+        def add(total: Expr, place: Expr, lanes: int) -> Expr:
+            value = self._x(at + place, lanes)
             if mean is None:
-                vector.store(sums, lane, total + value, lanes)
-                return
+                return total + value
             centred = vector.bind(value - vector.splat(mean, lanes))
-            vector.store(sums, lane, vector.fma(centred, centred, total, lanes), lanes)
+            return vector.fma(centred, centred, total, lanes)
 
-        full, rest = divmod(self.op.extent, SUM_LANES)
-        if full:
-            with vector.loop(full) as index:
-                for lane in range(0, SUM_LANES, width):
-                    add(index * SUM_LANES + lane, lane, width)
-        for lane in range(rest):
-            add(T.int32(full * SUM_LANES + lane), lane, 1)
-        lanes = SUM_LANES
-        while lanes > 1:
-            lanes //= 2
-            halves = vector.load(sums, 0, lanes) + vector.load(sums, lanes, lanes)
-            vector.store(sums, 0, halves, lanes)
-        return vector.load(sums, 0)
+        return float_sum(self.isa, self.op.extent, add)
 
     def _write(self, at: Expr, mean: Expr, ratio: Expr) -> None:
         """Store a row, rounded, in float or both."""
@@ -159,7 +142,7 @@ class _Emitter:
                 steps = self._scaled(normals, "step_", place)
                 self._store_rounded(steps, at + place, lanes)
 
-        lanes, extent = self.isa.lanes, self.op.extent
+        lanes, extent = self.isa.real_lanes, self.op.extent
         group = JOINED_VECTORS * lanes
         full, rest = divmod(extent, group)
         if full:

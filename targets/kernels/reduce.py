@@ -11,6 +11,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
+from octavo.targets.kernels.float_sum import float_sum
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.pool import MAX_TAPS, finish_sums
 from octavo.targets.kernels.rescale import Rescale, scalar
@@ -146,6 +147,10 @@ class _Emitter:
     def _along(self, base: Expr) -> Expr:
         """Fold ``extent`` consecutive elements to one."""
         op, lanes = self.op, self.isa.lanes
+        if self.is_float and self.is_sum:
+            return float_sum(
+                self.isa, op.extent,
+                lambda total, place, count: total + self._load(base + place, count))
         whole, rest = divmod(op.extent, lanes)
         parts = []
         if whole:
@@ -166,7 +171,7 @@ class _Emitter:
                 parts.append(self._fold(held, width))
                 at, rest = at + width, rest - width
         folded = reduce(self._combine, parts)
-        if self.is_sum and not self.is_float:
+        if self.is_sum:
             return folded + self._initial(op.extent)
         return self._final(folded, 1)
 

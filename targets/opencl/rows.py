@@ -1,8 +1,8 @@
 """Rows that the lanes of a work-group go through together, and sums over them.
 
 Lane ``l`` of a row has the elements l, l + 16, l + 32, ..., so that neighbouring lanes read
-neighbouring elements. Sums are added in the order of ``octavo.targets.ops.float_layer_norm``:
-one partial sum for each lane, then halves to halves.
+neighbouring elements. Sums are those of ``octavo.targets.ops.float_sum``: each lane has a
+part.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +24,9 @@ from octavo.targets.opencl.grid import (
     view_func,
     when,
 )
+from octavo.targets.ops.float_sum import SUM_LANES
 
-LANES = 16  # of a row; a work-group has some rows
+LANES = SUM_LANES  # of a row; a work-group has some rows
 
 
 @dataclass(frozen=True, eq=False)

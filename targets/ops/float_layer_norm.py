@@ -5,19 +5,18 @@ has outliers in few channels, and 8 bits for all of them would lose the others. 
 product reads is rounded on the way out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.targets.ops.float_sum import sum_rows
 from octavo.targets.ops.requantize import fma_float32
 from octavo.targets.ops.rounding import round_real
 
 Arrays = Mapping[str, NDArray[Any]]
-
-SUM_LANES = 16  # partial sums of a row, on registers of any width
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,8 @@ def reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float32]:
         ratio = 1 / sqrt(variance + epsilon)
         y = fma(centred * ratio, gain, offset)
 
-    A sum has ``SUM_LANES`` parts: part l starts from 0 and takes the elements l, l + 16,
-    l + 32, ... one after the other. Then part l takes part l + 8 for l < 8, and so on with 4,
-    2 and 1. So the bits of the result do not depend on the width of a target's registers.
+    Sums are those of ``octavo.targets.ops.float_sum``. A product would be fused with what is
+    added to it on some targets, so the sums are divided, not multiplied by 1 / n.
 
     Args:
         op: The operation.
@@ -88,9 +86,9 @@ def quantized_reference(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.intege
 def _normal(op: FloatLayerNorm, arrays: Arrays) -> NDArray[np.float32]:
     x = arrays["x"].reshape(op.rows, op.extent).astype(np.float32)
     count = np.float32(op.extent)
-    mean = _sum(x, lambda total, value: total + value) / count
+    mean = sum_rows(x) / count
     centred = x - mean[:, None]
-    variance = _sum(centred, lambda total, value: fma_float32(value, value, total)) / count
+    variance = sum_rows(centred, lambda total, value: fma_float32(value, value, total)) / count
     ratio = np.float32(1.0) / np.sqrt(variance + arrays["epsilon"].astype(np.float32))
     normal: NDArray[np.float32] = centred * ratio[:, None]
     return normal
@@ -100,18 +98,3 @@ def _scaled(
     normal: NDArray[np.float32], gain: NDArray[Any], offset: NDArray[Any]
 ) -> NDArray[np.float32]:
     return fma_float32(normal, np.broadcast_to(gain.astype(np.float32), normal.shape), offset)
-
-
-def _sum(
-    values: NDArray[np.float32],
-    add: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Add along rows; ``add`` makes the next partial sums of the last and of elements."""
-    parts = np.zeros((len(values), SUM_LANES), np.float32)
-    for start in range(0, values.shape[1], SUM_LANES):
-        some = values[:, start : start + SUM_LANES]
-        parts[:, : some.shape[1]] = add(parts[:, : some.shape[1]], some)
-    while parts.shape[1] > 1:
-        half = parts.shape[1] // 2
-        parts = parts[:, :half] + parts[:, half:]
-    return parts[:, 0]

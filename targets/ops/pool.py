@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.targets.ops.float_sum import sum_columns, sum_rows
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.ops.rounding import round_dyadic, round_real
 
@@ -157,7 +158,10 @@ def average_reference(op: AveragePool, arrays: Arrays) -> NDArray[Any]:
 
 
 def reduce_reference(op: Reduce, arrays: Arrays) -> NDArray[Any]:
-    """Reduce the middle axis; float sums depend on the order of addition in their last bits.
+    """Reduce the middle axis.
+
+    Float sums along contiguous elements are those of ``octavo.targets.ops.float_sum``; others
+    are added one after the other.
 
     Args:
         op: The operation.
@@ -171,8 +175,12 @@ def reduce_reference(op: Reduce, arrays: Arrays) -> NDArray[Any]:
     x = arrays["x"].reshape(op.outer, op.extent, op.inner)
     if op.dtype != "float32":
         x = x.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
-    function: Any = {"mean": np.sum, "sum": np.sum, "max": np.max, "min": np.min}[op.kind]
-    acc = function(x, axis=1).astype(x.dtype)
+    is_sum = op.kind in ("mean", "sum")
+    if is_sum and op.dtype == "float32":
+        acc = sum_rows(x[:, :, 0])[:, None] if op.inner == 1 else sum_columns(x)
+    else:
+        function: Any = np.sum if is_sum else {"max": np.max, "min": np.min}[op.kind]
+        acc = function(x, axis=1).astype(x.dtype)
     return rescale(op.requantize, acc, arrays, (-1,))
 
 

@@ -13,6 +13,7 @@ from tests.targets import (
     test_float_layer_norm,
     test_layer_norm,
     test_matmul,
+    test_pool,
     test_recurrent,
     test_softmax,
 )
@@ -80,6 +81,7 @@ CHOSEN = (
     (test_layer_norm.test_extremes, 1),
     (test_float_layer_norm.test_rows, 7),
     (test_float_layer_norm.test_rounded_rows, 11),
+    (test_pool.test_floats_are_reduced, 1),
     (test_recurrent.test_sizes_around_the_vector_width, 5),
     (test_recurrent.test_saturated_gates_and_extreme_scales, 3),
     (test_attention.test_columns_around_the_vector_width, 5),

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.targets import test_conv_gemm, test_every_level
+from tests.targets import test_conv_gemm, test_every_level, test_float_layer_norm
 from tests.targets.conftest import random_array
-from tests.targets.emulation import Case, run_cases
+from tests.targets.emulation import Case, cases_of, run_cases
 from tests.targets.test_conv_gemm import EPILOGUES, KERNEL, PAD, SHAPES, make_arrays
 
 from octavo.targets import TARGETS
@@ -89,7 +89,7 @@ def quantization(scale, zero_point, dtype):
 
 
 def cases():
-    """Shapes, epilogues, channels around the vector width, extreme scales, families."""
+    """Shapes, epilogues, channels around the vector width, extreme scales, families, rows."""
     for name, op in SHAPES.items():
         yield Case(f"shape {name}", convolution(op))
     for name in ("int8", "table", "saturated, from 0", "signed residual, table"):
@@ -107,6 +107,8 @@ def cases():
         yield Case(f"quantize around {zero_point}", quantization(0.02, zero_point, "uint8"))
     for name in FAMILIES:
         yield Case(f"family {name}", family(name))
+    # Float streams between integer products are normalized on the scalar unit.
+    yield from cases_of(test_float_layer_norm.test_rounded_rows, TARGET, 11)
 
 
 @pytest.mark.slow
