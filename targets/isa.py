@@ -237,6 +237,11 @@ class Isa:
         return self
 
     @property
+    def real_lanes(self) -> int:
+        """Lanes of a vector of float32; 1 where arithmetic on them is scalar."""
+        return self.float_lanes or self.lanes
+
+    @property
     def by_lane(self) -> "Isa":
         """Instructions that multiply lane by lane, for kernels whose lanes are channels."""
         return self
