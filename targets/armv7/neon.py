@@ -38,7 +38,7 @@ class Neon(Armv7Isa):
     activation_cycles: float = 0.0
     activation_loads: float = 5.0
     weight_loads: float = 2.5  # with addresses and the loop
-    max_unrolled_dots: int = 16
+    max_unrolled_dots: int = 0  # else LLVM moves loads of weights out of the loop over rows
     pairs: bool = True
 
     @property

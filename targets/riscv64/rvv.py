@@ -71,8 +71,8 @@ class Rvv(Isa):
 
     @property
     def by_lane(self) -> Isa:
-        """Room for the sums of two columns, their taps and weights."""
-        return replace(self, num_registers=7)
+        """Groups of four, so that three columns share their taps."""
+        return replace(self, lanes=16, num_registers=8)
 
     def tile_registers(self, rows: int, panel: int) -> int:
         """Sums are in groups of eight, one vector of weights in one of four."""
