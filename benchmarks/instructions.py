@@ -25,7 +25,7 @@ ARTIFACTS = Path(__file__).resolve().parents[1] / "build" / "instructions"
 NETWORKS = ("mobilenet_v2", "resnet50", "ds_cnn")
 TARGETS = (
     "arm64-neon", "arm64-dotprod", "arm64-i8mm", "armv7-neon", "riscv64-rvv", "hexagon-v66",
-    "hexagon-v68",
+    "hexagon-v68", "hexagon-v73",
 )  # fmt: skip
 
 
