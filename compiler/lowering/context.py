@@ -292,10 +292,27 @@ class Context:
         origin = Origin(f"{value.name}.copy", ("Identity",), ("",))
         if {declared, tensor.dtype} == {"int8", "uint8"}:
             flipped = self.new(f"{value.name}.plain", declared, tensor.shape, order)
-            table = (np.arange(256, dtype=np.uint8) ^ SIGN_BIT).view(declared)
-            self.move(tensor, flipped, {"table": table}, "table", origin)
+            self.flip_signs(tensor, flipped, origin)
             return flipped
         return self.dense(tensor, order, origin)
+
+    def stored_as(self, tensor: Tensor, dtype: str, origin: Origin) -> Tensor:
+        """The same real numbers as the other type of 8 bits, moved only if they must be."""
+        if tensor.dtype == dtype:
+            return tensor
+        shift = SIGN_BIT if dtype == "uint8" else -SIGN_BIT
+        flipped = replace(
+            self.new(f"{origin.name}.{dtype}", dtype, tensor.shape, tensor.order),
+            scale=tensor.scale,
+            zero_point=tensor.zero_point + shift,
+        )
+        self.flip_signs(tensor, flipped, origin)
+        return flipped
+
+    def flip_signs(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
+        """Emit q + 128 or q - 128, between int8 and uint8."""
+        table = (np.arange(256, dtype=np.uint8) ^ SIGN_BIT).view(destination.dtype)
+        self.move(source, destination, {"table": table}, "table", origin)
 
     def dequantize(self, source: Tensor, destination: Tensor, origin: Origin) -> None:
         """Emit (q - zero_point) * scale."""

@@ -264,6 +264,39 @@ def test_kernels_for_phones_give_the_bits_of_the_host(
         outputs(tmp_path / "opencl", images), outputs(tmp_path / "host", images))
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_recurrent_cells_run_on_the_cpu_with_its_own_activations(
+    has_device, tmp_path, monkeypatch, kind
+):
+    """The GPU wants signed activations, the cells of this CPU unsigned ones."""
+    import onnx_ir
+
+    from octavo.compiler.importer import import_model
+
+    folder = REPOSITORY / "examples" / "sequence"
+    with np.load(folder / "calibration.npz") as stored:
+        (name,) = stored
+        samples = [{name: sequence[None]} for sequence in stored[name][:16]]
+    quantized = octavo.quantize(
+        import_model(folder / f"{kind}.onnx"), samples, activation_dtype="int8")
+    file = tmp_path / "cells.onnx"
+    file.write_bytes(onnx_ir.to_proto(quantized.model).SerializeToString())
+    monkeypatch.setitem(
+        TARGETS, "opencl", replace(TARGETS["opencl"], activation_dtype="int8"))
+    results = {}
+    for target in ("host", "opencl"):
+        octavo.compile(file, target, tmp_path / target, use_tuned=False)
+        with octavo.load(tmp_path / target) as session:
+            results[target] = [next(iter(session.run(s).values())) for s in samples[:4]]
+    manifest = json.loads((tmp_path / "opencl" / "manifest.json").read_text())
+    cells = [s for s in manifest["steps"] if s["kernel"].startswith(f"octavo_{kind}")]
+    assert [s["on_accelerator"] for s in cells] == [False]
+    assert any(s["on_accelerator"] for s in manifest["steps"])
+    np.testing.assert_array_equal(results["opencl"], results["host"])
+    # Unsigned on the GPU and signed in the cells: the other way around, in an Adreno's phone.
+    octavo.compile(file, "adreno", tmp_path / "adreno", use_tuned=False)
+
+
 def test_a_program_for_a_gpu_takes_no_other_device(has_device, tmp_path, monkeypatch):
     needs_gpu = replace(TARGETS["opencl"].accelerator, needs_gpu=True)
     monkeypatch.setitem(

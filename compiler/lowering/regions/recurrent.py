@@ -129,10 +129,12 @@ def _quantizers(
 def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
     node, shape = layer.node, shape_of(layer.x)
     order = identity(3)
-    x = ctx.dense(ctx.tensor(layer.x), order, origin)
+    # The cells run on the CPU, whose instructions may want another type than an accelerator's.
+    dtype = ctx.builder.isa.activation_dtype
+    x = ctx.dense(ctx.stored_as(ctx.tensor(layer.x), dtype, origin), order, origin)
     hidden = layer.recurrent.shape[2]
     directions = layer.recurrent.shape[0]
-    stored = layer.params.stored_as(x.dtype)
+    stored = layer.params.stored_as(dtype)
     inputs = [x]
     state_shape = (directions, shape[1], hidden)
     initial_h = _initial_output(ctx, operand(node, INITIAL_H), stored, origin)
@@ -144,7 +146,7 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
         "inputs": shape[2],
         "hidden": hidden,
         "direction": string_attribute(node, "direction", "forward"),
-        "dtype": x.dtype,
+        "dtype": dtype,
         "has_initial_h": initial_h is not None,
     }
     scales: dict[str, Any] = {
@@ -155,10 +157,15 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
         "recurrent_scale": layer.recurrent_scale,
         "bias": layer.bias,
     }
-    outputs = [
+    read = [
         _output(ctx, layer, Y, (shape[0], directions, shape[1], hidden), origin),
         _output(ctx, layer, Y_H, state_shape, origin),
     ]
+    outputs = [
+        tensor if tensor.dtype == dtype else
+        ctx.new(f"{origin.name}.{dtype}{index}", dtype, tensor.shape, tensor.order)
+        for index, tensor in enumerate(read)
+    ]  # fmt: skip
     op: Lstm | Gru
     arrays: dict[str, NDArray[Any]]
     if node.op_type == "GRU":
@@ -181,6 +188,9 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
         arrays = lstm_arrays(op, **scales)
     arrays |= {"weight": layer.weight, "recurrent": layer.recurrent}
     ctx.builder.call(op, inputs, arrays, outputs, origin)
+    for quantizer, made, wanted in zip(layer.quantizers, outputs, read, strict=False):
+        if quantizer is not None and made is not wanted:
+            ctx.flip_signs(made, wanted, origin)
 
 
 def _output(
