@@ -238,13 +238,18 @@ class Isa:
 
     @property
     def real_lanes(self) -> int:
-        """Lanes of a vector of float32; 1 where arithmetic on them is scalar."""
-        return self.float_lanes or self.lanes
+        """Lanes of float32 beside ``lanes`` integers: as many, or 1 where they are scalar."""
+        return 1 if self.float_lanes == 1 else self.lanes
 
     @property
     def by_lane(self) -> "Isa":
         """Instructions that multiply lane by lane, for kernels whose lanes are channels."""
         return self
+
+    def depthwise_columns(self, out_w: int, stride: int) -> int:
+        """Columns of a tile of a depthwise convolution; 0 leaves it to the kernel."""
+        del out_w, stride
+        return 0
 
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """Round float32 lanes half to even; |value| < 2**31."""

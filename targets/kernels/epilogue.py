@@ -246,18 +246,28 @@ class Epilogue:
             lanes: Number of lanes.
         """
         if self.op.dtype == "float32":
-            scale = self._load("multiplier", channel, lanes)
-            value = vector.cast(acc, "float32", lanes)
-            if self.op.residual:
-                value = vector.fma(value, scale, self._load("residual", offset, lanes), lanes)
-            else:
-                value = value * scale
-            vector.store(self.operands["y"], offset, value, lanes)
+            if lanes > self.isa.real_lanes:
+                held = vector.local(lanes, "int32")
+                vector.store(held, 0, acc, lanes)
+                with vector.loop(lanes) as lane:
+                    self._store_real(
+                        vector.load(held, lane), channel + lane, offset + lane, 1)
+                return
+            self._store_real(acc, channel, offset, lanes)
             return
         rounded = (self._float32 if self.op.mode == "float32" else self._dyadic)(
             acc, channel, offset, lanes)
         narrow = self.isa.narrow(rounded, self.op.dtype, lanes)
         self._store(narrow, offset, lanes)
+
+    def _store_real(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> None:
+        scale = self._load("multiplier", channel, lanes)
+        value = vector.cast(acc, "float32", lanes)
+        if self.op.residual:
+            value = vector.fma(value, scale, self._load("residual", offset, lanes), lanes)
+        else:
+            value = value * scale
+        vector.store(self.operands["y"], offset, value, lanes)
 
     def _load(self, name: str, offset: Expr, lanes: int) -> Expr:
         return vector.load(self.operands[name], offset, lanes)
