@@ -230,13 +230,15 @@ def _serialize(model: Any) -> bytes:
 
 
 def _target_record(target: Target) -> dict[str, Any]:
-    return {
+    record = {
         "triple": target.triple,
         "cpu": target.cpu,
         "features": list(target.features),
         "zig_target": target.zig_target,
         "isa": target.isa,
     }
+    accelerator = target.accelerator
+    return record if accelerator is None else record | {"accelerator": accelerator.name}
 
 
 def _versions() -> dict[str, str]:

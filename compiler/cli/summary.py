@@ -64,7 +64,7 @@ def _reason(step: StepRecord) -> str:
 
 
 def _accelerator_lines(summary: Summary) -> Iterator[str]:
-    if not summary.num_accelerated:
+    if not summary.accelerator:
         return
     num_steps = summary.num_accelerated + len(summary.cpu_steps)
     yield f"accelerator     {summary.num_accelerated} of {num_steps} steps"

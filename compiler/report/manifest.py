@@ -95,6 +95,7 @@ def _report(
         versions=tuple(
             sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
         ),
+        accelerator=str(manifest.get("target_details", {}).get("accelerator", "")),
     )
 
 

@@ -121,6 +121,7 @@ class Report:
             when it did not.
         files: Name to SHA-256 of every file of the artifact.
         versions: Tool to version.
+        accelerator: What the target has beside its CPU; "" for nothing.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Report:
     counted: CountedRun | None = None
     files: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
+    accelerator: str = ""
 
 
 def latency_records(samples_us: Sequence[Sequence[float]]) -> tuple[LatencyRecord, ...]:

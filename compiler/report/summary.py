@@ -44,8 +44,9 @@ class Summary:
         latency_us: Median of a whole run, microseconds; None when not measured.
         num_scheduled: Steps whose kernels can take several schedules.
         num_tuned: Of these, with a schedule that was measured.
-        num_accelerated: Steps that an accelerator computes.
-        cpu_steps: The others, of a program that uses one.
+        accelerator: What the target has beside its CPU; "" for nothing.
+        num_accelerated: Steps that it computes.
+        cpu_steps: The others, where there is one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Summary:
     latency_us: float | None
     num_scheduled: int = 0
     num_tuned: int = 0
+    accelerator: str = ""
     num_accelerated: int = 0
     cpu_steps: tuple[StepRecord, ...] = ()
 
@@ -72,7 +74,6 @@ class Summary:
 def summarize(report: Report) -> Summary:
     """Condense a report to one screen."""
     errors = report.errors
-    num_accelerated = sum(s.on_accelerator for s in report.steps)
     # Of a few layers only a few can stand out.
     num_worst = min(NUM_WORST_LAYERS, max(1, len(errors) // 3))
     return Summary(
@@ -90,8 +91,10 @@ def summarize(report: Report) -> Summary:
         latency_us=None if report.run is None else report.run.median_us,
         num_scheduled=sum(s.is_tuned is not None for s in report.steps),
         num_tuned=sum(s.is_tuned is True for s in report.steps),
-        num_accelerated=num_accelerated,
-        cpu_steps=tuple(s for s in report.steps if num_accelerated and not s.on_accelerator),
+        accelerator=report.accelerator,
+        num_accelerated=sum(s.on_accelerator for s in report.steps),
+        cpu_steps=tuple(
+            s for s in report.steps if report.accelerator and not s.on_accelerator),
     )
 
 

@@ -64,8 +64,13 @@ def test_the_summary_says_how_many_kernels_were_tuned():
 def test_the_summary_says_what_the_accelerator_leaves_to_the_cpu():
     report = make_report(1)
     stem, head = report.steps
-    mixed = replace(report, steps=(replace(stem, on_accelerator=True), head))
+    mixed = replace(
+        report, accelerator="mali", steps=(replace(stem, on_accelerator=True), head))
     lines = summary_lines(summarize(mixed), Path("out"))
     assert "accelerator     1 of 2 steps" in lines
     assert "  on the CPU: head0 (Softmax)" in lines
+    # Not a word less where it computes nothing at all.
+    idle = summary_lines(summarize(replace(report, accelerator="mali")), Path("out"))
+    assert "accelerator     0 of 2 steps" in idle
+    assert "head0 (Softmax)" in "\n".join(idle)
     assert "accelerator" not in "\n".join(summary_lines(summarize(report), Path("out")))
