@@ -21,6 +21,7 @@ class Pipeline:
         residual_cycles: The same of a residual.
         tile_cycles: Addresses and loop of one tile.
         row_cycles: Addresses of one row of a tile.
+        part_cycles: Storing the end of a row that is no whole register of bytes.
     """
 
     dots_per_cycle: float = 2.0
@@ -34,6 +35,7 @@ class Pipeline:
     residual_cycles: float = 1.0
     tile_cycles: float = 2.0
     row_cycles: float = 0.0
+    part_cycles: float = 0.0
 
 
 WIDE_CORE = Pipeline()

@@ -30,6 +30,7 @@ class Dotprod(Arm64Isa):
     activation_loads: float = 0.25
     weight_loads: float = 0.5
     group_steps: int = 4
+    shares_taps: bool = True
     features: tuple[str, ...] = ("neon", "dotprod")
 
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:

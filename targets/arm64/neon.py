@@ -43,7 +43,6 @@ class Neon(Arm64Isa):
     weight_loads: float = 0.5
     group_steps: int = 4
     orders_columns: bool = True
-    max_unrolled_dots: int = 64
 
     def for_weights(self, lowest: int) -> Isa:
         """Widen every product where the sum of two may be 2 * 128 * 128."""

@@ -26,10 +26,15 @@ NO_ENTRY = 255  # an index behind every table
 # multiply. Counted at that rate, the fastest tile is the one with the fewest instructions.
 ARM64 = Pipeline(
     issue_per_cycle=2.0, dot_latency=4.0, far_weight_cycles=0.0, spill_cycles=1.5,
-    epilogue_cycles=3.0, residual_cycles=2.5, tile_cycles=8.0, row_cycles=3.0)
+    epilogue_cycles=3.0, residual_cycles=2.5, tile_cycles=8.0, row_cycles=3.0,
+    part_cycles=1.5)
 LARGEST_WORD = 32767 - 255  # leaves room for a zero point of either sign
 # At this size neighbouring float32 are 1 apart, and the bits below are a signed integer.
 ROUNDING = 1.5 * 2.0**23
+# Columns of a depthwise tile: the best, if it divides the image, and the most that have no
+# more sums than there are registers.
+BEST_COLUMNS, MAX_COLUMNS = 4, 7
+COLUMN_COST = 0.03  # of each column that a tile has more or less than the best
 NARROW_BYTES = {"int8": "llvm.aarch64.neon.sqxtn", "uint8": "llvm.aarch64.neon.sqxtun"}
 
 
@@ -40,6 +45,8 @@ class Arm64Isa(Isa):
     Attributes:
         fits_words: Results are in 16 bits before they are narrowed further, with the zero
             point and without it: UZP1 narrows two registers at once, without saturation.
+        shares_taps: What ``spread_blocks`` made is shared by the columns of a tile; those of a
+            strided one share so little that fewer are better.
         adds_even: The zero point is even, and added to real numbers: then a sum that is large
             enough to have no fraction is rounded like the number, half to even.
     """
@@ -50,9 +57,22 @@ class Arm64Isa(Isa):
     has_blocks: bool = True
     rows_stay: bool = True
     pipeline: Pipeline = ARM64
+    max_unrolled_dots: int = 64  # longer code keeps weights in memory that is not theirs
     features: tuple[str, ...] = ("neon",)
+    shares_taps: bool = False
     fits_words: bool = False
     adds_even: bool = False
+
+    def depthwise_columns(self, out_w: int, stride: int) -> int:
+        """Few columns that are computed twice, and a tile near the best."""
+        near = max(1, BEST_COLUMNS // stride) if self.shares_taps else BEST_COLUMNS
+        fewest = max(1, near // 2) if self.shares_taps else near - 1
+
+        def cost(columns: int) -> float:
+            computed = -(-out_w // columns) * columns
+            return computed * (1 + COLUMN_COST * abs(columns - near))
+
+        return min(range(min(fewest, out_w), min(MAX_COLUMNS, out_w) + 1), key=cost)
 
     def for_results(self, largest: float, zero_point: int) -> Self:
         """Take UZP1, and FADD instead of FCVTNS and SQADD."""

@@ -130,6 +130,9 @@ class DepthwiseLayout:
         return self._tile(self.panel) if self.schedule is None else self.schedule.columns
 
     def _tile(self, panel: int) -> int:
+        wanted = self.isa.depthwise_columns(self.op.out_w, self.op.stride_w)
+        if wanted and self._num_dots(panel, wanted) <= MAX_DOTS:
+            return wanted
         if self._is_in_blocks(panel):
             return self._block_tile(panel)
         most = self._max_tile(panel)

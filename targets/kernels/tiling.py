@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from octavo.targets.isa import Isa
+from octavo.targets.isa import JOINED_VECTORS, Isa
 from octavo.targets.schedule import Schedule
 
 LANE_BYTES = 4
@@ -118,5 +118,7 @@ def _cycles(
             pipeline.epilogue_cycles + pipeline.residual_cycles * has_residual)
         epilogue += max(0, wanted - isa.num_registers) * pipeline.spill_cycles
         epilogue += tile_rows * pipeline.row_cycles
+        if width % (JOINED_VECTORS // 2):
+            epilogue += tile_rows * pipeline.part_cycles
         total += count * (steps * step + epilogue + pipeline.tile_cycles)
     return total * tiles
