@@ -23,8 +23,8 @@ from benchmarks.zoo.store import model_path
 from octavo.compiler.importer import import_model
 from octavo.compiler.lowering.lower import lower
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.measurements.key import this_context
 from octavo.compiler.roofline.machine import this_machine
-from octavo.compiler.tuning.key import this_context
 from octavo.compiler.tuning.records import TuningTask
 from octavo.compiler.tuning.schedulers import TaskCollector
 from octavo.compiler.tuning.stage import touched_bytes

@@ -25,10 +25,11 @@ from benchmarks.interleave import measure_interleaved
 from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
 from octavo.compiler.artifact.toolchain import cache_folder
+from octavo.compiler.measurements.database import database_path
+from octavo.compiler.measurements.key import this_context
 from octavo.compiler.roofline.machine import this_machine
-from octavo.compiler.tuning.key import this_context
 from octavo.compiler.tuning.records import Choice
-from octavo.compiler.tuning.store import TuningStore, store_path
+from octavo.compiler.tuning.store import TuningStore
 from octavo.targets import get_target
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,7 +82,7 @@ def measure(name: str, budget_s: float) -> dict[str, Any]:
         start = time.perf_counter()
         result = octavo.compile(untuned / "model.int8.onnx", "host", tuned, tune=True)
         tune_s = time.perf_counter() - start
-        with TuningStore(store_path()) as store:
+        with TuningStore(database_path()) as store:
             choices = list(store.choices(this_context(get_target("host"))).values())
         with octavo.load(untuned) as first, octavo.load(tuned) as second:
             programs = {

@@ -67,7 +67,7 @@ def cpu_flags(cpuinfo: Path) -> frozenset[str]:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return frozenset()
-    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)  # x86; Arm
     return frozenset(found.group(1).split()) if found else frozenset()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from octavo.compiler.artifact.memory_plan import MemoryPlan
 from octavo.compiler.artifact.weight_blob import WeightBlob
 from octavo.compiler.lowering.program import Port, Program, Step
+from octavo.compiler.measurements.key import operation_record
 from octavo.compiler.roofline.traffic import step_traffic
 
 
@@ -52,6 +53,7 @@ def _step_record(index: int, step: Step) -> dict[str, Any]:
         "op_types": list(step.op_types),
         "nodes": list(step.nodes),
         "macs": int(step.macs),
+        "operation": None if step.op is None else operation_record(step.op),
         **asdict(step_traffic(step)),
     }
 

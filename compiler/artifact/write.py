@@ -28,6 +28,7 @@ from octavo.compiler.artifact.system_libraries import system_libraries
 from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
 from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.measurements.key import kernels_digest
 from octavo.errors import ArtifactError, ModelError
 from octavo.targets.base import Target
 from octavo.targets.opencl.prelude import prelude
@@ -243,4 +244,5 @@ def _target_record(target: Target) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     packages = ("apache-tvm", "apache-tvm-ffi", "numpy", "onnx", "onnx-ir", "ziglang")
-    return {"octavo": octavo.__version__} | {name: version(name) for name in packages}
+    own = {"octavo": octavo.__version__, "kernels": kernels_digest()}
+    return own | {name: version(name) for name in packages}

@@ -11,6 +11,7 @@ import click
 from octavo import __version__
 from octavo.compiler.cli.compile import compile_command
 from octavo.compiler.cli.console import Console, one_line
+from octavo.compiler.cli.database import database_command
 from octavo.compiler.cli.devices import devices_command
 from octavo.compiler.cli.doctor import doctor_command
 from octavo.compiler.cli.inspect import inspect_command
@@ -29,6 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     profile_command,
     targets_command,
     devices_command,
+    database_command,
     doctor_command,
 )
 

@@ -21,10 +21,12 @@ from octavo.compiler.cli.options import (
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.report.records import LatencyRecord
 from octavo.compiler.report.units import count_text, printable, time_text
-from octavo.errors import DeviceError, ToolchainError
+from octavo.errors import DeviceError, StoreError, ToolchainError
 
 if TYPE_CHECKING:
+    from octavo.compiler.measurements.latencies import KernelLatency
     from octavo.compiler.report.records import Report
+    from octavo.compiler.roofline.machine import Machine
     from octavo.compiler.roofline.peaks import Peaks
 
 NUM_SLOWEST = 15  # rows without -v
@@ -53,6 +55,9 @@ NUM_SLOWEST = 15  # rows without -v
     is_flag=True,
     help="Times only. The machine's peaks are measured once, which takes seconds, and kept.",
 )
+@click.option(
+    "--no-save", is_flag=True, help="Leave the database of measurements as it is (octavo db)."
+)
 @click.option("--trace", type=NEW_PATH, metavar="FILE.json", help="Write a Chrome trace.")
 @click.option("--report", type=NEW_PATH, metavar="FILE.html", help="Write a report page.")
 @threads_option
@@ -69,6 +74,7 @@ def profile_command(
     no_roofline: bool,
     trace: Path | None,
     report: Path | None,
+    no_save: bool,
     num_threads: int,
     force: bool,
 ) -> None:
@@ -83,12 +89,17 @@ def profile_command(
         profile_counts(console, artifact, input_file, report)
         return
     from octavo.compiler.cli.report_page import write_page
+    from octavo.compiler.measurements.profile_rows import profile_rows
     from octavo.compiler.report.bottlenecks import equal_steps_by_gain
     from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
 
     measured = _measure_here if device == LOCAL else partial(_measure_there, device)
-    manifest, runs_us, samples_us = measured(artifact, input_file, runs, warmup, num_threads)
+    manifest, runs_us, samples_us, machine = measured(
+        artifact, input_file, runs, warmup, num_threads
+    )
+    if not no_save:
+        _save(console, profile_rows(manifest, samples_us, machine, num_threads))
     if input_file is None:
         console.note("no --input: every input is zero")
     # The peaks that are measured are those of this machine.
@@ -120,15 +131,28 @@ def profile_command(
     )
 
 
-Measured = tuple[dict[str, Any], list[float], list[list[float]]]
+def _save(console: Console, rows: "list[KernelLatency]") -> None:
+    """Keep measurements; that they cannot be kept takes nothing from what is shown."""
+    from octavo.compiler.cli.database import open_database
+
+    try:
+        with open_database(console) as store:
+            store.add(rows)
+    except StoreError as error:
+        console.warn(f"not kept: {error}")
+
+
+# The manifest, times of whole runs, of each step, and the machine that they are of.
+Measured = tuple[dict[str, Any], list[float], list[list[float]], "Machine"]
 
 
 def _measure_here(
     artifact: Path, input_file: Path | None, runs: int, warmup: int, num_threads: int
 ) -> Measured:
-    """The manifest, times of whole runs, and of each step, on this machine."""
+    """Measure on this machine."""
     from octavo.compiler.artifact.toolchain import driver_cache_folder
     from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.roofline.machine import this_machine
     from octavo.compiler.session import load
 
     cache = driver_cache_folder()
@@ -138,7 +162,8 @@ def _measure_here(
         # Whole runs on their own: the clock around each step would be in their time.
         runs_us = session.measure(inputs, runs=runs, warmup=warmup).tolist()
         profiles = session.profile(inputs, runs=runs, warmup=warmup)
-        return session.manifest, runs_us, [list(p.latencies_us) for p in profiles]
+        steps_us = [list(p.latencies_us) for p in profiles]
+        return session.manifest, runs_us, steps_us, this_machine()
 
 
 def _measure_there(
@@ -149,17 +174,18 @@ def _measure_there(
     warmup: int,
     num_threads: int,
 ) -> Measured:
-    """The same on a device that the artifact is brought to."""
+    """Measure on a device that the artifact is brought to."""
     from octavo.compiler.artifact.manifest import read_manifest
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.devices.inference import input_names
     from octavo.compiler.devices.latency import measure_times
 
     inputs = None if input_file is None else read_tensors(input_file, input_names(artifact))
-    times = measure_times(
+    measured = measure_times(
         chosen_device(device), artifact, inputs,
         runs=runs, warmup=warmup, num_threads=num_threads)
-    return read_manifest(artifact), times.runs_us.tolist(), times.steps_us.tolist()
+    times, manifest = measured.times, read_manifest(artifact)
+    return manifest, times.runs_us.tolist(), times.steps_us.tolist(), measured.machine
 
 
 def _refuse_times(context: click.Context) -> None:

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from octavo.compiler.roofline.machine import Machine
+
 TIMEOUT_S = 600.0  # of one run; a large network takes minutes under an emulator
 
 
@@ -38,6 +40,13 @@ class Deployment(Protocol):
 
         Raises:
             DeviceError: There is none.
+        """
+
+    def machine(self) -> Machine:
+        """The machine that runs the program; what its system does not tell is empty.
+
+        Raises:
+            DeviceError: The device does not answer.
         """
 
 

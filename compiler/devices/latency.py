@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.devices.base import TIMEOUT_S, Device
 from octavo.compiler.devices.inference import checked_inputs
+from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
 
 SAMPLES = "samples"
@@ -30,6 +31,14 @@ class DeviceTimes:
     steps_us: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class MeasuredOn:
+    """Times, and the machine that they are of."""
+
+    times: DeviceTimes
+    machine: Machine
+
+
 def measure_times(
     device: Device,
     artifact: Path,
@@ -39,7 +48,7 @@ def measure_times(
     warmup: int,
     num_threads: int = 1,
     timeout_s: float = TIMEOUT_S,
-) -> DeviceTimes:
+) -> MeasuredOn:
     """Measure an artifact's runs and steps where it is meant to run.
 
     Args:
@@ -65,7 +74,8 @@ def measure_times(
             deployment.send(f"input{index}", array.tobytes())
             arguments += ["--input", f"{name}=input{index}"]
         deployment.run(arguments, timeout_s)
-        return read_times(device.name, deployment.fetch(SAMPLES))
+        times = read_times(device.name, deployment.fetch(SAMPLES))
+        return MeasuredOn(times, deployment.machine())
 
 
 def read_times(device: str, data: bytes) -> DeviceTimes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.compiler.devices.base import TIMEOUT_S
+from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.errors import DeviceError
 
 
@@ -68,6 +69,10 @@ class ProgramDeployment:
             return (self.folder / name).read_bytes()
         except OSError as error:
             raise DeviceError(f"{self.device}: {name}: {error.strerror}") from error
+
+    def machine(self) -> Machine:
+        """This machine."""
+        return this_machine()
 
 
 def _last_line(log: str) -> str:

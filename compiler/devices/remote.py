@@ -13,7 +13,9 @@ from octavo.compiler.devices.base import TIMEOUT_S, Deployment
 from octavo.compiler.devices.local import BENCH
 from octavo.compiler.devices.shell import Shell, quoted
 from octavo.compiler.machine_code import kernel_names
+from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.errors import DeviceError, TargetError
+from octavo.targets.host import CACHE_FOLDER, CPUINFO
 
 WEIGHTS = "weights.bin"
 KILLED = 128 + 9  # exit code, as shells report SIGKILL
@@ -110,6 +112,23 @@ class RemoteDeployment:
             DeviceError: There is none.
         """
         return self.shell.pull(f"{self.folder}/{name}")
+
+    def machine(self) -> Machine:
+        """What /proc and /sys of the device tell of its first CPU."""
+        with tempfile.TemporaryDirectory(prefix="octavo-machine-") as folder:
+            cpuinfo, caches = Path(folder) / CPUINFO.name, Path(folder) / CACHE_FOLDER.name
+            cpuinfo.write_bytes(self.shell.run(f"cat {CPUINFO}").output)
+            for fact in ("type", "level", "size"):
+                # Path and content of every file, a line each.
+                listed = self.shell.run(f"grep -H . {CACHE_FOLDER}/index*/{fact}").output
+                for line in listed.decode("utf-8", "replace").splitlines():
+                    path, _, value = line.partition(":")
+                    index = caches / Path(path).parent.name
+                    if not index.name.startswith("index"):
+                        continue
+                    index.mkdir(parents=True, exist_ok=True)
+                    (index / fact).write_text(value + "\n")
+            return this_machine(cpuinfo, caches)
 
 
 def _succeed(device: str, shell: Shell, arguments: Sequence[str]) -> str:

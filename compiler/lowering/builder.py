@@ -140,6 +140,7 @@ class ProgramBuilder:
             macs(op),
             None if schedule is None else schedule.record(),
             is_tuned,
+            op=op,
         )
 
     def _call_gpu(
@@ -177,6 +178,7 @@ class ProgramBuilder:
             kernel.variant(op, accelerator),
             macs(op),
             on_accelerator=True,
+            op=op,
         )
 
     def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
@@ -199,6 +201,7 @@ class ProgramBuilder:
         schedule: ScheduleRecord | None = None,
         is_tuned: bool = False,
         on_accelerator: bool = False,
+        op: Any = None,
     ) -> None:
         """Append a call of a function that is already there."""
         self.steps.append(
@@ -215,6 +218,7 @@ class ProgramBuilder:
                 schedule=schedule,
                 is_tuned=is_tuned,
                 on_accelerator=on_accelerator,
+                op=op,
             )
         )
 

@@ -108,6 +108,8 @@ class Step:
         is_tuned: The schedule was measured; else a model of the machine chose it.
         on_accelerator: The accelerator computes it: the parameters of its function are
             the operands, and then as many int32, the elements at which they begin.
+        op: Operation record of ``octavo.targets.ops``; None of what the library has no
+            kernel for.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Step:
     schedule: dict[str, int | str | bool] | None = None
     is_tuned: bool = False
     on_accelerator: bool = False
+    op: Any = None
 
 
 @dataclass

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from octavo.targets.host import CACHE_FOLDER, CPUINFO, cache_levels, cpu_flags
 
+# Lines of /proc/cpuinfo that name a CPU, on x86 and on Arm.
+X86_NAMES = ("model name", "cpu family", "model", "stepping")
+ARM_NAMES = ("CPU implementer", "CPU part", "CPU revision", "Hardware")
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -39,6 +43,6 @@ def _cpu_name(cpuinfo: Path) -> str:
         return ""
     lines = (
         re.search(rf"^{key}\s*:\s*(.*)$", text, re.MULTILINE)
-        for key in ("model name", "cpu family", "model", "stepping")
+        for key in (*X86_NAMES, *ARM_NAMES)
     )
     return " ".join(line.group(1).strip() for line in lines if line)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from octavo.compiler.lowering.kernel_call import KernelCall
-from octavo.compiler.tuning.key import TuningKey
+from octavo.compiler.measurements.key import TuningKey
 from octavo.targets.schedule import Schedule, ScheduleRecord
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from octavo.compiler.lowering.kernel_call import KernelCall
-from octavo.compiler.tuning.key import Context, TuningKey, operation_text, tuning_key
+from octavo.compiler.measurements.key import Context, TuningKey, operation_text, tuning_key
 from octavo.compiler.tuning.records import Choice, TuningTask
 from octavo.targets.ops.work import macs
 from octavo.targets.schedule import Schedule, schedules_of

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.program import Program
-from octavo.compiler.tuning.key import this_context
+from octavo.compiler.measurements.database import database_path
+from octavo.compiler.measurements.key import this_context
 from octavo.compiler.tuning.options import TuningOptions
 from octavo.compiler.tuning.schedulers import TaskCollector, TunedScheduler
-from octavo.compiler.tuning.store import TuningStore, store_path
+from octavo.compiler.tuning.store import TuningStore
 from octavo.compiler.tuning.trials import Trials
 from octavo.compiler.tuning.tune import TuneOutcome, tune
 from octavo.errors import StoreError
@@ -36,7 +37,7 @@ def tuned_scheduler(
     Raises:
         StoreError: The store cannot be used, and measurements were to be kept in it.
     """
-    path = store_path()
+    path = database_path()
     if not options.reuse or not (options.measure or path.is_file()):
         return model_choice, ()
     context = this_context(target)

@@ -6,7 +6,7 @@ import pytest
 from octavo.compiler.lowering.kernel_call import KernelCall
 from octavo.compiler.lowering.program import Buffer
 from octavo.compiler.lowering.tensor import Tensor, channels_last, dense_strides
-from octavo.compiler.tuning.key import this_context, tuning_key
+from octavo.compiler.measurements.key import this_context, tuning_key
 from octavo.compiler.tuning.records import TuningTask
 from octavo.compiler.tuning.trials import Timing
 from octavo.targets import get_target

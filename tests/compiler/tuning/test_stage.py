@@ -7,10 +7,11 @@ from tests.compiler.lowering.qdq_builder import GraphBuilder
 
 from octavo.compiler.cli import main
 from octavo.compiler.compile import compile_model
+from octavo.compiler.measurements.database import FILE_NAME
 from octavo.compiler.session import load
 from octavo.compiler.tuning import stage
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
-from octavo.compiler.tuning.store import FILE_NAME, TuningStore
+from octavo.compiler.tuning.store import TuningStore
 from octavo.errors import StoreError, TargetError
 from octavo.targets import get_target, host
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.compiler.tuning.key import Context, TuningKey
+from octavo.compiler.measurements.key import Context, TuningKey
 from octavo.compiler.tuning.records import Choice, Trial
 from octavo.compiler.tuning.store import TuningStore
 from octavo.errors import StoreError

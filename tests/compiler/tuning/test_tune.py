@@ -3,8 +3,8 @@
 import pytest
 
 from octavo.compiler.lowering.kernel_call import KernelCall
+from octavo.compiler.measurements.key import Context, operation_text
 from octavo.compiler.tuning import tune as tune_module
-from octavo.compiler.tuning.key import Context, operation_text
 from octavo.compiler.tuning.schedulers import TaskCollector, TunedScheduler
 from octavo.compiler.tuning.store import TuningStore
 from octavo.compiler.tuning.trials import Timing

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.targets.base import Target
 
 DIGEST_CHARACTERS = 12
+PACKAGES = ("apache-tvm", "ziglang")  # that generate code
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,14 @@ def tuning_key(kernel: Any, op: Any, context: Context) -> TuningKey:
     return TuningKey(kernel.name, operation_text(op), context)
 
 
+def operation_record(op: Any) -> dict[str, Any]:
+    """An operation record as JSON values."""
+    return {"type": type(op).__name__} | asdict(op)
+
+
 def operation_text(op: Any) -> str:
     """An operation record as canonical JSON: equal texts mean equal records."""
-    return json_text({"type": type(op).__name__} | asdict(op))
+    return json_text(operation_record(op))
 
 
 def json_text(value: Any) -> str:
@@ -79,17 +86,35 @@ def device_text(machine: Machine) -> str:
     return f"{machine.cpu} {caches} flags:{_digest(' '.join(machine.flags).encode())}"
 
 
-@cache
 def toolchain_text() -> str:
     """Versions, and a digest of the kernel library: its code decides what a schedule costs."""
+    own = {"octavo": octavo.__version__, "kernels": kernels_digest()}
+    return toolchain_of(own | {name: version(name) for name in PACKAGES})
+
+
+def toolchain_of(versions: Mapping[str, str]) -> str:
+    """The same of an artifact.
+
+    Args:
+        versions: Of its manifest; the entries "octavo", "kernels" and those of ``PACKAGES``.
+
+    Raises:
+        KeyError: One of them is missing.
+    """
+    packages = " ".join(f"{name}-{versions[name]}" for name in PACKAGES)
+    return f"octavo-{versions['octavo']} {packages} kernels:{versions['kernels']}"
+
+
+@cache
+def kernels_digest() -> str:
+    """Digest of the sources of the kernel library."""
     folder = Path(octavo.targets.__file__).resolve().parent
     sources = sorted(folder.rglob("*.py"))
     content = b"".join(
         path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes()
         for path in sources
     )
-    packages = " ".join(f"{name}-{version(name)}" for name in ("apache-tvm", "ziglang"))
-    return f"octavo-{octavo.__version__} {packages} kernels:{_digest(content)}"
+    return _digest(content)
 
 
 def _digest(content: bytes) -> str:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from octavo.compiler.measurements.key import code_text, device_text, json_text, toolchain_text
 from octavo.compiler.roofline.machine import Machine
-from octavo.compiler.tuning.key import code_text, device_text, json_text, toolchain_text
 from octavo.targets import get_target
 from octavo.targets.x86.levels import X86_64_AVX512_VNNI, X86_64_V3
 
