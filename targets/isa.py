@@ -57,11 +57,9 @@ class Isa:
         acc_dtype: Type of an accumulator lane.
         has_fma: A fused multiply-add is one instruction; else it is a slow library call.
         float_lanes: Float lanes of one vector register; 0 means ``lanes``.
-        takes_any_real: ``quantize_vectors`` saturates without limits, and makes NaN the zero
-            point.
+        takes_any_real: ``quantize_vectors`` saturates without limits, and takes NaN for 0.
         joined_vectors: 32-bit vectors that become one vector of bytes.
-        has_blocks: ``spread_blocks`` exists: bytes are spread and joined faster if they may
-            stay in blocks.
+        has_blocks: ``spread_blocks`` exists: bytes are spread faster if they stay in blocks.
         block_lanes: 32-bit lanes of such a block.
         joins_sums: ``requantize_vectors`` exists: there are no 64-bit lanes, or slow ones.
         has_word_pairs: There are no 64-bit lanes: ``wide_lanes`` computes on pairs of words.
@@ -237,9 +235,9 @@ class Isa:
         return self
 
     @property
-    def real_lanes(self) -> int:
-        """Lanes of float32 beside ``lanes`` integers: as many, or 1 where they are scalar."""
-        return 1 if self.float_lanes == 1 else self.lanes
+    def of_reals(self) -> "Isa":
+        """Instructions of kernels that compute with nothing but float32."""
+        return self
 
     @property
     def by_lane(self) -> "Isa":
@@ -289,18 +287,13 @@ class Isa:
     def quantizer(
         self, scale: Expr, zero_point: Expr, dtype: str
     ) -> Callable[[Sequence[Expr]], Expr]:
-        """Code that quantizes float32 numbers without float arithmetic on vectors.
+        """Code that quantizes (``ops.move``) without float arithmetic on vectors.
 
-        Only where ``quantizes_bits``; see ``octavo.targets.ops.move.quantize``.
-
-        Args:
-            scale: float32 scalar, > 0.
-            zero_point: int32 scalar.
-            dtype: "uint8" or "int8".
+        Only where ``quantizes_bits``.
 
         Returns:
-            A function of at most ``JOINED_VECTORS`` vectors of ``lanes`` int32, which hold the
-            bits of the numbers; its result is as that of ``quantize_vectors``.
+            A function of up to ``JOINED_VECTORS`` vectors of ``lanes`` int32, the bits of
+            float32 numbers; its result is as that of ``quantize_vectors``.
         """
         raise NotImplementedError(self.name)
 

@@ -57,6 +57,11 @@ class Hvx(Isa):
     quantizes_bits: bool = True
     features: tuple[str, ...] = ("hvx-length128b",)
 
+    @property
+    def of_reals(self) -> Isa:
+        """One float at a time: vectors of them would be taken apart and put together."""
+        return Isa(name=self.name, lanes=1)
+
     def load_activations(self, buffer: Any, offset: Expr) -> Expr:
         """Load four activations as one 32-bit word and repeat it (vsplat)."""
         word = T.reinterpret("int32", vector.load(buffer, offset, self.dot_k))

@@ -75,7 +75,7 @@ class ElementwiseBinary:
 
     def build(self, op: Binary, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return _Emitter(op, isa.of_reals if op.is_float else isa).build()
 
     def constants(self, op: Binary, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Zero points and the epilogue's constants."""

@@ -246,7 +246,7 @@ class Epilogue:
             lanes: Number of lanes.
         """
         if self.op.dtype == "float32":
-            if lanes > self.isa.real_lanes:
+            if lanes > self.isa.of_reals.lanes:
                 held = vector.local(lanes, "int32")
                 vector.store(held, 0, acc, lanes)
                 with vector.loop(lanes) as lane:

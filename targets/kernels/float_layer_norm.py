@@ -142,7 +142,7 @@ class _Emitter:
                 steps = self._scaled(normals, "step_", place)
                 self._store_rounded(steps, at + place, lanes)
 
-        lanes, extent = self.isa.real_lanes, self.op.extent
+        lanes, extent = self.isa.of_reals.lanes, self.op.extent
         group = JOINED_VECTORS * lanes
         full, rest = divmod(extent, group)
         if full:

@@ -25,7 +25,7 @@ def float_sum(isa: Isa, extent: int, add: Add) -> Expr:
         float32, not yet bound to a name.
     """
     sums = vector.local(SUM_LANES, "float32")
-    width = min(isa.real_lanes, SUM_LANES)
+    width = min(isa.of_reals.lanes, SUM_LANES)
     for lane in range(0, SUM_LANES, width):
         vector.store(sums, lane, vector.splat(tirx.const(0.0, "float32"), width), width)
 

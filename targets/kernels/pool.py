@@ -58,6 +58,7 @@ class MaxPoolWindows:
 
     def build(self, op: MaxPool, isa: Isa) -> Any:
         """Emit the PrimFunc."""
+        isa = isa.of_reals if op.dtype == "float32" else isa
         parameters = [
             ("x", op.in_elements, op.dtype),
             ("y", op.out_elements, op.dtype),
@@ -155,6 +156,7 @@ class AveragePoolWindows:
 
     def build(self, op: AveragePool, isa: Isa) -> Any:
         """Emit the PrimFunc."""
+        isa = isa.of_reals if op.dtype == "float32" else isa
         parameters = [
             ("x", op.in_elements, op.dtype),
             *_average_constants(op),

@@ -45,6 +45,7 @@ class ReduceAxis:
 
     def build(self, op: Reduce, isa: Isa) -> Any:
         """Emit the PrimFunc."""
+        isa = isa.of_reals if op.dtype == "float32" else isa
         parameters = [
             ("x", op.outer * op.extent * op.inner, op.dtype),
             *([] if op.dtype == "float32" else [("zero_point", 1, "int32")]),

@@ -44,6 +44,7 @@ class ResizeImage:
 
     def build(self, op: Resize, isa: Isa) -> Any:
         """Emit the PrimFunc."""
+        isa = isa.of_reals if op.dtype == "float32" else isa
         is_copy = op.kind == NEAREST
         in_dtype = BITS[np.dtype(op.dtype).itemsize] if is_copy else op.dtype
         parameters = [
