@@ -144,7 +144,7 @@ class _Emitter:
             inputs.append(("residual", op.out_elements, op.requantize.residual))
         parameters = [
             *inputs,
-            ("weight", op.out_c * self.packing.channel_elements, "int8"),
+            ("weight", self.packing.stored_out * self.packing.channel_elements, "int8"),
             ("bias", self.taps.num_classes * op.out_c, self.isa.acc_dtype),
             *constant_parameters(op.requantize, op.out_c),
             ("y", op.out_elements, op.requantize.dtype),
@@ -196,7 +196,8 @@ class _Emitter:
         image = line // op.out_h * op.in_h if op.batch > 1 else 0
         top = vector.bind(
             ((image + y * op.stride_h - op.pad_top) * op.in_w - op.pad_left) * op.in_pixel)
-        weights, step_elements = operands["weight"], channels * isa.dot_k
+        stored = vectors * lanes if isa.orders_columns else channels
+        weights, step_elements = operands["weight"], stored * isa.dot_k
         weights_at = first_channel * self.packing.channel_elements
         num_steps = op.kernel_h * op.kernel_w * self.steps
         weights_end = weights_at + num_steps * step_elements
@@ -216,14 +217,15 @@ class _Emitter:
                     number = (kh * op.kernel_w + kw) * self.steps + step
                     at = weights_at + number * step_elements
                     columns = [
-                        vector.bind(isa.load_weights(weights, at + v * lanes * isa.dot_k))
+                        isa.load_columns(weights, at + v * lanes * isa.dot_k)
                         for v in range(vectors)]
                     for x, offset in offsets.items():
-                        pixel = vector.bind(isa.load_activations(
-                            operands["x"], source + offset + step * isa.dot_k))
+                        (pixel,) = isa.load_block(
+                            operands["x"], [source + offset + step * isa.dot_k], 1)
                         for v, column in enumerate(columns):
                             slot = (x * vectors + v) * lanes
-                            total = isa.dot(vector.load(tile, slot, lanes), pixel, column)
+                            total = vector.load(tile, slot, lanes)
+                            (total,) = isa.dot_block([total], pixel, column)
                             vector.store(tile, slot, total, lanes)
                     ahead.emit_step(weights, weights_end, line, number)
 
