@@ -1,4 +1,4 @@
-"""Layer normalization of integers on a GPU: one work item per row."""
+"""Layer normalization of integers on a GPU: 16 lanes for each row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,11 +18,9 @@ from octavo.targets.opencl.grid import (
     clamp,
     exact,
     fma,
-    grid_func,
-    local,
-    loop,
     to_int,
 )
+from octavo.targets.opencl.rows import Row, row_func
 from octavo.targets.ops.layer_norm import MAX_EXTENT, MIN_VARIANCE, LayerNorm, inverse
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
@@ -53,8 +51,8 @@ class GpuLayerNorm:
         """Emit the kernel."""
         parameters = [
             ("x", op.elements, op.dtype), *_constants(op), ("y", op.elements, op.out_dtype)]
-        return grid_func(
-            accelerator, parameters, (op.rows,), lambda views, place: _emit(op, views, *place))
+        return row_func(
+            accelerator, parameters, op.rows, lambda views, row: _emit(op, views, row))
 
     def constants(
         self, op: LayerNorm, accelerator: Accelerator, arrays: Arrays
@@ -74,19 +72,22 @@ def _constants(op: LayerNorm) -> list[Parameter]:
     ]  # fmt: skip
 
 
-def _emit(op: LayerNorm, views: dict[str, View], row: Expr) -> None:
+def _emit(op: LayerNorm, views: dict[str, View], row: Row) -> None:
     n = op.extent
-    base, zero = bind(row * n), bind(views["zero_point"].load(0))
-    sums = local(2, "int32")
-    for slot in range(2):
-        T.buffer_store(sums, T.int32(0), [slot])
-    with loop(n) as i:
-        centred = bind(views["x"].load_int(base + i) - zero)
-        T.buffer_store(sums, tirx.BufferLoad(sums, [0]) + centred, [0])
-        T.buffer_store(sums, tirx.BufferLoad(sums, [1]) + centred * centred, [1])
-    total = bind(tirx.BufferLoad(sums, [0]))
-    wide, squares = (tirx.Cast("int64", tirx.BufferLoad(sums, [slot])) for slot in range(2))
-    spread = bind(T.int64(n) * squares - wide * wide)
+    base, zero = bind(row.number * n), bind(views["zero_point"].load(0))
+
+    def centred(i: Expr) -> Expr:
+        return bind(views["x"].load_int(base + i) - zero)
+
+    total = row.total(row.reduce(n, T.int32(0), lambda part, i: part + centred(i)))
+
+    def add_square(part: Expr, i: Expr) -> Expr:
+        value = centred(i)
+        return part + value * value
+
+    squares = row.total(row.reduce(n, T.int32(0), add_square))
+    wide = tirx.Cast("int64", total)
+    spread = bind(T.int64(n) * tirx.Cast("int64", squares) - wide * wide)
     variance = fma(
         tirx.Cast("float32", spread), exact(float(inverse(n * n)[0])),
         views["epsilon"].load(0))
@@ -97,9 +98,12 @@ def _emit(op: LayerNorm, views: dict[str, View], row: Expr) -> None:
         bind(views["params"].load(slot))
         for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
     limits = [bind(tirx.Cast("float32", limit - zero_point)) for limit in (low, high)]
-    with loop(n) as i:
-        centred = bind(views["x"].load_int(base + i) - zero)
-        normal = bind(tirx.Cast("float32", T.int32(n) * centred - total) * ratio)
+
+    def store(i: Expr) -> None:
+        normal = bind(tirx.Cast("float32", T.int32(n) * centred(i) - total) * ratio)
         real = bind(fma(normal, views["gain"].load(i), views["offset"].load(i)))
         rounded = to_int(clamp(real, *limits)) + zero_point
         views["y"].store(base + i, tirx.Cast(op.out_dtype, rounded))
+
+    with row.writing():
+        row.each(n, store)

@@ -1,4 +1,4 @@
-"""Softmax on a GPU: one work item per normalized row, by the steps of the reference."""
+"""Softmax on a GPU: 16 lanes for each normalized row, by the steps of the reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +16,9 @@ from octavo.targets.opencl.grid import (
     bind,
     call,
     clamp,
-    grid_func,
-    local,
-    loop,
     to_int,
 )
+from octavo.targets.opencl.rows import Row, row_func
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -50,9 +48,9 @@ class GpuSoftmax:
         """Emit the kernel."""
         parameters = [
             ("x", op.elements, op.dtype), *_constants(op), ("y", op.elements, op.out_dtype)]
-        return grid_func(
-            accelerator, parameters, (op.inner, op.rows),
-            lambda views, place: _emit(op, views, *place))
+        return row_func(
+            accelerator, parameters, op.inner * op.rows,
+            lambda views, row: _emit(op, views, row))
 
     def constants(
         self, op: Softmax, accelerator: Accelerator, arrays: Arrays
@@ -71,25 +69,22 @@ def _constants(op: Softmax) -> list[Parameter]:
     return [("table", TABLE_ENTRIES, "int32"), *scale, ("params", NUM_PARAMS, "int32")]
 
 
-def _emit(op: Softmax, views: dict[str, View], column: Expr, row: Expr) -> None:
-    base = bind(row * (op.extent * op.inner) + column)
-    most, total = local(1, "int32"), local(1, "int32")
-    T.buffer_store(most, T.int32(-(1 << 30)), [0])
-    T.buffer_store(total, T.int32(0), [0])
-    with loop(op.extent) as i:
-        value = views["x"].load_int(base + i * op.inner)
-        T.buffer_store(most, T.max(tirx.BufferLoad(most, [0]), value), [0])
+def _emit(op: Softmax, views: dict[str, View], row: Row) -> None:
+    column = bind(row.number % op.inner)
+    base = bind(row.number // op.inner * (op.extent * op.inner) + column)
+    x = views["x"]
+    most = row.total(
+        row.reduce(op.extent, T.int32(-(1 << 30)), lambda part, i: T.max(
+            part, x.load_int(base + i * op.inner))), T.max)  # fmt: skip
 
     def term(at: Expr) -> Expr:
-        return views["table"].load(tirx.BufferLoad(most, [0]) - views["x"].load_int(at))
+        return views["table"].load(most - x.load_int(at))
 
-    with loop(op.extent) as i:
-        T.buffer_store(
-            total, tirx.BufferLoad(total, [0]) + term(base + i * op.inner), [0])
+    whole = row.total(row.reduce(
+        op.extent, T.int32(0), lambda part, i: part + term(base + i * op.inner)))
     zero_point, low, high = (
         bind(views["params"].load(slot))
         for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
-    whole = bind(tirx.BufferLoad(total, [0]))
     if op.mode == "float32":
         ratio = bind(call("float32", "octavo_divide", views["inverse"].load(0),
                           tirx.Cast("float32", whole)))
@@ -98,7 +93,8 @@ def _emit(op: Softmax, views: dict[str, View], column: Expr, row: Expr) -> None:
         ratio = bind(T.truncdiv(significand, tirx.Cast("int64", whole)))
         shift = bind(views["shift"].load(0) + T.int64(SIGNIFICAND_BITS))
         half = bind(T.shift_left(T.int64(1), shift - T.int64(1)))
-    with loop(op.extent) as i:
+
+    def store(i: Expr) -> None:
         at = bind(base + i * op.inner)
         if op.mode == "float32":
             limits = (tirx.Cast("float32", limit - zero_point) for limit in (low, high))
@@ -109,3 +105,6 @@ def _emit(op: Softmax, views: dict[str, View], column: Expr, row: Expr) -> None:
             wide = [tirx.Cast("int64", value) for value in (zero_point, low, high)]
             rounded = tirx.Cast("int32", clamp(scaled + wide[0], wide[1], wide[2]))
         views["y"].store(at, tirx.Cast(op.out_dtype, rounded))
+
+    with row.writing():
+        row.each(op.extent, store)
