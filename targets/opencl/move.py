@@ -1,4 +1,8 @@
-"""Move elements on a GPU: one work item per element."""
+"""Move elements on a GPU: one work item per element.
+
+Where the rest of the output is filled there is one for each of its elements, which finds out
+what belongs there.
+"""
 
 from collections.abc import Mapping
 from math import prod
@@ -28,14 +32,14 @@ WORDS = {1: "uint8", 2: "uint16", 4: "int32", 8: "int64"}  # a copy does not loo
 
 
 class GpuMove:
-    """Serves moves that leave nothing to fill."""
+    """Serves moves, and such as fill what they do not write."""
 
     name = "gpu_move"
 
     def reject(self, op: Move, accelerator: Accelerator) -> str:
-        """Accept what writes every element that it is about."""
-        if op.fills:
-            return "fills the elements that it does not write"
+        """Accept what int32 can count, and fills around elements that lie in order."""
+        if op.fills and not _is_ordered(op):
+            return "fills between elements that do not lie in order"
         if 0 in op.shape:
             return "moves no element"
         if max(op.src_elements, op.dst_elements) > MAX_ELEMENTS:
@@ -53,6 +57,10 @@ class GpuMove:
             *_constants(op),
             ("y", op.dst_elements, _stored(op, op.out_dtype)),
         ]
+        if op.fills:
+            return grid_func(
+                accelerator, parameters, (op.dst_elements,),
+                lambda views, place: _emit_filled(op, views, *place))
         return grid_func(
             accelerator, parameters, (prod(op.shape),),
             lambda views, place: _emit(op, views, *place))
@@ -60,11 +68,15 @@ class GpuMove:
     def constants(
         self, op: Move, accelerator: Accelerator, arrays: Arrays
     ) -> list[NDArray[Any]]:
-        """The conversion's constants."""
-        return [
+        """The conversion's constants, and the fill as it is stored."""
+        found = [
             np.ascontiguousarray(arrays[name]).reshape(-1)[:count].astype(dtype)
-            for name, count, dtype in _constants(op)
+            for name, count, dtype in _of_conversion(op)
         ]
+        if op.fills:
+            fill = np.asarray(arrays["fill"]).reshape(-1)[:1].astype(op.out_dtype)
+            found.append(fill.view(_stored(op, op.out_dtype)))
+        return found
 
 
 def _stored(op: Move, dtype: str) -> str:
@@ -72,11 +84,47 @@ def _stored(op: Move, dtype: str) -> str:
 
 
 def _constants(op: Move) -> list[Parameter]:
+    fill: list[Parameter] = [("fill", 1, _stored(op, op.out_dtype))] if op.fills else []
+    return _of_conversion(op) + fill
+
+
+def _of_conversion(op: Move) -> list[Parameter]:
     if op.convert == TABLE:
         return [("table", 256, op.out_dtype)]
     if op.convert in (QUANTIZE, DEQUANTIZE):
         return [("scale", 1, "float32"), ("zero_point", 1, "int32")]
     return []
+
+
+def _axes(op: Move) -> list[tuple[int, int, int]]:
+    """Extent and both strides of each axis, the widest apart in the output first."""
+    axes = zip(op.shape, op.src_strides, op.dst_strides, strict=True)
+    return sorted((axis for axis in axes if axis[0] > 1), key=lambda axis: -axis[2])
+
+
+def _is_ordered(op: Move) -> bool:
+    """Whether an axis of the output reaches beyond all that the narrower ones span."""
+    span = 0
+    for extent, _, stride in reversed(_axes(op)):
+        if stride <= span:
+            return False
+        span += (extent - 1) * stride
+    return True
+
+
+def _emit_filled(op: Move, views: dict[str, View], number: Expr) -> None:
+    rest = bind(number - op.dst_offset)
+    inside, source = rest >= 0, T.int32(op.src_offset)
+    rest = bind(T.max(rest, T.int32(0)))
+    for extent, src_stride, dst_stride in _axes(op):
+        index = bind(rest // dst_stride)
+        rest = bind(rest - index * dst_stride)
+        inside = tirx.all(inside, index < extent)
+        # What belongs to no element is read at the last one, and not used.
+        source = source + T.min(index, T.int32(extent - 1)) * src_stride
+    inside = tirx.all(inside, rest.equal(0))
+    moved = bind(_convert(op, views, bind(source)))
+    views["y"].store(number, tirx.Select(inside, moved, views["fill"].load(0)))
 
 
 def _emit(op: Move, views: dict[str, View], number: Expr) -> None:

@@ -91,10 +91,54 @@ def test_moves_match_the_reference(run_gpu, name):
     np.testing.assert_array_equal(y.view(expected.dtype), expected)
 
 
-def test_fills_are_refused():
-    op = Move(shape=(2,), src_strides=(1,), dst_strides=(1,), src_elements=2, dst_elements=4,
-              dtype="uint8", out_dtype="uint8", fills=True)  # fmt: skip
-    assert "fills" in GpuMove().reject(op, None)
+FILLS = {
+    "padded image": {"shape": (4, 5, 3), "src_strides": (15, 3, 1),
+                     "dst_strides": (24, 3, 1), "dst_offset": 27, "src_elements": 60,
+                     "dst_elements": 150},
+    "every other": {"shape": (6,), "src_strides": (1,), "dst_strides": (2,), "dst_offset": 3,
+                    "src_elements": 6, "dst_elements": 20},
+    "transposed": {"shape": (4, 3), "src_strides": (1, 4), "dst_strides": (5, 1),
+                   "src_elements": 12, "dst_elements": 22},
+    "reversed": {"shape": (7,), "src_strides": (-1,), "dst_strides": (1,), "src_offset": 6,
+                 "src_elements": 7, "dst_elements": 9},
+    "one element": {"shape": (1, 1), "src_strides": (1, 1), "dst_strides": (1, 1),
+                    "dst_offset": 4, "src_elements": 1, "dst_elements": 6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("convert", ["copy", "table", "quantize", "dequantize"])
+@pytest.mark.parametrize("name", FILLS)
+def test_fills_match_the_reference(run_gpu, name, convert):
+    dtype = "float32" if convert == "quantize" else "int8"
+    out_dtype = {"dequantize": "float32", "table": "uint8"}.get(convert, "int8")
+    op = Move(**FILLS[name], dtype=dtype, out_dtype=out_dtype, convert=convert, fills=True)
+    rng = np.random.default_rng(6)
+    x = rng.integers(-128, 128, op.src_elements).astype(dtype)
+    arrays = {
+        "x": x, "y": np.zeros(op.dst_elements, out_dtype),
+        "fill": np.array([9 if out_dtype != "float32" else -1.5], out_dtype),
+        "scale": np.array([0.37], np.float32), "zero_point": np.array([-3], np.int32),
+        "table": rng.permutation(256).astype(np.uint8),
+    }  # fmt: skip
+    is_copy = convert == "copy"
+    (y,) = run_gpu(
+        GpuMove(), op, [x.view(np.uint8) if is_copy else x], arrays,
+        [arrays["y"].view(np.uint8) if is_copy else arrays["y"]])  # fmt: skip
+    np.testing.assert_array_equal(y.view(out_dtype), move.reference(op, arrays))
+
+
+def test_fills_of_wide_numbers(run_gpu):
+    op = Move(**FILLS["padded image"], dtype="float32", out_dtype="float32", fills=True)
+    x = np.random.default_rng(7).normal(size=60).astype(np.float32)
+    arrays = {"x": x, "y": np.zeros(150, np.float32), "fill": np.array([-np.inf], np.float32)}
+    (y,) = run_gpu(GpuMove(), op, [x.view(np.int32)], arrays, [arrays["y"].view(np.int32)])
+    np.testing.assert_array_equal(y.view(np.float32), move.reference(op, arrays))
+
+
+def test_fills_between_elements_in_no_order_are_refused():
+    op = Move(shape=(3, 2), src_strides=(2, 1), dst_strides=(3, 4), src_elements=6,
+              dst_elements=11, dtype="uint8", out_dtype="uint8", fills=True)  # fmt: skip
+    assert "order" in GpuMove().reject(op, None)
 
 
 @pytest.mark.parametrize("epilogue", EPILOGUES)
