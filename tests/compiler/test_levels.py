@@ -9,7 +9,7 @@ from octavo.targets.host import CPUINFO, LEVELS, cpu_flags
 
 NUM_CALIBRATION = 4
 SEED = 1  # of the inputs; the samples for calibration have others
-NETWORKS = ("ds_cnn", "squeezenet1_1", "shufflenet_v2")
+NETWORKS = ("ds_cnn", "squeezenet1_1", "shufflenet_v2", "vit_tiny")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

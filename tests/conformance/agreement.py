@@ -28,7 +28,9 @@ from octavo.targets.base import Target
 NUM_CALIBRATION = 16
 
 
-def measure(network: str, target_name: str, folder: Path, *, counts: bool) -> dict[str, Any]:
+def measure(
+    network: str, target_name: str, folder: Path, *, counts: bool, data: Data | None = None
+) -> dict[str, Any]:
     """Compile a network for a target, run it, and compare with the host.
 
     Args:
@@ -36,13 +38,14 @@ def measure(network: str, target_name: str, folder: Path, *, counts: bool) -> di
         target_name: Name of a target.
         folder: Where quantized files and the host's outputs are kept for other targets.
         counts: Count instructions too.
+        data: Its model, samples and inputs; those that go with its name if None.
 
     Returns:
         ``num_outputs`` numbers, of which ``num_different`` differ, by ``max_difference`` at
         most; ``float_steps`` of ``steps``; ``instructions`` and their ``unit``.
     """
     target = get_target(target_name)
-    data = find_data(network)
+    data = data or find_data(network)
     place = folder / network
     with _alone(place):
         model = _quantized(network, data, target, place)

@@ -8,7 +8,10 @@ import re
 import shutil
 
 import numpy as np
+import onnx
 import pytest
+from benchmarks.zoo.builder import GraphBuilder
+from benchmarks.zoo.transformer import add_mlp, dense, layer_norm
 from tests.conformance.agreement import compare, measure
 from tests.conformance.grid import (
     BEGIN,
@@ -38,20 +41,50 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("agreement")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*LEVELS, *PRODUCTS])
-def test_a_small_network_gives_the_bits_of_the_host(name, folder):
-    target = get_target(name)
+@pytest.fixture(scope="module")
+def transformer(folder):
+    """Products between float32 sums, as in MiniLM: the last normalization is an output."""
+    shape = (1, 20, 72)
+    g = GraphBuilder("transformer", 0)
+    x = g.input("tokens", shape)
+    for layer in range(2):
+        mixed = dense(g, x, shape[-1], label=f"mix{layer}")
+        x = layer_norm(g, g.node("Add", x, mixed), 1e-6, label=f"mixed{layer}")
+        x = g.node("Add", x, add_mlp(g, x, 2 * shape[-1]))
+        x = layer_norm(g, x, 1e-6, label=f"norm{layer}")
+    onnx.save(g.finish(tokens_out=x), folder / "transformer.onnx")
+    rng = np.random.default_rng(0)
+    samples = [{"tokens": rng.normal(0, 1, shape).astype(np.float32)} for _ in range(4)]
+    return folder / "transformer.onnx", samples, samples[:1]
+
+
+def skip_what_does_not_run_here(target):
     if target.emulator is not None and shutil.which(target.emulator.program) is None:
         pytest.skip(f"needs {target.emulator.program}, of {target.emulator.package}")
     if target.accelerator is not None and target.accelerator.needs_gpu:
         pytest.skip("its GPU is not emulated")
     if target.emulator is None and missing_flags(target):
         pytest.skip(f"this CPU lacks {', '.join(sorted(missing_flags(target)))}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*LEVELS, *PRODUCTS])
+def test_a_small_network_gives_the_bits_of_the_host(name, folder):
+    skip_what_does_not_run_here(get_target(name))
     found = measure("digits", name, folder, counts=False)
     assert found["num_outputs"] == 10
     assert found["num_different"] == 0
     assert found["float_steps"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEVELS)
+def test_float_sums_between_integers_have_the_bits_of_the_host(name, folder, transformer):
+    skip_what_does_not_run_here(get_target(name))
+    found = measure("transformer", name, folder, counts=False, data=transformer)
+    assert found["num_outputs"] == 20 * 72
+    assert found["num_different"] == 0
+    assert found["float_steps"] >= 4  # the normalizations at least
 
 
 def test_one_bit_is_a_difference():
