@@ -20,6 +20,7 @@ from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
+from octavo.targets.ops.resize import Resize
 from octavo.targets.ops.softmax import Softmax
 
 Op_contra = TypeVar("Op_contra", contravariant=True)
@@ -71,6 +72,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     from octavo.targets.opencl.move import GpuMove
     from octavo.targets.opencl.pool import GpuAveragePool, GpuMaxPool
     from octavo.targets.opencl.reduce import GpuReduce
+    from octavo.targets.opencl.resize import GpuResize
     from octavo.targets.opencl.softmax import GpuSoftmax
 
     return (
@@ -83,6 +85,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
         (AveragePool, (GpuAveragePool(),)),
         (Reduce, (GpuReduce(),)),
         (Gather, (GpuGather(),)),
+        (Resize, (GpuResize(),)),
         (Softmax, (GpuSoftmax(),)),
         (LayerNorm, (GpuLayerNorm(),)),
         (FloatLayerNorm, (GpuFloatLayerNorm(),)),
