@@ -44,11 +44,11 @@ class Neon(Armv7Isa):
     @property
     def by_lane(self) -> Isa:
         """VMULL, VMLAL and VADDW."""
-        return NeonLanes()
+        return NeonLanes(adds_even=self.adds_even)
 
     def for_weights(self, lowest: int) -> Isa:
         """Widen every product where the sum of two may be 2 * 128 * 128."""
-        return self if lowest >= LOWEST_WEIGHT else WideNeon()
+        return self if lowest >= LOWEST_WEIGHT else WideNeon(adds_even=self.adds_even)
 
     def load_block(
         self, buffer: Any, offsets: Sequence[Expr], steps: int
@@ -110,7 +110,7 @@ class WideNeon(Neon):
     @property
     def by_lane(self) -> Isa:
         """VMULL and VADDW."""
-        return NeonLanes(pairs=False)
+        return NeonLanes(pairs=False, adds_even=self.adds_even)
 
     def for_weights(self, lowest: int) -> Isa:
         """All of them."""

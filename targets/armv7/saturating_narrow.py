@@ -5,12 +5,14 @@ fraction, so that the addition rounds, half to even, and the integer is the diff
 sum's bits and of those of 1.5 * 2**23. Numbers of 2**22 or more give wrong integers, but in
 the right order: bits of positive floats, as integers, are ordered as the floats, those of
 negative ones are below all of them, and the subtraction saturates. Bytes saturate long before.
+Where results are known to fit 16 bits, the lower half of the sum is the integer.
 
 Source: Arm Architecture Reference Manual, Armv7-A and Armv7-R edition (DDI 0406), A8.8.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -28,6 +30,7 @@ INTEGER_FLOATS = 8388608.0  # from 2**23 on every float32 is an integer
 INTEGER_FLOATS_BITS = 0x4B000000
 ROUNDING = 12582912.0  # 1.5 * 2**23
 ROUNDING_BITS = 0x4B400000
+LARGEST_WORD = 32767 - 255  # leaves room for a zero point of either sign
 SIGN = -(2**31)
 SIGN_BIT = 31
 # In-order cores issue one vector instruction a cycle, with the loads beside it: the fastest
@@ -41,11 +44,21 @@ NARROW_BYTES = {"int8": "llvm.arm.neon.vqmovns", "uint8": "llvm.arm.neon.vqmovns
 
 @dataclass(frozen=True, kw_only=True)
 class Armv7Isa(Isa):
-    """16 registers of four lanes."""
+    """16 registers of four lanes.
+
+    Attributes:
+        adds_even: Results fit 16 bits, and the zero point is even: added to 1.5 * 2**23, it
+            leaves to rounding which integers are even.
+    """
 
     activation_dtype: str = "int8"
     pipeline: Pipeline = ARMV7
     features: tuple[str, ...] = ("neon", "vfp4")
+    adds_even: bool = False
+
+    def for_results(self, largest: float, zero_point: int) -> Self:
+        """Take VMOVN instead of VQSUB and VQMOVN."""
+        return replace(self, adds_even=largest <= LARGEST_WORD and zero_point % 2 == 0)
 
     def round_to_int32(self, value: Expr, lanes: int) -> Expr:
         """Add 2**23 with the number's sign: the sum has no room for a fraction.
@@ -77,10 +90,9 @@ class Armv7Isa(Isa):
     ) -> Expr | None:
         """VADD, VQSUB, VQMOVN, VQMOVN; limits are of bytes."""
         del in_blocks  # blocks are in order where a register has one
-        moved = T.int32(ROUNDING_BITS) - (T.int32(0) if zero_point is None else zero_point)
-        base = vector.bind(vector.splat(moved, LANES))
-        halves = [
-            self._half_words(part, base) for real in reals for part in registers_of(real)]
+        moved = T.int32(0) if zero_point is None else zero_point
+        half_words = self._half_words if self.adds_even else self._saturated_half_words
+        halves = half_words([part for real in reals for part in registers_of(real)], moved)
         halves += halves[-1:] * (len(halves) % 2)
         joined = vector.bind(join(
             [vector.intrinsic(dtype, HALF_BYTES, NARROW_BYTES[dtype], join(pair, LANES))
@@ -97,14 +109,34 @@ class Armv7Isa(Isa):
         lanes = self.lanes * len(values)
         return vector.bind(vector.cast(join(list(values), self.lanes), dtype, lanes))
 
-    def _half_words(self, real: Expr, base: Expr) -> Expr:
-        """Round one register to saturated int16; ``base`` is ``ROUNDING_BITS`` less zero."""
-        # A fence: fused with the product in ``real``, the addition would round once.
-        fenced = vector.intrinsic("float32", LANES, "llvm.arithmetic.fence", real)
-        total = fenced + vector.splat(T.float32(ROUNDING), LANES)
-        bits = T.reinterpret(f"int32x{LANES}", total)
-        integer = vector.intrinsic("int32", LANES, "llvm.ssub.sat", bits, base)
-        return vector.intrinsic("int16", LANES, "llvm.arm.neon.vqmovns", integer)
+    def _saturated_half_words(self, reals: Sequence[Expr], zero_point: Expr) -> list[Expr]:
+        """Round registers of any numbers to saturated int16."""
+        base = vector.bind(vector.splat(T.int32(ROUNDING_BITS) - zero_point, LANES))
+        integers = [
+            vector.intrinsic("int32", LANES, "llvm.ssub.sat", bits, base)
+            for bits in _sums(reals, T.float32(ROUNDING))]
+        return [
+            vector.intrinsic("int16", LANES, "llvm.arm.neon.vqmovns", integer)
+            for integer in integers]
+
+    def _half_words(self, reals: Sequence[Expr], zero_point: Expr) -> list[Expr]:
+        """Round registers to int16, which they fit with the zero point."""
+        moved = T.float32(ROUNDING) + vector.cast(zero_point, "float32", 1)
+        return [vector.cast(bits, "int16", LANES) for bits in _sums(reals, moved)]
+
+
+def _sums(reals: Sequence[Expr], summand: Expr) -> list[Expr]:
+    """Bits of the sums of registers and a float32 scalar.
+
+    The fence keeps a product in ``reals`` from being fused with the addition, which would
+    round once where the contract rounds twice.
+    """
+    same = vector.bind(vector.splat(summand, LANES))
+    return [
+        T.reinterpret(
+            f"int32x{LANES}",
+            vector.intrinsic("float32", LANES, "llvm.arithmetic.fence", real) + same)
+        for real in reals]
 
 
 def registers_of(value: Expr) -> list[Expr]:
