@@ -119,13 +119,13 @@ def main() -> None:
     fails = (ctypes.c_char * 64).in_dll(library, "fails")
     fail_at = ctypes.c_int.in_dll(library, "fail_at")
 
-    def attempt(name: str, at: int) -> dict[str, object]:
+    def attempt(name: str, at: int, cache: Path | None = None) -> dict[str, object]:
         fails.value, fail_at.value = name.encode(), at
         ctypes.memset(calls, 0, ctypes.sizeof(calls))
         ctypes.memset(live, 0, ctypes.sizeof(live))
         found: dict[str, object] = {"function": name, "call": at}
         try:
-            with octavo.load(artifact) as session:
+            with octavo.load(artifact, cache_folder=cache) as session:
                 result = session.run(arrays)
                 session.profile(arrays, runs=1, warmup=0)
             found["outputs"] = {key: value.tobytes().hex() for key, value in result.items()}
@@ -139,6 +139,16 @@ def main() -> None:
     for name, count in counts.items():
         for at in sorted({1, (count + 1) // 2, count} - {0}):
             results.append(attempt(name, at))
+    # With a cache: where its binary is refused, or none is to be had, the source is built.
+    cache = folder / "cache"
+    cache.mkdir()
+    results.append(attempt("GetProgramInfo", 1, cache))
+    assert not list(cache.iterdir())
+    results.append(attempt("", 0, cache))
+    assert len(list(cache.iterdir())) == 1
+    results += [
+        attempt(name, 1, cache) for name in ("CreateProgramWithBinary", "BuildProgram")]
+    assert all("outputs" in result for result in results[-4:])
     results.append(attempt("", 0))
     print(json.dumps(results))
 
