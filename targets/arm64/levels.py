@@ -58,8 +58,12 @@ ARM64_I8MM = Target(
     description="int8 matrix products: Cortex-A510, A710, X2, Neoverse V1 (2020) and later",
     family=FAMILY,
     triple=TRIPLE,
-    cpu="generic",
-    features=("+v8.2a", "+dotprod", "+i8mm"),
+    # For the order of instructions, as above; what it has beyond the level is left out.
+    cpu="cortex-a710",
+    features=(
+        "-sve", "-bf16", "-fullfp16", "-complxnum", "-flagm", "-altnzcv", "-fptoint",
+        "+dotprod", "+i8mm",
+    ),
     zig_target=ZIG_TARGET,
     program_zig_target=PROGRAM_ZIG_TARGET,
     link_flags=LINK_FLAGS,
