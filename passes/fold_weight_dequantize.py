@@ -3,7 +3,8 @@
 ``DequantizeLinear(q, scale, zero_point)`` of constants -> a float constant. An int8 weight
 with zero point 0 and a scale for the tensor or for each output channel stays: rounding it
 again at another scale would add error. In a model that is quantized already, an 8-bit constant
-with one scale stays as well: it is an operand of integer kernels.
+with one scale stays as well: it is an operand of integer kernels. So does an int32 bias: it
+adds to their accumulators as it is.
 """
 
 from typing import Any
@@ -24,6 +25,7 @@ FLOAT8 = frozenset(
         ir.DataType.FLOAT8E5M2FNUZ,
     }
 )
+WITH_BIAS, BIAS = ("Conv", "ConvTranspose", "Gemm"), 2  # operators; index of their bias
 
 
 class FoldWeightDequantize(ir.passes.InPlacePass):
@@ -43,8 +45,14 @@ class FoldWeightDequantize(ir.passes.InPlacePass):
 
 def _is_integer_operand(node: ir.Node) -> bool:
     q, scale = constant_array(node.inputs[0]), constant_array(node.inputs[1])
-    eight_bits = q is not None and q.dtype in (np.int8, np.uint8)
-    return eight_bits and scale is not None and scale.size == 1
+    if q is None or scale is None:
+        return False
+    if q.dtype == np.int32:
+        return all(
+            is_op(use.node, "Add") or (is_op(use.node, *WITH_BIAS) and use.idx == BIAS)
+            for use in node.outputs[0].uses()
+        )
+    return q.dtype in (np.int8, np.uint8) and scale.size == 1
 
 
 def _fold(graph: ir.Graph, names: NameSource, node: ir.Node) -> bool:

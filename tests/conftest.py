@@ -4,7 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A loaded machine is no failure: no test of hypothesis has to be done within a time.
+hypothesis.settings.register_profile("octavo", deadline=None)
+hypothesis.settings.load_profile("octavo")
 
 # Test processes share the cores; a library with a thread per core slows all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from octavo.passes.fold_weight_dequantize import FoldWeightDequantize
 
@@ -35,3 +36,24 @@ def test_scales_along_inputs_become_float(build, rng):
     weights = stored(rng, 0)
     weights["s"], weights["z"] = np.ones(4, np.float32), np.zeros(4, np.int8)
     assert FoldWeightDequantize()(build(GRAPH.replace("AXIS", "0"), **weights)).modified
+
+
+@pytest.mark.parametrize(
+    ("use", "stays"),
+    [("Add(m, b)", 1), ("Gemm(xd, w, b)", 1), ("Mul(m, b)", 0), ("Gemm(b, w)", 0)],
+)
+def test_a_stored_bias_of_a_quantized_model_stays(build, rng, use, stays):
+    graph = f"""g (float[2,4] x) => (float[2,3] y) {{
+        xq = QuantizeLinear(x, xs)
+        xd = DequantizeLinear(xq, xs)
+        w = DequantizeLinear<axis=1>(q, s, z)
+        b = DequantizeLinear(bq, bs)
+        m = MatMul(xd, w)
+        y = {use}
+    }}"""
+    bias = rng.integers(-999, 999, (2, 4) if use == "Gemm(b, w)" else (2, 3))
+    model = build(
+        graph, **stored(rng, 0), xs=np.float32(0.1), bq=bias.astype(np.int32),
+        bs=np.float32(0.001))
+    FoldWeightDequantize()(model)
+    assert sum(node.op_type == "DequantizeLinear" for node in model.graph) == 2 + stays
