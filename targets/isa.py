@@ -287,9 +287,7 @@ class Isa:
     def quantizer(
         self, scale: Expr, zero_point: Expr, dtype: str
     ) -> Callable[[Sequence[Expr]], Expr]:
-        """Code that quantizes (``ops.move``) without float arithmetic on vectors.
-
-        Only where ``quantizes_bits``.
+        """Code that quantizes (``ops.move``) without float vectors, if ``quantizes_bits``.
 
         Returns:
             A function of up to ``JOINED_VECTORS`` vectors of ``lanes`` int32, the bits of
@@ -361,6 +359,10 @@ class Isa:
         del values, dtype
         return None
 
+    def interleave(self, rows: Sequence[Expr]) -> Expr:
+        """Put ``dot_k`` vectors of ``lanes`` elements side by side: [lane][k]."""
+        return vector.interleave(rows)
+
     def join_words(self, low: Expr, high: Expr) -> Expr:
         """Convert two int32 vectors, values 0 to 65535, to one of uint16.
 
@@ -368,15 +370,13 @@ class Isa:
             ``2 * lanes`` lanes in an order of the instructions' own, which ``join_bytes``
             undoes.
         """
-        order = [T.int32(lane) for lane in range(2 * self.lanes)]
-        halves = [vector.cast(half, "uint16", self.lanes) for half in (low, high)]
-        return tirx.Shuffle(halves, order)
+        return vector.concatenate(
+            [vector.cast(half, "uint16", self.lanes) for half in (low, high)])
 
     def join_bytes(self, low: Expr, high: Expr) -> Expr:
         """Convert two results of ``join_words``, values 0 to 255, to uint8 in their order."""
-        order = [T.int32(lane) for lane in range(4 * self.lanes)]
-        halves = [vector.cast(half, "uint8", 2 * self.lanes) for half in (low, high)]
-        return tirx.Shuffle(halves, order)
+        return vector.concatenate(
+            [vector.cast(half, "uint8", 2 * self.lanes) for half in (low, high)])
 
     def lookup(self, table: Any, index: Expr, dtype: str, lanes: int) -> Expr | None:
         """Look up each uint8 lane in a 256-entry table, or None where only scalar code can."""

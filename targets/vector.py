@@ -84,6 +84,19 @@ def take(value: Expr, lanes: Sequence[int]) -> Expr:
     return tirx.Shuffle([value] * copies, [T.int32(lane) for lane in lanes])
 
 
+def concatenate(values: Sequence[Expr]) -> Expr:
+    """Lanes of several vectors, one vector after the other."""
+    total = sum(num_lanes(value) for value in values)
+    return tirx.Shuffle(list(values), [T.int32(lane) for lane in range(total)])
+
+
+def interleave(values: Sequence[Expr]) -> Expr:
+    """Lane 0 of every vector, then lane 1 of every vector, and so on."""
+    lanes = num_lanes(values[0])
+    order = [T.int32(k * lanes + i) for i in range(lanes) for k in range(len(values))]
+    return tirx.Shuffle(list(values), order)
+
+
 def take_first(value: Expr, lanes: int) -> Expr:
     """Keep the first lanes of a vector."""
     return value if lanes == num_lanes(value) else take(value, range(lanes))

@@ -54,11 +54,11 @@ class WideLanes:
         return vector.bind(T.truncdiv(self.same(dividend), self.extend(divisors)))
 
     def larger(self, a: Wide, b: Wide) -> Wide:
-        """Larger number of each lane."""
+        """Larger number of each lane, in [-2**62, 2**62)."""
         return T.max(a, b)
 
     def smaller(self, a: Wide, b: Wide) -> Wide:
-        """Smaller number of each lane."""
+        """Smaller number of each lane, as of ``larger``."""
         return T.min(a, b)
 
     def narrow(self, value: Wide) -> Expr:

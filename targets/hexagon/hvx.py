@@ -124,6 +124,24 @@ class Hvx(Isa):
         packed = instruction(PACK_BYTES[dtype], halves[1], halves[0])
         return T.reinterpret(f"{dtype}x{VECTOR_BYTES}", packed)
 
+    def interleave(self, rows: Sequence[Expr]) -> Expr:
+        """Join bytes in words: LLVM 22 puts some bytes of short vectors in wrong places."""
+        joined = vector.splat(T.int32(0), LANES)
+        for k, row in enumerate(rows):
+            byte = vector.cast(T.reinterpret(f"uint8x{LANES}", row), "int32", LANES)
+            moved = T.shift_left(byte, vector.splat(T.int32(8 * k), LANES))
+            joined = T.bitwise_or(joined, moved)
+        return T.reinterpret(f"int8x{VECTOR_BYTES}", joined)
+
+    def join_words(self, low: Expr, high: Expr) -> Expr:
+        """Keep the lower half of every word (vpackeh)."""
+        return T.reinterpret(f"uint16x{2 * LANES}", instruction("V6.vpackeh", high, low))
+
+    def join_bytes(self, low: Expr, high: Expr) -> Expr:
+        """Keep the lower byte of every 16 bits (vpackeb)."""
+        packed = instruction("V6.vpackeb", words(high), words(low))
+        return T.reinterpret(f"uint8x{VECTOR_BYTES}", packed)
+
     def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
         """Shuffle bytes, then pairs of them; a block is a whole register."""
         first, second = (

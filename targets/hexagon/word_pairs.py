@@ -81,11 +81,8 @@ class WordPair:
         return settled(tirx.Select(fits, self.low, limit))
 
     def below(self, other: "WordPair") -> Expr:
-        """Whether each lane is less."""
-        low = unsigned(self.low) < unsigned(other.low)
-        is_equal = tirx.EQ(self.high, other.high)
-        is_less = tirx.Select(self.high < other.high, same(1), same(0))
-        return settled(tirx.Select(is_equal, _bit(low), is_less)) > same(0)
+        """Whether each lane is less, for numbers whose difference has no more than 64 bits."""
+        return (self - other).high < same(0)
 
 
 class WordPairLanes(WideLanes):

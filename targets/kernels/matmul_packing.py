@@ -86,7 +86,6 @@ class PackedColumns:
         """Columns are contiguous: interleave ``dot_k`` rows of ``lanes`` columns."""
         op, lanes, dot_k = self.op, self.isa.lanes, self.isa.dot_k
         row_stride = op.b_strides[-2]
-        order = [T.int32(k * lanes + lane) for lane in range(lanes) for k in range(dot_k)]
 
         def step(index: Expr, valid: int) -> None:
             at = b_at + index * (dot_k * row_stride) + first_col
@@ -96,7 +95,7 @@ class PackedColumns:
             ]
             zero = vector.splat(T.float32(0) if op.is_float else T.int8(0), lanes)
             rows += [zero] * (dot_k - valid)
-            joined = rows[0] if dot_k == 1 else tirx.Shuffle(rows, order)
+            joined = rows[0] if dot_k == 1 else self.isa.interleave(rows)
             vector.store(packed, packed_at + index * stride, joined, lanes * dot_k)
 
         full, rest = divmod(op.depth, dot_k)
@@ -156,7 +155,7 @@ def _transposed(columns: list[Expr], units: int) -> list[Expr]:
         units: Elements of a vector.
     """
     num = len(columns)
-    if units != BLOCK_UNITS:
+    if units != BLOCK_UNITS or num < BLOCK_UNITS:
         return [
             tirx.Shuffle(columns, [T.int32(c * units + unit) for c in range(num)])
             for unit in range(units)

@@ -125,8 +125,8 @@ class _RefusedError(BaseException):
 class _AnsweringRunner(Runner):
     """Answers the calls of one case in their order."""
 
-    def __init__(self, case: Case, built: dict[Any, Any]) -> None:
-        self.case, self.built, self.next = case, built, 0
+    def __init__(self, case: Case, built: dict[Any, Any], modes: Sequence[str]) -> None:
+        self.case, self.built, self.modes, self.next = case, built, modes, 0
 
     def build(self, kernel: Any, op: Any, isa: Isa) -> Callable[..., int]:
         """Build the kernel of one operation, once."""
@@ -135,6 +135,8 @@ class _AnsweringRunner(Runner):
         if key not in self.built:
             if reason := kernel.reject(op, isa):
                 raise _RefusedError(reason)
+            if (mode := rounding_of(op)) not in (None, *self.modes):
+                raise _RefusedError(not_kept(mode))
             self.built[key] = kernel.build(op, isa)
         return lambda *operands: self._answer(self.built[key], list(operands))
 
@@ -167,6 +169,19 @@ def taken_as(op: Any, isa: Isa) -> Any:
     return op
 
 
+def rounding_of(op: Any) -> str | None:
+    """How an operation rounds, for those whose result is rounded from larger integers."""
+    epilogue = getattr(op, "requantize", op)
+    ends = (op, "dtype"), (op, "a_dtype"), (epilogue, "dtype")
+    is_real = any(getattr(end, name, None) == "float32" for end, name in ends)
+    return None if is_real else getattr(epilogue, "mode", None)
+
+
+def not_kept(mode: str) -> str:
+    """Reason for leaving out what rounds in a way that compilation refuses."""
+    return f"the target does not round in {mode}"
+
+
 def with_guards(operand: Guarded) -> Any:
     """The operand's bytes and those around it; the rest depends on its address here."""
     return operand.memory[operand.start - GUARD_BYTES : operand.end + GUARD_BYTES]
@@ -184,7 +199,7 @@ def run_cases(cases: Sequence[Case], target: Target, folder: Path) -> Mapping[st
         calls, still_waiting = [], []
         for case in waiting:
             try:
-                case.run(_AnsweringRunner(case, built))
+                case.run(_AnsweringRunner(case, built, target.requantize_modes))
             except _PutOffError as put_off:
                 calls.append(put_off.call)
                 still_waiting.append(case)
