@@ -32,6 +32,8 @@ from octavo.targets.opencl.grid import (
     loop,
     quad,
     quad_cast,
+    quotient,
+    rest,
     splat,
 )
 from octavo.targets.opencl.prelude import dot
@@ -105,7 +107,7 @@ class _Emitter:
         self.views = views
         self.row = row
         rank = len(op.batch)
-        item, number = bind(row.number // op.rows), bind(row.number % op.rows)
+        item, number = bind(quotient(row.number, op.rows)), bind(rest(row.number, op.rows))
         self.zeros = [bind(views["zero_points"].load(slot)) for slot in range(4)]
         self.q_at = bind(
             batch_offset(op.batch, op.q_strides[:rank], item) + op.q_offset

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
-from octavo.targets.opencl.grid import Expr, bind
+from octavo.targets.opencl.grid import Expr, bind, quotient, rest
 
 
 def batch_offset(shape: Sequence[int], strides: Sequence[int], item: Expr) -> Expr:
@@ -15,10 +15,10 @@ def batch_offset(shape: Sequence[int], strides: Sequence[int], item: Expr) -> Ex
         strides: Elements between neighbours along each; 0 repeats.
         item: Number of the item, row-major.
     """
-    at, rest = T.int32(0), item
+    at, number = T.int32(0), item
     for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
         if extent == 1:
             continue
-        at = at + rest % extent * stride
-        rest = bind(rest // extent)
+        at = at + rest(number, extent) * stride
+        number = bind(quotient(number, extent))
     return at

@@ -29,6 +29,8 @@ from octavo.targets.opencl.grid import (
     fma_quad,
     grid_func,
     quad_cast,
+    quotient,
+    rest,
     splat,
 )
 from octavo.targets.ops.binary import Binary
@@ -116,11 +118,11 @@ class _Emitter:
 
     def _load(self, view: View, shape: tuple[int, ...], row: Expr, column: Expr) -> Expr:
         """A quad of an operand, repeated where it is broadcast."""
-        at, rest, stride = T.int32(0), row, shape[-1]
+        at, number, stride = T.int32(0), row, shape[-1]
         for extent, own in zip(reversed(self.shape[:-1]), reversed(shape[:-1]), strict=True):
             if own > 1:
-                at = at + rest % extent * stride
-            rest = bind(rest // extent)
+                at = at + rest(number, extent) * stride
+            number = bind(quotient(number, extent))
             stride *= own
         if shape[-1] == 1 and self.last > 1:
             return bind(splat(view.load(at)))

@@ -32,6 +32,8 @@ from octavo.targets.opencl.grid import (
     lane,
     local,
     loop,
+    quotient,
+    rest,
 )
 from octavo.targets.opencl.pixels import (
     may_leave,
@@ -149,8 +151,8 @@ class _Emitter:
 
     def _body(self, views: dict[str, View], blocks: int, task: Expr, tile: Expr) -> None:
         op = self.op
-        group = bind(task // blocks) if op.groups > 1 else 0
-        first = bind(task % blocks * self.tile_quads)
+        group = bind(quotient(task, blocks)) if op.groups > 1 else 0
+        first = bind(rest(task, blocks) * self.tile_quads)
         # Quads behind the last one compute what the last one does, and are not stored.
         quads = [bind(T.min(first + i, T.int32(self.quads - 1))) if i else first
                  for i in range(self.tile_quads)]

@@ -26,6 +26,9 @@ Expr = Any  # a TIR expression
 Parameter = tuple[str, int, str]
 
 QUAD = 4
+_ARITHMETIC = (
+    tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Mod, tirx.Min, tirx.Max,
+)  # fmt: skip
 _AXES = "xyz"
 _C_NAMES = {"int8": "char", "uint8": "uchar", "int32": "int", "float32": "float"}
 
@@ -96,8 +99,25 @@ def exact(value: float) -> Expr:
     return call("float32", "as_float", T.int32(int(np.float32(value).view(np.int32))))
 
 
+def quotient(number: Expr, divisor: int) -> Expr:
+    """Divide a number that is not negative: no sign to look at."""
+    return T.truncdiv(number, T.int32(divisor))
+
+
+def rest(number: Expr, divisor: int) -> Expr:
+    """What the division of a number that is not negative leaves."""
+    return T.truncmod(number, T.int32(divisor))
+
+
 def bind(value: Expr) -> Expr:
-    """Name a value so that it is computed once."""
+    """Name a value so that it is computed once.
+
+    TVM writes the expression of an index out wherever it is used, which makes programs of a
+    network several times as long, and drivers read them on the device. It leaves alone what a
+    function returns.
+    """
+    if isinstance(value, _ARITHMETIC) and str(value.ty.dtype) == "int32":
+        value = call("int32", "octavo_index", value)
     return T.Bind(value)
 
 

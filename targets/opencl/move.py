@@ -22,6 +22,8 @@ from octavo.targets.opencl.grid import (
     call,
     clamp,
     grid_func,
+    quotient,
+    rest,
     to_int,
 )
 from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
@@ -113,31 +115,31 @@ def _is_ordered(op: Move) -> bool:
 
 
 def _emit_filled(op: Move, views: dict[str, View], number: Expr) -> None:
-    rest = bind(number - op.dst_offset)
-    inside, source = rest >= 0, T.int32(op.src_offset)
-    rest = bind(T.max(rest, T.int32(0)))
+    left = bind(number - op.dst_offset)
+    inside, source = left >= 0, T.int32(op.src_offset)
+    left = bind(T.max(left, T.int32(0)))
     for extent, src_stride, dst_stride in _axes(op):
-        index = bind(rest // dst_stride)
-        rest = bind(rest - index * dst_stride)
+        index = bind(quotient(left, dst_stride))
+        left = bind(left - index * dst_stride)
         inside = tirx.all(inside, index < extent)
         # What belongs to no element is read at the last one, and not used.
         source = source + T.min(index, T.int32(extent - 1)) * src_stride
-    inside = tirx.all(inside, rest.equal(0))
+    inside = tirx.all(inside, left.equal(0))
     moved = bind(_convert(op, views, bind(source)))
     views["y"].store(number, tirx.Select(inside, moved, views["fill"].load(0)))
 
 
 def _emit(op: Move, views: dict[str, View], number: Expr) -> None:
     source, target = T.int32(op.src_offset), T.int32(op.dst_offset)
-    rest = number
+    left = number
     axes = list(zip(op.shape, op.src_strides, op.dst_strides, strict=True))
     for axis, (extent, src_stride, dst_stride) in reversed(list(enumerate(axes))):
         if extent == 1:
             continue
         is_outermost = prod(op.shape[:axis]) == 1
-        index = bind(rest if is_outermost else rest % extent)
+        index = bind(left if is_outermost else rest(left, extent))
         source, target = source + index * src_stride, target + index * dst_stride
-        rest = bind(rest // extent)
+        left = bind(quotient(left, extent))
     views["y"].store(target, _convert(op, views, bind(source)))
 
 

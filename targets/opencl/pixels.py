@@ -5,7 +5,7 @@ from typing import Any
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
-from octavo.targets.opencl.grid import Expr, bind
+from octavo.targets.opencl.grid import Expr, bind, quotient, rest
 from octavo.targets.ops.conv import Conv
 
 Place = tuple[Expr, Expr, Expr]
@@ -13,9 +13,9 @@ Place = tuple[Expr, Expr, Expr]
 
 def output_place(op: Any, number: Expr) -> Place:
     """Image, row and column of an output pixel of a convolution or a pool."""
-    column = bind(number % op.out_w)
-    row = bind(number // op.out_w % op.out_h)
-    image = bind(number // (op.out_w * op.out_h)) if op.batch > 1 else T.int32(0)
+    column = bind(rest(number, op.out_w))
+    row = bind(rest(quotient(number, op.out_w), op.out_h))
+    image = bind(quotient(number, op.out_w * op.out_h)) if op.batch > 1 else T.int32(0)
     return image, row, column
 
 

@@ -20,6 +20,9 @@ from octavo.targets.ops.attention import OCTAVE_BITS, POWER_COEFFICIENTS
 _ARITHMETIC = """\
 #pragma OPENCL FP_CONTRACT OFF
 
+/* An index: see octavo.targets.opencl.grid.bind. */
+int octavo_index(int i) { return i; }
+
 float octavo_next(float x) { return as_float(as_int(x) + 1); }
 float octavo_previous(float x) { return as_float(as_int(x) - 1); }
 

@@ -26,6 +26,8 @@ from octavo.targets.opencl.grid import (
     fma_quad,
     grid_func,
     quad_cast,
+    quotient,
+    rest,
     splat,
 )
 from octavo.targets.opencl.move import MAX_ELEMENTS, WORDS
@@ -107,8 +109,8 @@ def _pixel(
     op: Resize, views: dict[str, View], line: Expr, column: Expr, i: int, j: int
 ) -> Expr:
     """First element of the input pixel in one of two rows and columns."""
-    row = views["row_index"].load(line % op.out_h * 2 + i)
-    return bind(((line // op.out_h * op.in_h + row) * op.in_w
+    row = views["row_index"].load(rest(line, op.out_h) * 2 + i)
+    return bind(((quotient(line, op.out_h) * op.in_h + row) * op.in_w
                  + views["col_index"].load(column * 2 + j)) * op.channels)
 
 
@@ -128,7 +130,7 @@ def _mix_pixels(
         _pixel(op, views, line, column, i, j) for i, j in product((0, 1), (0, 1))]
     rows, columns = (
         [bind(views[name].load(at * 2 + i)) for i in (0, 1)]
-        for name, at in (("row_weight", line % op.out_h), ("col_weight", column)))
+        for name, at in (("row_weight", rest(line, op.out_h)), ("col_weight", column)))
     values = [bind(views["x"].load_quad(at + channel)) for at in pixels]
     offset = bind((line * op.out_w + column) * op.channels + channel)
     if op.requantize is not None:

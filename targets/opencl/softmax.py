@@ -16,6 +16,8 @@ from octavo.targets.opencl.grid import (
     bind,
     call,
     clamp,
+    quotient,
+    rest,
     to_int,
 )
 from octavo.targets.opencl.rows import Row, row_func
@@ -70,8 +72,8 @@ def _constants(op: Softmax) -> list[Parameter]:
 
 
 def _emit(op: Softmax, views: dict[str, View], row: Row) -> None:
-    column = bind(row.number % op.inner)
-    base = bind(row.number // op.inner * (op.extent * op.inner) + column)
+    column = bind(rest(row.number, op.inner))
+    base = bind(quotient(row.number, op.inner) * (op.extent * op.inner) + column)
     x = views["x"]
     most = row.total(
         row.reduce(op.extent, T.int32(-(1 << 30)), lambda part, i: T.max(
