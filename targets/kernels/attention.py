@@ -17,6 +17,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa
+from octavo.targets.kernels.attention_operands import key_product, value_product
 from octavo.targets.kernels.attention_output import RatioOutput, output_parameters
 from octavo.targets.kernels.attention_tiles import (
     AttentionSchedule,
@@ -31,7 +32,6 @@ from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.attention import MAX_COLUMNS, MAX_DEPTH, Attention
-from octavo.targets.ops.matmul import MatMul
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -107,8 +107,8 @@ class AttentionEmitter:
         chosen = schedule or attention_schedules(op, isa)[0]
         self.tiles: AttentionTiles = tiles_of(op, isa, chosen)
         self.tasks = op.batch_size * self.tiles.blocks
-        self.keys = PackedColumns(_key_product(op), isa)
-        self.values = PackedColumns(_value_product(op), isa)
+        self.keys = PackedColumns(key_product(op), isa)
+        self.values = PackedColumns(value_product(op), isa)
         self.key_axes = BatchAxes(op.batch, op.k_strides[:-2])
         self.value_axes = BatchAxes(op.batch, op.v_strides[:-2])
         self.padded = self.keys.vectors * isa.lanes
@@ -391,23 +391,3 @@ class AttentionEmitter:
 def exact_isa(isa: Isa) -> Isa:
     """Instructions that are exact for keys and values of any byte."""
     return isa.for_weights(np.iinfo(np.int8).min)
-
-
-def _key_product(op: Attention) -> MatMul:
-    """Queries times keys, for the layout of the packed keys."""
-    return MatMul(
-        batch=op.batch, rows=op.rows, cols=op.columns, depth=op.depth,
-        a_strides=op.q_strides, b_strides=op.k_strides, y_strides=op.q_strides,
-        a_elements=op.q_elements, b_elements=op.k_elements, y_elements=1,
-        a_dtype=op.q_dtype, b_dtype=op.k_dtype,
-    )  # fmt: skip
-
-
-def _value_product(op: Attention) -> MatMul:
-    """Weights times values, for the layout of the packed values."""
-    return MatMul(
-        batch=op.batch, rows=op.rows, cols=op.width, depth=op.columns,
-        a_strides=op.y_strides, b_strides=op.v_strides, y_strides=op.y_strides,
-        a_elements=1, b_elements=op.v_elements, y_elements=op.y_elements,
-        a_dtype="uint8", b_dtype=op.v_dtype,
-    )  # fmt: skip
