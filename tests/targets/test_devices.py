@@ -27,7 +27,7 @@ def _features(spec):
 
 
 def _needed(target):
-    """Features that a level asks for; others are taken from its CPU's, which lends an order."""
+    """Features that a level asks for; those with a minus are taken from its CPU's."""
     return {feature[1:] for feature in target.features if feature.startswith("+")}
 
 
