@@ -4,7 +4,7 @@ The numbers of passes make a probe take tenths of milliseconds or more, far abov
 resolution; all of them together take some hundredths of a second.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,8 @@ class ProbeProgram:
     probes: list[Probe] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._builder = ProgramBuilder(self.target)
+        # Peaks are those of the CPU; a GPU would run the probes in an order of its own.
+        self._builder = ProgramBuilder(replace(self.target, accelerator=None))
         self._result: Buffer | None = None
 
     def build(self) -> Program:
