@@ -26,7 +26,8 @@ test: $(STAMP) $(ENCODER_STAMP)
 bench: $(STAMP) $(ENCODER_STAMP) $(BENCH_STAMP)
 	@$(RUN) -m benchmarks $(OPTIONS)
 
-# Every network on every target, under emulators: an hour or two. Results go to docs/targets.md.
+# Every network on every target, under emulators: half an hour on two cores. Results go to
+# docs/targets.md.
 conformance: $(STAMP) $(ENCODER_STAMP)
 	@OMP_NUM_THREADS=1 $(RUN) -m tests.conformance.grid $(OPTIONS)
 
