@@ -181,11 +181,11 @@ def _measure_there(
     from octavo.compiler.devices.latency import measure_times
 
     inputs = None if input_file is None else read_tensors(input_file, input_names(artifact))
-    measured = measure_times(
+    times, machine = measure_times(
         chosen_device(device), artifact, inputs,
         runs=runs, warmup=warmup, num_threads=num_threads)
-    times, manifest = measured.times, read_manifest(artifact)
-    return manifest, times.runs_us.tolist(), times.steps_us.tolist(), measured.machine
+    manifest = read_manifest(artifact)
+    return manifest, times.runs_us.tolist(), times.steps_us.tolist(), machine
 
 
 def _refuse_times(context: click.Context) -> None:

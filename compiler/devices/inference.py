@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest
-from octavo.compiler.devices.base import TIMEOUT_S, Device
+from octavo.compiler.devices.base import TIMEOUT_S, Deployment, Device
 from octavo.errors import ArtifactError, DataError, DeviceError
 
 
@@ -43,9 +43,7 @@ def run_inference(
     # Nothing but the run whose outputs are taken: an emulator is slow.
     arguments = ["--runs", "1", "--warmup", "0", "--threads", str(num_threads)]
     with device.deploy(artifact) as deployment:
-        for index, (name, array) in enumerate(arrays.items()):
-            deployment.send(f"input{index}", array.tobytes())
-            arguments += ["--input", f"{name}=input{index}"]
+        arguments += send_inputs(deployment, arrays)
         for index, name in enumerate(results):
             arguments += ["--output", f"{name}=output{index}"]
         deployment.run(arguments, timeout_s)
@@ -53,6 +51,24 @@ def run_inference(
             name: _array(name, deployment.fetch(f"output{index}"), *kind)
             for index, (name, kind) in enumerate(results.items())
         }
+
+
+def send_inputs(
+    deployment: Deployment, arrays: Mapping[str, NDArray[Any]]
+) -> list[str]:
+    """Write the inputs into a deployment's folder.
+
+    Returns:
+        Arguments of the bench program that name them.
+
+    Raises:
+        DeviceError: The device does not take them.
+    """
+    arguments = []
+    for index, (name, array) in enumerate(arrays.items()):
+        deployment.send(f"input{index}", array.tobytes())
+        arguments += ["--input", f"{name}=input{index}"]
+    return arguments
 
 
 def input_names(artifact: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.devices.base import TIMEOUT_S, Device
-from octavo.compiler.devices.inference import checked_inputs
+from octavo.compiler.devices.inference import checked_inputs, send_inputs
 from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
 
@@ -31,14 +31,6 @@ class DeviceTimes:
     steps_us: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class MeasuredOn:
-    """Times, and the machine that they are of."""
-
-    times: DeviceTimes
-    machine: Machine
-
-
 def measure_times(
     device: Device,
     artifact: Path,
@@ -48,7 +40,7 @@ def measure_times(
     warmup: int,
     num_threads: int = 1,
     timeout_s: float = TIMEOUT_S,
-) -> MeasuredOn:
+) -> tuple[DeviceTimes, Machine]:
     """Measure an artifact's runs and steps where it is meant to run.
 
     Args:
@@ -60,6 +52,9 @@ def measure_times(
         num_threads: Threads of the parallel kernels, 1..256.
         timeout_s: All of it is ended and fails after so many seconds.
 
+    Returns:
+        The times, and the machine that they are of.
+
     Raises:
         ArtifactError: It is no artifact, or was changed after it was built.
         DataError: An input is missing, unknown, or of another type or shape.
@@ -70,12 +65,10 @@ def measure_times(
     arguments = ["--runs", str(runs), "--warmup", str(warmup), "--threads", str(num_threads)]
     arguments += ["--profile", "--samples", SAMPLES]
     with device.deploy(artifact) as deployment:
-        for index, (name, array) in enumerate(arrays.items()):
-            deployment.send(f"input{index}", array.tobytes())
-            arguments += ["--input", f"{name}=input{index}"]
+        arguments += send_inputs(deployment, arrays)
         deployment.run(arguments, timeout_s)
         times = read_times(device.name, deployment.fetch(SAMPLES))
-        return MeasuredOn(times, deployment.machine())
+        return times, deployment.machine()
 
 
 def read_times(device: str, data: bytes) -> DeviceTimes:

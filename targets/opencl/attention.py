@@ -28,6 +28,7 @@ from octavo.targets.opencl.grid import (
     View,
     bind,
     call,
+    flat_constants,
     local,
     loop,
     quad,
@@ -83,10 +84,7 @@ class GpuAttention:
         self, op: Attention, accelerator: Accelerator, arrays: Arrays
     ) -> list[NDArray[Any]]:
         """The constants of the reference."""
-        return [
-            np.asarray(arrays[name]).reshape(-1).astype(dtype)
-            for name, _, dtype in _constants(op)
-        ]
+        return flat_constants(_constants(op), arrays)
 
 
 def _constants(op: Attention) -> list[Parameter]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -17,6 +16,7 @@ from octavo.targets.opencl.grid import (
     call,
     clamp,
     exact,
+    flat_constants,
     fma,
     to_int,
 )
@@ -60,10 +60,7 @@ class GpuFloatLayerNorm:
         self, op: FloatLayerNorm, accelerator: Accelerator, arrays: Arrays
     ) -> list[NDArray[Any]]:
         """Pass the arrays as they are."""
-        return [
-            np.ascontiguousarray(arrays[name], dtype).reshape(-1)
-            for name, _, dtype in _constants(op)
-        ]
+        return flat_constants(_constants(op), arrays)
 
 
 def _constants(op: FloatLayerNorm) -> list[Parameter]:

@@ -9,13 +9,14 @@ and writes vector constructors without parentheses; neither compiles to what is 
 vectors are loaded, stored and made by OpenCL's own functions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -78,6 +79,15 @@ class View:
 
     def _address(self, offset: Expr) -> Expr:
         return T.address_of(self.buffer[self.at + offset])
+
+
+def flat_constants(
+    parameters: Sequence[Parameter], arrays: Mapping[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Arrays of the reference as the parameters of their names take them."""
+    return [
+        np.asarray(arrays[name]).reshape(-1)[:count].astype(dtype)
+        for name, count, dtype in parameters]
 
 
 def vector_type(dtype: str, lanes: int) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -17,6 +16,7 @@ from octavo.targets.opencl.grid import (
     call,
     clamp,
     exact,
+    flat_constants,
     fma,
     to_int,
 )
@@ -58,10 +58,7 @@ class GpuLayerNorm:
         self, op: LayerNorm, accelerator: Accelerator, arrays: Arrays
     ) -> list[NDArray[Any]]:
         """The constants of the reference."""
-        return [
-            np.asarray(arrays[name]).reshape(-1).astype(dtype)
-            for name, _, dtype in _constants(op)
-        ]
+        return flat_constants(_constants(op), arrays)
 
 
 def _constants(op: LayerNorm) -> list[Parameter]:

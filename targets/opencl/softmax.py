@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -16,6 +15,7 @@ from octavo.targets.opencl.grid import (
     bind,
     call,
     clamp,
+    flat_constants,
     quotient,
     rest,
     to_int,
@@ -58,10 +58,7 @@ class GpuSoftmax:
         self, op: Softmax, accelerator: Accelerator, arrays: Arrays
     ) -> list[NDArray[Any]]:
         """The constants of the reference."""
-        return [
-            np.asarray(arrays[name]).reshape(-1).astype(dtype)
-            for name, _, dtype in _constants(op)
-        ]
+        return flat_constants(_constants(op), arrays)
 
 
 def _constants(op: Softmax) -> list[Parameter]:

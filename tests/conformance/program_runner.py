@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.targets.runner import POOL
 
 from octavo.compiler.artifact.kernels_object import build_kernels, kernel_symbol
 from octavo.compiler.artifact.toolchain import zig
@@ -20,21 +21,6 @@ from octavo.targets.base import Target
 
 ALIGNMENT = 64
 SLACK_BYTES = 64  # kernels may read whole vectors
-
-# A pool of one thread: every task runs in the caller, in order.
-POOL = """
-typedef struct { void *sync; int num_task; } env_t;
-int TVMBackendParallelLaunch(int (*f)(int, env_t *, void *), void *data, int num_task) {
-    env_t env = {0, 1};
-    (void)num_task;
-    return f(0, &env, data);
-}
-int TVMBackendParallelBarrier(int task, env_t *env) { (void)task; (void)env; return 0; }
-int (*__TVMBackendParallelLaunch)(int (*)(int, env_t *, void *), void *, int) =
-    TVMBackendParallelLaunch;
-int (*__TVMBackendParallelBarrier)(int, env_t *) = TVMBackendParallelBarrier;
-"""
-
 
 class KernelError(Exception):
     """A kernel returned an error code."""
