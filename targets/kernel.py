@@ -10,6 +10,12 @@ from octavo.targets.isa import Isa
 Op_contra = TypeVar("Op_contra", contravariant=True)
 
 
+class Slower(str):
+    """Why a kernel refuses what it could compute: it is expected to be slower than others."""
+
+    __slots__ = ()
+
+
 class Kernel(Protocol[Op_contra]):
     """One way to compute one kind of operation.
 
@@ -20,7 +26,11 @@ class Kernel(Protocol[Op_contra]):
     name: str
 
     def reject(self, op: Op_contra, isa: Isa) -> str:
-        """Say why this kernel cannot compute ``op``, or return an empty string."""
+        """Say why this kernel cannot compute ``op``, or return an empty string.
+
+        A ``Slower`` reason comes from a model of the machine, which measurement may prove
+        wrong; there is no other reason against ``op`` then.
+        """
         ...
 
     def variant(self, op: Op_contra, isa: Isa) -> str:

@@ -3,11 +3,12 @@
 Kernels import TVM, which takes seconds, so they are imported when the first one is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from octavo.errors import LoweringError
+from octavo.targets.kernel import Slower
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
@@ -99,6 +100,25 @@ def select(
         reasons.append(f"{kernel.name}: {reason}")
     why = "; ".join(reasons) or "there is none for this kind of operation"
     raise LoweringError(f"no {isa.name} kernel computes {type(op).__name__}: {why}")
+
+
+def able_kernels(
+    op: Any, isa: "Isa", arrays: "Mapping[str, NDArray[Any]] | None" = None
+) -> "Iterator[Kernel[Any]]":
+    """Kernels that can compute ``op``, also those that expect others to be faster.
+
+    Args:
+        op: An operation record of ``octavo.targets.ops``.
+        isa: Instructions.
+        arrays: The operation's constants by name; without them no kernel is taken that
+            depends on them.
+    """
+    for kernel in kernels_for(op):
+        reason = kernel.reject(op, isa)
+        if isinstance(reason, Slower):
+            reason = ""
+        if not (reason or _reject_constants(kernel, op, isa, arrays)):
+            yield kernel
 
 
 def _reject_constants(

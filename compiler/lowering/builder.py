@@ -110,12 +110,12 @@ class ProgramBuilder:
             zero_point = int(arrays["params"].reshape(-1)[PARAM_ZERO_POINT])
             isa = isa.for_results(largest_result(op, arrays), zero_point)
         kernel: Any = select(op, isa, arrays)
-        schedule = self.scheduler(
-            KernelCall(kernel, op, isa, inputs, outputs, arrays, placement)
+        call = KernelCall(
+            kernel, op, isa, inputs, outputs, arrays, placement, origin.nodes
         )
-        is_tuned = schedule is not None
-        if schedule is not None:
-            kernel = kernel.with_schedule(schedule)
+        choice = self.scheduler(call)
+        if choice is not None:
+            kernel, schedule = choice.scheduled(), choice.schedule
         else:
             schedule = next(iter(schedules_of(kernel, op, isa)), None)
         key = (kernel.name, op, schedule, isa)
@@ -139,7 +139,7 @@ class ProgramBuilder:
             kernel.variant(op, isa),
             macs(op),
             None if schedule is None else schedule.record(),
-            is_tuned,
+            is_tuned=choice is not None,
             op=op,
         )
 

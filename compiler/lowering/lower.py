@@ -5,7 +5,7 @@ takes HardSwish apart and refuses LSTM. What no region takes goes through TVM Re
 (float_island.py), and is listed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import onnx_ir as ir
 
@@ -34,6 +34,7 @@ def lower(
     name: str = "network",
     reasons: Mapping[str, str] | None = None,
     scheduler: Scheduler = model_choice,
+    float_nodes: Collection[str] = frozenset(),
     progress: Progress | None = None,
 ) -> Program:
     """Lower an imported model.
@@ -44,14 +45,15 @@ def lower(
         mode: "float32" or "dyadic"; None for the target's own.
         name: C identifier of the program.
         reasons: Why a node is in float, by name, where the quantizer knows.
-        scheduler: Asked for the schedule of every kernel call.
+        scheduler: Asked for the implementation of every kernel call.
+        float_nodes: Names of nodes to compute in float though integers would do.
         progress: Called with nodes done and nodes in all.
 
     Raises:
         LoweringError: A node has neither a kernel nor a float implementation.
     """
     graph = model.graph
-    view = QdqView(graph, reasons or {})
+    view = QdqView(graph, reasons or {}, float_nodes)
     builder = ProgramBuilder(target, scheduler)
     ctx = Context(builder, mode or target.requantize)
     inputs = [
@@ -82,6 +84,11 @@ def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
     """Regions by their last node; their nodes become claimed."""
     last_of: dict[ir.Node, Region] = {}
     for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
+        # No integer region may take what is to be computed in float.
+        if matchers is INTEGER_MATCHERS:
+            view.claimed |= view.float_nodes
+        else:
+            view.claimed -= view.float_nodes
         for node in graph:
             if node in view.claimed:
                 continue

@@ -1,6 +1,6 @@
 """A reading of the whole graph: which values have integers behind them, and by what scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -46,13 +46,20 @@ class QdqView:
         graph: The graph.
         order: Place of each node in the graph.
         claimed: Nodes that a region has taken; no other one may.
+        float_nodes: Nodes that are to be computed in float though integers would do.
         reasons: Why a node is in float, by name, where the quantizer knows.
     """
 
-    def __init__(self, graph: ir.Graph, reasons: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        graph: ir.Graph,
+        reasons: Mapping[str, str],
+        float_nodes: Collection[str] = frozenset(),
+    ) -> None:
         self.graph = graph
         self.order = {node: index for index, node in enumerate(graph)}
         self.reasons = reasons
+        self.float_nodes = {node for node in graph if node.name in float_nodes}
         self.claimed: set[ir.Node] = set()
         self._params: dict[ir.Value, QuantParams] = {}
         for node in graph:
@@ -61,6 +68,8 @@ class QdqView:
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":
             params = quantize_params(node)
+        elif node in self.float_nodes:
+            params = None
         elif moves_elements(node) and (source := operand(node, 0)) is not None:
             params = self.params(source)
         else:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from octavo.compiler.lowering.kernel_call import KernelCall
 from octavo.compiler.measurements.key import Context, TuningKey, operation_text, tuning_key
 from octavo.compiler.tuning.records import Choice, TuningTask
+from octavo.targets.implementation import Implementation
 from octavo.targets.ops.work import macs
-from octavo.targets.schedule import Schedule, schedules_of
+from octavo.targets.schedule import schedules_of
 
 
 @dataclass
@@ -20,7 +21,7 @@ class TunedScheduler:
 
     choices: Mapping[tuple[str, str], Choice]
 
-    def __call__(self, call: KernelCall) -> Schedule | None:
+    def __call__(self, call: KernelCall) -> Implementation | None:
         """The measured choice, or None."""
         schedules = schedules_of(call.kernel, call.op, call.isa)
         if not schedules:
@@ -29,7 +30,8 @@ class TunedScheduler:
         if choice is None:
             return None
         # Only what the kernel offers: a store is a file that anything may have written to.
-        return next((s for s in schedules if s.record() == choice.schedule), None)
+        known = (s for s in schedules if s.record() == choice.schedule)
+        return next((Implementation(call.kernel, schedule) for schedule in known), None)
 
 
 @dataclass
@@ -45,7 +47,7 @@ class TaskCollector:
     max_schedules: int
     _tasks: dict[TuningKey, TuningTask] = field(default_factory=dict)
 
-    def __call__(self, call: KernelCall) -> Schedule | None:
+    def __call__(self, call: KernelCall) -> Implementation | None:
         """Note the call."""
         schedules = schedules_of(call.kernel, call.op, call.isa)[: self.max_schedules]
         if len(schedules) < 2:

@@ -18,6 +18,7 @@ from octavo.compiler.lowering.tensor import Tensor
 from octavo.compiler.tuning.records import TuningTask
 from octavo.targets import vector
 from octavo.targets.base import Target
+from octavo.targets.implementation import Implementation
 from octavo.targets.kernels.probes import read_stream, stream_step
 from octavo.targets.schedule import Schedule
 
@@ -50,7 +51,9 @@ class TrialProgram:
 
     def __post_init__(self) -> None:
         self._schedule: Schedule | None = None
-        self._builder = ProgramBuilder(self.target, lambda call: self._schedule)
+        self._builder = ProgramBuilder(
+            self.target, lambda call: Implementation(call.kernel, self._schedule)
+        )
         self._rng = np.random.default_rng(SEED)
         self._displaced: Buffer | None = None
         self._inputs: dict[int, tuple[list[Tensor], list[Tensor], list[Buffer]]] = {}

@@ -12,11 +12,13 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernel import Slower
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
 from octavo.targets.kernels.tiling import MIN_TASKS
 from octavo.targets.schedule import Schedule
 
-SLOWER = "vector registers are expected to be faster"  # why tiles refuse an operation
+# Why tiles refuse an operation.
+SLOWER = Slower("vector registers are expected to be faster")
 BLOCK_BYTES = 512 * 1024  # rows of a task: stay in the second-level cache of 2 MiB
 MAX_SETUP_SHARE = 1 / 32  # of a task's cycles
 MAX_GATHER_SHARE = 1 / 4  # of the cycles of the panels that share gathered rows

@@ -36,7 +36,7 @@ def test_a_later_lowering_takes_what_was_found(store, task, fastest_last):
     outcome = tune([task], store, fastest_last)
     assert (outcome.num_measured, outcome.num_left) == (1, 0)
     scheduler = TunedScheduler(store.choices(task.key.context))
-    assert scheduler(task.call) == task.schedules[-1]
+    assert scheduler(task.call).schedule == task.schedules[-1]
 
 
 def test_what_is_known_is_not_measured_again(store, make_tasks, fastest_last):
