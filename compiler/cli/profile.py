@@ -1,24 +1,26 @@
 """``octavo profile``: where the time of a compiled model goes, here or on a device."""
 
-import json
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from octavo.compiler.cli.console import Console, to_json_value
+from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.device_option import LOCAL, QEMU, chosen_device, device_option
 from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
-    NEW_PATH,
     READABLE_FILE,
-    force_option,
     output_options,
     threads_option,
 )
-from octavo.compiler.cli.output_file import check_output_file, write_output_file
+from octavo.compiler.cli.profile_output import (
+    TIMES_ONLY,
+    ProfileOutput,
+    profile_output_options,
+    show_profile,
+)
 from octavo.errors import DeviceError, StoreError, ToolchainError
 
 if TYPE_CHECKING:
@@ -53,10 +55,8 @@ if TYPE_CHECKING:
 @click.option(
     "--no-save", is_flag=True, help="Leave the database of measurements as it is (octavo db)."
 )
-@click.option("--trace", type=NEW_PATH, metavar="FILE.json", help="Write a Chrome trace.")
-@click.option("--report", type=NEW_PATH, metavar="FILE.html", help="Write a report page.")
+@profile_output_options
 @threads_option
-@force_option
 @output_options
 @click.pass_obj
 def profile_command(
@@ -67,33 +67,24 @@ def profile_command(
     warmup: int,
     device: str,
     no_roofline: bool,
-    trace: Path | None,
-    report: Path | None,
     no_save: bool,
     num_threads: int,
-    force: bool,
+    output: ProfileOutput,
 ) -> None:
     """Measure each kernel of the model in the folder ARTIFACT."""
-    for path in (trace, report):
-        if path is not None:
-            check_output_file(path, force=force)
+    output.check()
     if device == QEMU:
         _refuse_times(click.get_current_context())
         from octavo.compiler.cli.counts_table import profile_counts
 
-        profile_counts(console, artifact, input_file, report)
+        profile_counts(console, artifact, input_file, output)
         return
-    from octavo.compiler.cli.profile_table import profile_lines
-    from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.measurements.profile_rows import profile_rows
-    from octavo.compiler.report.bottlenecks import equal_steps_by_gain
-    from octavo.compiler.report.chrome_trace import chrome_trace
     from octavo.compiler.report.manifest import report_from_manifest
+    from octavo.compiler.report.profile_document import Origin
 
-    measured = _measure_here if device == LOCAL else partial(_measure_there, device)
-    manifest, runs_us, samples_us, machine = measured(
-        artifact, input_file, runs, warmup, num_threads
-    )
+    manifest, runs_us, samples_us, machine = _measure(
+        device, artifact, input_file, runs, warmup, num_threads)
     if not no_save:
         _save(console, profile_rows(manifest, samples_us, machine, num_threads))
     if input_file is None:
@@ -102,29 +93,14 @@ def profile_command(
     is_without = no_roofline or device != LOCAL
     peaks = () if is_without else _peaks(console, manifest, num_threads)
     facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks)
-    if trace is not None:
-        document = chrome_trace(facts.name, facts.steps, samples_us)
-        write_output_file(trace, json.dumps(document).encode())
-    if report is not None:
-        write_page(facts, artifact, report)
-    found = facts.roofline.steps if facts.roofline else [{}] * len(facts.steps)
-    console.result(
-        {
-            "device": device,
-            "num_threads": num_threads,
-            "runs": runs,
-            "run": facts.run,
-            "peaks": peaks,
-            "bottlenecks": equal_steps_by_gain(facts),
-            "steps": [
-                to_json_value(step) | to_json_value(latency) | to_json_value(place)
-                for step, latency, place in zip(
-                    facts.steps, facts.latencies, found, strict=True
-                )
-            ],
-        },
-        *profile_lines(console, facts, num_threads),
+    origin = Origin(
+        device=device,
+        machine=machine.cpu,
+        num_threads=num_threads,
+        inputs="zeros" if input_file is None else "given",
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    show_profile(console, artifact, facts, origin, samples_us, output)
 
 
 def _save(console: Console, rows: "list[KernelLatency]") -> None:
@@ -142,27 +118,7 @@ def _save(console: Console, rows: "list[KernelLatency]") -> None:
 Measured = tuple[dict[str, Any], list[float], list[list[float]], "Machine"]
 
 
-def _measure_here(
-    artifact: Path, input_file: Path | None, runs: int, warmup: int, num_threads: int
-) -> Measured:
-    """Measure on this machine."""
-    from octavo.compiler.artifact.toolchain import driver_cache_folder
-    from octavo.compiler.cli.tensors import read_tensors
-    from octavo.compiler.roofline.machine import this_machine
-    from octavo.compiler.session import load
-
-    cache = driver_cache_folder()
-    with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
-        names = tuple(port.name for port in session.inputs)
-        inputs = session.zeros() if input_file is None else read_tensors(input_file, names)
-        # Whole runs on their own: the clock around each step would be in their time.
-        runs_us = session.measure(inputs, runs=runs, warmup=warmup).tolist()
-        profiles = session.profile(inputs, runs=runs, warmup=warmup)
-        steps_us = [list(p.latencies_us) for p in profiles]
-        return session.manifest, runs_us, steps_us, this_machine()
-
-
-def _measure_there(
+def _measure(
     device: str,
     artifact: Path,
     input_file: Path | None,
@@ -170,25 +126,32 @@ def _measure_there(
     warmup: int,
     num_threads: int,
 ) -> Measured:
-    """Measure on a device that the artifact is brought to."""
+    """Measure where the artifact is meant to run, this machine or another: in rounds."""
     from octavo.compiler.artifact.manifest import read_manifest
     from octavo.compiler.cli.tensors import read_tensors
-    from octavo.compiler.devices.inference import input_names
-    from octavo.compiler.devices.latency import measure_times
+    from octavo.compiler.devices.inference import checked_inputs, input_names
+    from octavo.compiler.devices.round_program import RoundPlan
+    from octavo.compiler.devices.rounds import measure_rounds
 
-    inputs = None if input_file is None else read_tensors(input_file, input_names(artifact))
-    times, machine = measure_times(
-        chosen_device(device), artifact, inputs,
-        runs=runs, warmup=warmup, num_threads=num_threads)
+    inputs = None
+    if input_file is not None:
+        inputs = checked_inputs(artifact, read_tensors(input_file, input_names(artifact)))
+    plan = RoundPlan(runs=runs, warmup=warmup, num_threads=num_threads)
+    with chosen_device(device).deploy(artifact) as deployment:
+        (measured,) = measure_rounds([deployment], plan, inputs)
+        if measured.failure:
+            raise DeviceError(measured.failure)
+        machine = deployment.machine()
     manifest = read_manifest(artifact)
-    return manifest, times.runs_us.tolist(), times.steps_us.tolist(), machine
+    return manifest, measured.runs_us.tolist(), measured.steps_us.tolist(), machine
 
 
 def _refuse_times(context: click.Context) -> None:
     """Refuse options of measured times where there are none."""
-    for name in ("runs", "warmup", "no_roofline", "trace", "num_threads"):
+    names = ("runs", "warmup", "no_roofline", "num_threads", *TIMES_ONLY)
+    for name in names:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            option = f"--{name.replace('_', '-')}"
+            option = f"--{name.removesuffix('_file').replace('_', '-')}"
             raise click.UsageError(f"{option} is about times, which an emulator does not have")
 
 

@@ -13,6 +13,10 @@ TIMEOUT_S = 600.0  # of one run; a large network takes minutes under an emulator
 class Deployment(Protocol):
     """An artifact on a device, with a folder for the files of its runs."""
 
+    @property
+    def device(self) -> str:
+        """Name of the device, for messages."""
+
     def send(self, name: str, data: bytes) -> None:
         """Write a file into the folder.
 

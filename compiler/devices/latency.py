@@ -1,16 +1,11 @@
-"""Times of a model on any device: measured by its bench program, read from a file."""
+"""Times of a model on any device, as its bench program writes and prints them."""
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.devices.base import TIMEOUT_S, Device
-from octavo.compiler.devices.inference import checked_inputs, send_inputs
-from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
 
 SAMPLES = "samples"
@@ -31,44 +26,23 @@ class DeviceTimes:
     steps_us: NDArray[np.float64]
 
 
-def measure_times(
-    device: Device,
-    artifact: Path,
-    inputs: Mapping[str, NDArray[Any]] | None = None,
-    *,
-    runs: int,
-    warmup: int,
-    num_threads: int = 1,
-    timeout_s: float = TIMEOUT_S,
-) -> tuple[DeviceTimes, Machine]:
-    """Measure an artifact's runs and steps where it is meant to run.
+@dataclass(frozen=True)
+class Disturbance:
+    """What the bench program noticed of the machine around it.
 
-    Args:
-        device: Where.
-        artifact: Folder that the compiler wrote.
-        inputs: One array per model input, of exactly its type and shape; None: zeros.
-        runs: Measured runs, at least 1.
-        warmup: Runs before them.
-        num_threads: Threads of the parallel kernels, 1..256.
-        timeout_s: All of it is ended and fails after so many seconds.
-
-    Returns:
-        The times, and the machine that they are of.
-
-    Raises:
-        ArtifactError: It is no artifact, or was changed after it was built.
-        DataError: An input is missing, unknown, or of another type or shape.
-        DeviceError: The device does not answer, or the run failed.
-        TargetError: The device does not run code for the artifact's target.
+    Attributes:
+        reference_us: Times of a loop of known work, before, between and after the runs: they
+            change with the processor's clock and with what takes the processor away, and with
+            nothing that the model does. Empty where the program does not say.
+        num_preemptions: How often the system took a processor from the program in the whole
+            runs.
+        waited_share: Part of the whole runs' time in which the calling thread had no
+            processor, 0..1.
     """
-    arrays = {} if inputs is None else checked_inputs(artifact, inputs)
-    arguments = ["--runs", str(runs), "--warmup", str(warmup), "--threads", str(num_threads)]
-    arguments += ["--profile", "--samples", SAMPLES]
-    with device.deploy(artifact) as deployment:
-        arguments += send_inputs(deployment, arrays)
-        deployment.run(arguments, timeout_s)
-        times = read_times(device.name, deployment.fetch(SAMPLES))
-        return times, deployment.machine()
+
+    reference_us: tuple[float, ...] = ()
+    num_preemptions: int = 0
+    waited_share: float = 0.0
 
 
 def read_times(device: str, data: bytes) -> DeviceTimes:
@@ -91,3 +65,20 @@ def read_times(device: str, data: bytes) -> DeviceTimes:
             steps_us = times_us[num_runs:].reshape(num_steps, num_step_runs)
             return DeviceTimes(times_us[:num_runs], steps_us)
     raise DeviceError(f"{device}: the file of measured times is damaged ({len(data)} bytes)")
+
+
+def read_disturbance(device: str, text: str) -> Disturbance:
+    """Read what ``bench --json`` prints.
+
+    Raises:
+        DeviceError: It printed something else: it was cut off in the middle.
+    """
+    try:
+        found = json.loads(text)
+        return Disturbance(
+            reference_us=tuple(float(time) for time in found.get("reference_us", ())),
+            num_preemptions=int(found.get("num_preemptions", 0)),
+            waited_share=float(found.get("waited_share", 0.0)),
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DeviceError(f"{device}: the program ended without its result") from error

@@ -12,7 +12,9 @@ import pytest
 from octavo.compiler.devices import find_device
 from octavo.compiler.devices.adb import connected_devices
 from octavo.compiler.devices.inference import run_inference
-from octavo.compiler.devices.latency import measure_times, read_times
+from octavo.compiler.devices.latency import read_times
+from octavo.compiler.devices.round_program import RoundPlan
+from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.roofline.machine import this_machine
 from octavo.errors import AddressError, ArtifactError, DeviceError, TargetError
 
@@ -42,13 +44,16 @@ def test_a_device_computes_what_this_machine_does(device, host_artifact, example
 
 
 def test_times_are_those_of_every_run_and_step(device, host_artifact, example):
-    times, machine = measure_times(device, host_artifact, example[0], runs=7, warmup=1)
-    assert times.runs_us.shape == (7,)
-    assert times.steps_us.shape[1] == 7
-    assert (times.runs_us > 0).all()
+    with device.deploy(host_artifact) as deployment:
+        (measured,) = measure_rounds([deployment], RoundPlan(runs=7, warmup=1), example[0])
+        assert deployment.machine() == this_machine()
+    assert measured.failure == ""
+    assert len(measured.rounds) == 6
+    assert measured.runs_us.shape == (7,)
+    assert measured.steps_us.shape[1] == 7
+    assert (measured.runs_us > 0).all()
     # A step is a part of a run; both carry what else the machine does meanwhile.
-    assert times.steps_us.min(axis=1).sum() < 1000 * times.runs_us.max()
-    assert machine == this_machine()
+    assert measured.steps_us.min(axis=1).sum() < 1000 * measured.runs_us.max()
 
 
 def test_nothing_stays_on_the_device(device, host_artifact):
