@@ -1,12 +1,20 @@
 /* Measures the model that this program is linked with (its model.c built with -DOCTAVO_ENTRY). */
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* syscall */
+#endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE /* ru_nivcsw */
 #endif
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "octavo_runtime.h"
 
@@ -14,15 +22,20 @@ const octavo_program *octavo_entry(void); /* in the generated model.c */
 
 static const char kUsage[] =
     "usage: bench [--weights FILE] [--runs N] [--warmup N] [--min-seconds S] [--threads N] [--pin]\n"
-    "             [--input NAME=FILE]... [--output NAME=FILE]... [--profile] [--json]\n"
-    "             [--samples FILE]\n"
+    "             [--cpus LIST] [--cache FOLDER] [--input NAME=FILE]... [--output NAME=FILE]... \n"
+    "             [--profile] [--json] [--samples FILE]\n"
     "Runs the model at least N times (30) and at least S seconds (0) after warming up (5 runs) and\n"
     "prints latencies. Inputs are zero, or raw bytes from files. --profile adds a table of steps.\n"
     "FILE of --weights is weights.bin beside this program unless given. --samples writes every\n"
     "measured time: numbers of 64 bits, nanoseconds; first how many runs and, with --profile, how\n"
-    "many steps and how many runs of each, then the runs, then each step's.\n";
+    "many steps and how many runs of each, then the runs, then each step's.\n"
+    "--cpus keeps the program on the CPUs of the list: 4-7, or 0,2. --cache keeps what the driver\n"
+    "of an accelerator makes of the kernels. --json also says what disturbed the whole runs: times\n"
+    "of a loop of fixed work before, between and after them and the steps, how often the system\n"
+    "took a processor away, and the part of their time without one.\n";
 
-enum { kMaxBindings = 64, kExitFailure = 1, kExitUsage = 2 };
+enum { kMaxBindings = 64, kMaxCpus = 1024, kExitFailure = 1, kExitUsage = 2 };
+enum { kNumReferences = 3, kReferenceSteps = 1 << 18 }; /* some 0.3 ms each */
 
 typedef struct binding {
   const char *name; /* not terminated: name_length bytes */
@@ -31,7 +44,7 @@ typedef struct binding {
 } binding;
 
 typedef struct arguments {
-  const char *weights, *samples;
+  const char *weights, *samples, *cpus, *cache;
   size_t runs, warmup;
   double min_seconds;
   uint32_t threads;
@@ -97,6 +110,8 @@ static arguments parse(int argc, char **argv) {
     const char *value = argv[++i];
     if (strcmp(option, "--weights") == 0) a.weights = value;
     else if (strcmp(option, "--samples") == 0) a.samples = value;
+    else if (strcmp(option, "--cpus") == 0) a.cpus = value;
+    else if (strcmp(option, "--cache") == 0) a.cache = value;
     else if (strcmp(option, "--runs") == 0) a.runs = (size_t)parse_number(option, value, 1, 1e9);
     else if (strcmp(option, "--warmup") == 0) a.warmup = (size_t)parse_number(option, value, 0, 1e9);
     else if (strcmp(option, "--threads") == 0) a.threads = (uint32_t)parse_number(option, value, 1, 256);
@@ -109,6 +124,35 @@ static arguments parse(int argc, char **argv) {
     }
   }
   return a;
+}
+
+/* Keeps this thread, and those that it starts, on the CPUs of a list like 0,4-7. */
+static void use_cpus(const char *list) {
+#if defined(__linux__)
+  enum { kBits = 8 * sizeof(unsigned long) };
+  unsigned long mask[kMaxCpus / kBits] = {0};
+  for (const char *text = list;; text++) {
+    char *end = NULL;
+    unsigned long first = strtoul(text, &end, 10), last = first;
+    bool valid = *text >= '0' && *text <= '9';
+    if (valid && *end == '-') {
+      text = end + 1;
+      valid = *text >= '0' && *text <= '9';
+      last = strtoul(text, &end, 10);
+    }
+    if (!valid || first > last || last >= kMaxCpus || (*end != ',' && *end != '\0')) {
+      fail(kExitUsage, "--cpus: not a list of CPUs", list);
+    }
+    for (unsigned long cpu = first; cpu <= last; cpu++) mask[cpu / kBits] |= 1ul << (cpu % kBits);
+    text = end;
+    if (*text == '\0') break;
+  }
+  if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0) {
+    fail(kExitFailure, "the system does not allow these CPUs", list);
+  }
+#else
+  fail(kExitFailure, "this system does not let a program choose its CPUs", list);
+#endif
 }
 
 static char *beside(const char *program_path, const char *file) {
@@ -174,6 +218,36 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Time of this thread on a processor. */
+static uint64_t worked_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* How often the system took a processor from any thread of this process. */
+static long preemptions(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+/* What the machine did beside the runs. */
+typedef struct disturbance {
+  uint64_t reference_ns[kNumReferences]; /* before, between and after runs and steps */
+  long num_preemptions;                  /* in the whole runs */
+  double waited_share;
+} disturbance;
+
+/* Time of a chain of multiplications, of which none can begin before the last one ended: it
+ * depends on the processor's clock, and on nothing in memory. */
+static volatile uint64_t reference_result;
+static uint64_t reference_ns(void) {
+  uint64_t begin_ns = now_ns(), x = begin_ns;
+  for (int i = 0; i < kReferenceSteps; i++) x = x * 6364136223846793005u + 1442695040888963407u;
+  reference_result = x; /* or the compiler leaves the loop out */
+  return now_ns() - begin_ns;
+}
+
 static void append(samples *s, uint64_t ns) {
   if (s->size == s->capacity) {
     s->capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
@@ -226,7 +300,8 @@ static void print_json_string(const char *text) {
 }
 
 static void print_json(const arguments *a, const octavo_program *program, const samples *latency,
-                       double load_us, double prepare_us, samples *steps) {
+                       double load_us, double prepare_us, samples *steps,
+                       const disturbance *d) {
   printf("{\"model\": ");
   print_json_string(program->name);
   printf(", \"num_threads\": %u, \"num_runs\": %zu, \"load_us\": %.1f, \"prepare_us\": %.1f,\n",
@@ -234,6 +309,12 @@ static void print_json(const arguments *a, const octavo_program *program, const 
   printf(" \"latency_us\": {\"median\": %.3f, \"p95\": %.3f, \"min\": %.3f, \"iqr\": %.3f}",
          quantile_us(latency, 0.5), quantile_us(latency, 0.95), quantile_us(latency, 0),
          quantile_us(latency, 0.75) - quantile_us(latency, 0.25));
+  printf(",\n \"reference_us\": [");
+  for (int i = 0; i < kNumReferences; i++) {
+    printf("%s%.3f", i > 0 ? ", " : "", (double)d->reference_ns[i] * 1e-3);
+  }
+  printf("], \"num_preemptions\": %ld, \"waited_share\": %.4f", d->num_preemptions,
+         d->waited_share);
   if (a->profile) {
     printf(",\n \"steps\": [");
     for (uint32_t i = 0; i < program->num_steps; i++) {
@@ -277,15 +358,20 @@ static void print_text(const arguments *a, const octavo_program *program, const 
 /* ----------------------------------------------------------------------------- main ---- */
 
 static samples measure(const arguments *a, octavo_model *model, const octavo_program *program,
-                       void *const *inputs) {
+                       void *const *inputs, disturbance *d) {
   samples latency = {0};
-  uint64_t begin_ns = now_ns();
+  long preempted = preemptions();
+  uint64_t worked = worked_ns(), begin_ns = now_ns();
   while (latency.size < a->runs || (double)(now_ns() - begin_ns) * 1e-9 < a->min_seconds) {
     set_inputs(model, program, inputs);
     uint64_t start_ns = now_ns();
     require(octavo_run(model), "run");
     append(&latency, now_ns() - start_ns);
   }
+  double whole_ns = (double)(now_ns() - begin_ns);
+  double waited_ns = whole_ns - (double)(worked_ns() - worked);
+  d->waited_share = whole_ns > 0 && waited_ns > 0 ? waited_ns / whole_ns : 0;
+  d->num_preemptions = preemptions() - preempted;
   return latency;
 }
 
@@ -305,13 +391,15 @@ static samples *profile(const arguments *a, octavo_model *model, const octavo_pr
 
 int main(int argc, char **argv) {
   arguments a = parse(argc, argv);
+  if (a.cpus != NULL) use_cpus(a.cpus);
   const octavo_program *program = octavo_entry();
   char *default_weights = beside(argv[0], "weights.bin");
   octavo_model *model = NULL;
   uint64_t start_ns = now_ns();
   require(octavo_load(program, a.weights != NULL ? a.weights : default_weights, &model), "load");
   uint64_t loaded_ns = now_ns();
-  octavo_options options = {.num_threads = a.threads, .pin_threads = a.pin};
+  octavo_options options = {
+      .num_threads = a.threads, .pin_threads = a.pin, .cache_folder = a.cache};
   octavo_status prepared = octavo_prepare(model, &options);
   if (octavo_failure(model)[0] != '\0') fprintf(stderr, "bench: %s\n", octavo_failure(model));
   require(prepared, "prepare");
@@ -322,8 +410,12 @@ int main(int argc, char **argv) {
     set_inputs(model, program, inputs);
     require(octavo_run(model), "run");
   }
-  samples latency = measure(&a, model, program, inputs);
+  disturbance d = {0};
+  if (a.json) d.reference_ns[0] = reference_ns();
+  samples latency = measure(&a, model, program, inputs, &d);
+  if (a.json) d.reference_ns[1] = reference_ns();
   samples *steps = a.profile ? profile(&a, model, program, inputs) : NULL;
+  if (a.json) d.reference_ns[2] = reference_ns();
   if (a.num_outputs > 0) {
     require(octavo_reset(model), "reset"); /* outputs are those of a first run */
     set_inputs(model, program, inputs);
@@ -338,7 +430,8 @@ int main(int argc, char **argv) {
   for (uint32_t i = 0; steps != NULL && i < program->num_steps; i++) sort(&steps[i]);
   double load_us = (double)(loaded_ns - start_ns) * 1e-3;
   double prepare_us = (double)(prepared_ns - loaded_ns) * 1e-3;
-  (a.json ? print_json : print_text)(&a, program, &latency, load_us, prepare_us, steps);
+  if (a.json) print_json(&a, program, &latency, load_us, prepare_us, steps, &d);
+  else print_text(&a, program, &latency, load_us, prepare_us, steps);
 
   for (uint32_t i = 0; steps != NULL && i < program->num_steps; i++) free(steps[i].ns);
   free(steps);
