@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from octavo.compiler.cli.console import Console, to_json_value
-from octavo.compiler.cli.roofline_table import NAME_COLUMNS, shorten
+from octavo.compiler.cli.profile_output import ProfileOutput
 from octavo.compiler.counting.counts import CountedRun, Counts
+from octavo.compiler.report.measured_steps import BY_ORDER
 from octavo.compiler.report.records import Report, StepRecord
-from octavo.compiler.report.units import count_text, printable
+from octavo.compiler.report.units import count_text, printable, shorten
 
 NUM_LARGEST = 15  # rows without -v
+NAME_COLUMNS = 34
 
 
 def profile_counts(
-    console: Console, artifact: Path, input_file: Path | None, report: Path | None
+    console: Console, artifact: Path, input_file: Path | None, output: ProfileOutput
 ) -> None:
     """Count the steps of an artifact under its target's emulator, and show them.
 
@@ -22,7 +24,7 @@ def profile_counts(
         console: Where they are printed.
         artifact: The artifact's folder.
         input_file: The inputs; zeros when None.
-        report: A page that shows them too; None for none.
+        output: The order of the table, and a page that shows them too.
     """
     from octavo.compiler.artifact.manifest import read_manifest, verify_files
     from octavo.compiler.cli.report_page import write_page
@@ -41,12 +43,14 @@ def profile_counts(
     else:
         inputs = read_tensors(input_file, input_names(artifact))
     counted = count_steps(artifact, manifest, manifest_target(manifest), inputs)
-    if report is not None:
-        write_page(replace(facts, counted=counted), artifact, report)
-    limit = 0 if console.verbosity > 0 else NUM_LARGEST
+    if output.report is not None:
+        write_page(replace(facts, counted=counted), artifact, output.report)
+    in_order = output.sort == BY_ORDER
+    is_wide = console.verbosity > 0
+    limit = None if is_wide or in_order else NUM_LARGEST
     console.result(
         _payload(facts, counted),
-        counts_table(facts, counted, limit=limit),
+        counts_table(facts, counted, limit=limit, in_order=in_order, is_wide=is_wide),
         total_line(facts, counted),
         f"counted by {counted.emulator}: how long they take depends on the device",
     )
@@ -76,19 +80,24 @@ def _relative(step: StepRecord, counts: Counts, total: Counts) -> dict[str, Any]
     }
 
 
-def counts_table(facts: Report, counted: CountedRun, *, limit: int) -> Any:
+def counts_table(
+    facts: Report, counted: CountedRun, *, limit: int | None, in_order: bool, is_wide: bool
+) -> Any:
     """Steps by instructions, most first.
 
     Args:
         facts: Says what the steps are.
         counted: One record for each of them.
-        limit: Rows; 0 for all of them in run order, with whole names.
+        limit: Rows; None for all of them.
+        in_order: As they run instead.
+        is_wide: With whole names.
     """
     from rich.table import Table
 
     rows = list(zip(facts.steps, counted.steps, strict=True))
-    if limit:
-        rows = sorted(rows, key=lambda row: (-row[1].instructions, row[0].index))[:limit]
+    if not in_order:
+        rows.sort(key=lambda row: (-row[1].instructions, row[0].index))
+    rows = rows[:limit]
     table = Table(box=None, pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("step", overflow="fold")
@@ -102,7 +111,7 @@ def counts_table(facts: Report, counted: CountedRun, *, limit: int) -> Any:
         name = printable(step.name)
         table.add_row(
             str(step.index),
-            shorten(name, NAME_COLUMNS) if limit else name,
+            name if is_wide else shorten(name, NAME_COLUMNS),
             printable(step.variant),
             count_text(step.macs),
             count_text(counts.instructions),

@@ -26,7 +26,7 @@ def doctor_command(console: Console, with_peaks: bool) -> None:
     """Check the installation and say how to mend it. Exits with 1 when a check fails."""
     from rich.table import Table
 
-    from octavo.compiler.cli.roofline_table import peaks_table
+    from octavo.compiler.cli.peaks_table import peaks_table
     from octavo.compiler.doctor import Status, run_checks
 
     checks = run_checks()

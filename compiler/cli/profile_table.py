@@ -1,69 +1,52 @@
 """``octavo profile`` on the terminal: the steps, and what the whole run takes."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from octavo.compiler.cli.console import Console
-from octavo.compiler.cli.roofline_table import steps_table
+from octavo.compiler.cli.steps_table import StepsTable
 from octavo.compiler.report.bottlenecks import next_bottleneck, peaks_text, total_gain
-from octavo.compiler.report.records import LatencyRecord, Report
-from octavo.compiler.report.units import count_text, printable, time_text
+from octavo.compiler.report.measured_steps import BY_ORDER, BY_TIME, measured_steps
+from octavo.compiler.report.profile_document import Origin
+from octavo.compiler.report.records import Report
+from octavo.compiler.report.units import printable, time_text
 
-NUM_SLOWEST = 15  # rows without -v
+NUM_SLOWEST = 15  # rows, unless all are asked for
 
 
-def profile_lines(console: Console, facts: Report, num_threads: int) -> list[Any]:
+def profile_lines(
+    facts: Report, origin: Origin, *, sort: str | None, is_wide: bool
+) -> list[Any]:
     """Table and closing lines of a profile.
 
     Args:
-        console: How much is asked for.
         facts: With latencies.
-        num_threads: Threads that ran it.
+        origin: Where they come from.
+        sort: Order of the steps: ``BY_TIME``; ``BY_ORDER``, which is only of use with all of
+            them; None is the first.
+        is_wide: All steps, with whole names.
     """
-    limit = 0 if console.verbosity > 0 else NUM_SLOWEST
-    lines = []
-    if facts.run is not None:
-        runs = facts.num_runs
-        lines.append(_run_line(facts.run, num_runs=runs, num_threads=num_threads))
-    if facts.roofline is None:
-        return [_steps_table(facts, limit=limit or None), *lines]
-    lines += [peaks_text(p) for p in facts.roofline.peaks]
-    lines += filter(None, (total_gain(facts), printable(next_bottleneck(facts))))
-    return [steps_table(facts, limit=limit, is_wide=console.verbosity > 0), *lines]
+    rows = measured_steps(facts, sort or BY_TIME)
+    num_rows = len(rows) if is_wide or sort == BY_ORDER else NUM_SLOWEST
+    lines: list[Any] = [StepsTable(rows[:num_rows], is_wide=is_wide)]
+    if num_rows < len(rows):
+        lines.append(f"the slowest {num_rows} of {len(rows)} steps; -v shows all")
+    lines += _run_lines(facts, origin.num_threads)
+    if facts.roofline is not None:
+        lines += [peaks_text(p) for p in facts.roofline.peaks]
+        lines += filter(None, (total_gain(facts), printable(next_bottleneck(facts))))
+    return lines
 
 
-def _steps_table(facts: Report, *, limit: int | None) -> Any:
-    """Steps by time, slowest first; all of them in run order without a limit."""
-    from rich.table import Table
-
-    rows = list(zip(facts.steps, facts.latencies, strict=True))
-    if limit is not None:
-        rows = sorted(rows, key=lambda row: (-row[1].median_us, row[0].index))[:limit]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("step")
-    table.add_column("kernel")
-    table.add_column("arithmetic")
-    for header in ("MACs", "median", "share", "cumulative"):
-        table.add_column(header, justify="right")
-    cumulative = 0.0
-    for step, latency in rows:
-        cumulative += latency.share
-        table.add_row(
-            str(step.index),
-            printable(step.name),
-            printable(step.variant),
-            step.placement,
-            count_text(step.macs),
-            time_text(latency.median_us),
-            f"{latency.share:.1%}",
-            f"{cumulative:.1%}",
-        )
-    return table
-
-
-def _run_line(run: LatencyRecord, *, num_runs: int, num_threads: int) -> str:
-    return (
-        f"whole run: {time_text(run.median_us)}, middle half {time_text(run.low_us)} to"
-        f" {time_text(run.high_us)} ({num_runs} runs, {num_threads} thread"
-        f"{'s' if num_threads > 1 else ''})"
+def _run_lines(facts: Report, num_threads: int) -> Iterator[str]:
+    run = facts.run
+    if run is None:
+        return
+    threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
+    yield (
+        f"whole run: p50 {time_text(run.median_us)}, p95 {time_text(run.p95_us)}, middle half"
+        f" {time_text(run.low_us)} to {time_text(run.high_us)} ({facts.num_runs} runs,"
+        f" {threads})"
     )
+    if run.interval_us is not None:
+        low, high = (time_text(end) for end in run.interval_us)
+        yield f"p50 of the whole run with 95% confidence: {low} to {high}"

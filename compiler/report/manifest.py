@@ -9,6 +9,7 @@ import numpy as np
 from octavo.compiler.report.records import (
     BufferRecord,
     ErrorRecord,
+    LatencyRecord,
     Report,
     StepRecord,
     error_records,
@@ -26,6 +27,7 @@ def report_from_manifest(
     errors: Iterable[Any] | None = None,
     samples_us: Sequence[Sequence[float]] = (),
     runs_us: Sequence[float] | None = None,
+    round_sizes: Sequence[int] = (),
     peaks: Sequence[Peaks] = (),
 ) -> Report:
     """Gather what there is to show about an artifact.
@@ -35,6 +37,7 @@ def report_from_manifest(
         errors: Per-layer errors; those of the manifest when None.
         samples_us: Per step, the time of each run in microseconds; empty when not measured.
         runs_us: Times of whole runs; the sums over the steps when None.
+        round_sizes: How many of the runs each process measured; empty: not known.
         peaks: Of the machine that measured, see ``artifact_peaks``; empty for no roofline.
 
     Returns:
@@ -43,9 +46,12 @@ def report_from_manifest(
     Raises:
         ArtifactError: The manifest lacks an entry, or one is of the wrong kind.
     """
+    whole = _whole_runs(samples_us) if runs_us is None else runs_us
+    latencies = latency_records(samples_us, round_sizes)
+    run = latency_records([whole], round_sizes)[0] if len(whole) else None
     try:
         steps = tuple(_step(i, s) for i, s in enumerate(manifest["steps"]))
-        report = _report(manifest, steps, errors, samples_us, runs_us)
+        report = _report(manifest, steps, errors, latencies, run, len(whole))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
@@ -69,15 +75,14 @@ def _report(
     manifest: Mapping[str, Any],
     steps: tuple[StepRecord, ...],
     errors: Iterable[Any] | None,
-    samples_us: Sequence[Sequence[float]],
-    runs_us: Sequence[float] | None,
+    latencies: tuple[LatencyRecord, ...],
+    run: LatencyRecord | None,
+    num_runs: int,
 ) -> Report:
     memory = manifest["memory"]
     metadata = manifest.get("metadata", {})
     records = error_records(metadata.get("layer_errors", ()) if errors is None else errors)
     outputs_db = metadata.get("output_sqnr_db", {}).values()
-    if runs_us is None and samples_us:
-        runs_us = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0).tolist()
     return Report(
         name=str(manifest["name"]),
         target=str(manifest["target"]),
@@ -88,15 +93,23 @@ def _report(
         buffers=tuple(_buffer(b) for b in memory.get("buffers", ())),
         errors=records,
         output_sqnr_db=_output_sqnr_db(records, outputs_db),
-        latencies=latency_records(samples_us),
-        run=None if runs_us is None else latency_records([runs_us])[0],
-        num_runs=0 if runs_us is None else len(runs_us),
+        latencies=latencies,
+        run=run,
+        num_runs=num_runs,
         files=tuple(sorted((str(k), str(v)) for k, v in manifest.get("files", {}).items())),
         versions=tuple(
             sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
         ),
         accelerator=str(manifest.get("target_details", {}).get("accelerator", "")),
     )
+
+
+def _whole_runs(samples_us: Sequence[Sequence[float]]) -> Sequence[float]:
+    """Sums over the steps, for want of runs without clocks between them."""
+    if not samples_us:
+        return ()
+    total: list[float] = np.sum(np.asarray(samples_us, dtype=np.float64), axis=0).tolist()
+    return total
 
 
 def _output_sqnr_db(
@@ -125,6 +138,7 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
         ),
         is_tuned=None if entry.get("schedule") is None else bool(entry.get("tuned")),
         on_accelerator=bool(entry.get("on_accelerator")),
+        nodes=tuple(str(node) for node in entry.get("nodes", ()) if node),
     )
 
 

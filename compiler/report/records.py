@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
 from octavo.compiler.counting.counts import CountedRun
+from octavo.compiler.devices.median import median_interval
 from octavo.compiler.roofline.roofline import Roofline
 from octavo.compiler.roofline.traffic import Traffic
 
@@ -29,6 +31,7 @@ class StepRecord:
         is_tuned: Its schedule was measured, not chosen by a model; None where there is no
             choice.
         on_accelerator: The target's accelerator computes it, not its CPU.
+        nodes: Names of the ONNX nodes that it computes; empty for a conversion that has none.
     """
 
     index: int
@@ -42,6 +45,7 @@ class StepRecord:
     traffic: Traffic
     is_tuned: bool | None = None
     on_accelerator: bool = False
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,21 @@ class LatencyRecord:
         low_us: 25th percentile.
         high_us: 75th percentile.
         share: Of the sum of all steps' medians, in [0, 1]; 1 for a whole run.
+        p95_us: 95th percentile.
+        min_us: The shortest.
+        max_us: The longest.
+        interval_us: Where the median is with 95% confidence, whatever the process got by
+            chance; None where too few processes measured it.
     """
 
     median_us: float
     low_us: float
     high_us: float
     share: float
+    p95_us: float
+    min_us: float
+    max_us: float
+    interval_us: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,28 +156,49 @@ class Report:
     accelerator: str = ""
 
 
-def latency_records(samples_us: Sequence[Sequence[float]]) -> tuple[LatencyRecord, ...]:
+def latency_records(
+    samples_us: Sequence[Sequence[float]], round_sizes: Sequence[int] = ()
+) -> tuple[LatencyRecord, ...]:
     """Summarize timings.
 
     Args:
         samples_us: Per step, the time of each run in microseconds.
+        round_sizes: How many of these runs each process measured, in order; empty: not known.
 
     Returns:
         One record per step.
+
+    Raises:
+        ValueError: The rounds do not add up to the runs.
     """
-    quartiles = [
-        np.percentile(np.asarray(s, dtype=np.float64), [25, 50, 75]) for s in samples_us
-    ]
-    total = sum(float(q[1]) for q in quartiles)
+    rows = [np.asarray(samples, dtype=np.float64) for samples in samples_us]
+    found = [np.percentile(row, (0, 25, 50, 75, 95, 100)).tolist() for row in rows]
+    total = sum(values[2] for values in found)
     return tuple(
         LatencyRecord(
-            median_us=float(median),
-            low_us=float(low),
-            high_us=float(high),
-            share=float(median) / total if total > 0 else 0.0,
+            median_us=median,
+            low_us=low,
+            high_us=high,
+            share=median / total if total > 0 else 0.0,
+            p95_us=p95,
+            min_us=smallest,
+            max_us=largest,
+            interval_us=_interval(row, round_sizes),
         )
-        for low, median, high in quartiles
+        for row, (smallest, low, median, high, p95, largest) in zip(rows, found, strict=True)
     )
+
+
+def _interval(
+    row: NDArray[np.float64], round_sizes: Sequence[int]
+) -> tuple[float, float] | None:
+    """From the medians of the rounds: runs of one process are not independent."""
+    if not round_sizes:
+        return None
+    if sum(round_sizes) != len(row):
+        raise ValueError(f"rounds of {list(round_sizes)} runs are not {len(row)} runs")
+    rounds = np.split(row, np.cumsum(round_sizes)[:-1])
+    return median_interval([float(np.median(part)) for part in rounds])
 
 
 def error_records(errors: Iterable[Any]) -> tuple[ErrorRecord, ...]:

@@ -1,9 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
 from collections.abc import Iterable
 
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
 
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 KIB = 1024
 THOUSAND = 1000
 
@@ -61,3 +62,8 @@ def printable(text: str) -> str:
     direction are each written as their escape.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Text without its beginning: names of steps differ at their ends."""
+    return text if len(text) <= width else ELLIPSIS + text[len(text) - width + 1 :]
