@@ -24,6 +24,7 @@ from octavo.compiler.cli.profile_output import (
 from octavo.errors import DeviceError, StoreError, ToolchainError
 
 if TYPE_CHECKING:
+    from octavo.compiler.devices.measurement import Measurement
     from octavo.compiler.measurements.latencies import KernelLatency
     from octavo.compiler.roofline.machine import Machine
     from octavo.compiler.roofline.peaks import Peaks
@@ -83,8 +84,9 @@ def profile_command(
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.profile_document import Origin
 
-    manifest, runs_us, samples_us, machine = _measure(
+    manifest, measured, machine = _measure(
         device, artifact, input_file, runs, warmup, num_threads)
+    samples_us = measured.steps_us.tolist()
     if not no_save:
         _save(console, profile_rows(manifest, samples_us, machine, num_threads))
     if input_file is None:
@@ -92,7 +94,13 @@ def profile_command(
     # The peaks that are measured are those of this machine.
     is_without = no_roofline or device != LOCAL
     peaks = () if is_without else _peaks(console, manifest, num_threads)
-    facts = report_from_manifest(manifest, samples_us=samples_us, runs_us=runs_us, peaks=peaks)
+    facts = report_from_manifest(
+        manifest,
+        samples_us=samples_us,
+        runs_us=measured.runs_us.tolist(),
+        round_sizes=[r.times.runs_us.size for r in measured.rounds],
+        peaks=peaks,
+    )
     origin = Origin(
         device=device,
         machine=machine.cpu,
@@ -114,10 +122,6 @@ def _save(console: Console, rows: "list[KernelLatency]") -> None:
         console.warn(f"not kept: {error}")
 
 
-# The manifest, times of whole runs, of each step, and the machine that they are of.
-Measured = tuple[dict[str, Any], list[float], list[list[float]], "Machine"]
-
-
 def _measure(
     device: str,
     artifact: Path,
@@ -125,8 +129,12 @@ def _measure(
     runs: int,
     warmup: int,
     num_threads: int,
-) -> Measured:
-    """Measure where the artifact is meant to run, this machine or another: in rounds."""
+) -> "tuple[dict[str, Any], Measurement, Machine]":
+    """Measure where the artifact is meant to run, this machine or another: in rounds.
+
+    Returns:
+        The manifest, what was measured, and the machine that it is of.
+    """
     from octavo.compiler.artifact.manifest import read_manifest
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.devices.inference import checked_inputs, input_names
@@ -142,8 +150,7 @@ def _measure(
         if measured.failure:
             raise DeviceError(measured.failure)
         machine = deployment.machine()
-    manifest = read_manifest(artifact)
-    return manifest, measured.runs_us.tolist(), measured.steps_us.tolist(), machine
+    return read_manifest(artifact), measured, machine
 
 
 def _refuse_times(context: click.Context) -> None:
