@@ -27,6 +27,7 @@ from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.register_tile import for_steps, register_tile
 from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
+from octavo.targets.padding import INPUT_CHANNELS, OUTPUT_CHANNELS, PIXELS, Padding, round_up
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -83,6 +84,14 @@ class Packing:
             return self.vectors * self.isa.lanes
         return self.op.group_out
 
+    @property
+    def padding(self) -> tuple[Padding, Padding]:
+        """Output channels of a group in vectors; what one tap multiplies in steps."""
+        group_out, lanes = self.op.group_out, self.isa.lanes
+        return (
+            Padding(OUTPUT_CHANNELS, group_out, self.vectors * lanes),
+            Padding(INPUT_CHANNELS, self.run, self.steps * self.isa.dot_k))
+
     def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
         """Reorder OHWI weights to [group][panel][tap][step][channel][k].
 
@@ -132,6 +141,12 @@ class ConvGemm:
         emitter = _Emitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
+
+    def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Channels are rounded up to vectors and ``dot`` steps, pixels to tiles."""
+        emitter = _Emitter(op, isa, self.schedule)
+        pixels = round_up(emitter.pixels, emitter.tiling.rows)
+        return (*emitter.packing.padding, Padding(PIXELS, emitter.pixels, pixels))
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

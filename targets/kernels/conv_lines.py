@@ -18,6 +18,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Isa
+from octavo.targets.kernel import Slower
 from octavo.targets.kernels.conv_gemm import Packing
 from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
@@ -26,6 +27,7 @@ from octavo.targets.kernels.panel_prefetch import PanelPrefetch
 from octavo.targets.kernels.parallel import PARALLEL_MACS
 from octavo.targets.kernels.tiling import MAX_ROWS
 from octavo.targets.ops.conv import Conv
+from octavo.targets.padding import Padding
 
 Arrays = Mapping[str, NDArray[Any]]
 MIN_SAVING = 0.08  # of the cycles, by the model
@@ -57,12 +59,16 @@ class ConvLines:
             return f"lines of {op.out_w} pixels do not fit the registers"
         emitter = _Emitter(op, isa)
         if emitter.cycles() > (1 - self.min_saving) * emitter.gemm_cycles():
-            return "padding is a small part of the image"
+            return Slower("padding is a small part of the image")
         return ""
 
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name instructions and register tile."""
         return f"{self.name}.{isa.name}.{op.out_w}x{_Emitter(op, isa).panel * isa.lanes}"
+
+    def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Channels are rounded up to vectors; pixels are exact."""
+        return Packing(op, isa).padding
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -21,6 +21,7 @@ from octavo.targets.kernels.epilogue import Epilogue, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.spans import interleave
 from octavo.targets.ops.conv import Conv, Placement
+from octavo.targets.padding import CHANNELS, KERNEL_ROWS, PIXELS, Padding
 
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
@@ -64,6 +65,16 @@ class Depthwise:
         """Name instructions and register tile."""
         layout = DepthwiseLayout(op, isa, self.schedule)
         return f"{self.name}.{layout.isa.name}.{layout.tile}x{layout.panel_channels}"
+
+    def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Channels are rounded up to panels, rows of taps to ``dot`` steps."""
+        layout = DepthwiseLayout(op, isa, self.schedule)
+        op, rows = layout.op, layout.groups * layout.isa.dot_k
+        columns = len(layout.tile_starts) * layout.tile
+        return (
+            Padding(CHANNELS, op.out_c, layout.stored_channels),
+            Padding(KERNEL_ROWS, op.kernel_h, rows),
+            Padding(PIXELS, op.out_w, columns))
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -25,6 +25,7 @@ from octavo.targets.kernels.register_tile import register_tile
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.matmul import NO_LIMITS, MatMul
+from octavo.targets.padding import COLUMNS, DEPTH, ROWS, Padding, round_up
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -66,6 +67,15 @@ class MatMulGemm:
         emitter = _Emitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
+
+    def padding(self, op: MatMul, isa: Isa) -> tuple[Padding, ...]:
+        """Columns are rounded up to vectors, the depth to steps, rows to tiles."""
+        emitter = _Emitter(op, isa, self.schedule)
+        lanes, dot_k = emitter.isa.lanes, emitter.isa.dot_k
+        return (
+            Padding(ROWS, op.rows, round_up(op.rows, emitter.tiling.rows)),
+            Padding(COLUMNS, op.cols, round_up(op.cols, lanes)),
+            Padding(DEPTH, op.depth, round_up(op.depth, dot_k)))
 
     def build(self, op: MatMul, isa: Isa) -> Any:
         """Emit the PrimFunc."""

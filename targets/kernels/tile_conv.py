@@ -32,6 +32,7 @@ from octavo.targets.kernels.tile_gather import GatheredRows
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout
 from octavo.targets.kernels.tile_rows import DirectRows, TileRows
 from octavo.targets.ops.conv import Conv
+from octavo.targets.padding import INPUT_CHANNELS, OUTPUT_CHANNELS, PIXELS, Padding
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -77,6 +78,12 @@ class TileConv:
         emitter = _Emitter(op, isa, self.schedule)
         gathered = ".gathered" if emitter.share.gathers else ""
         return f"{self.name}.{emitter.layout.name}{gathered}"
+
+    def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Channels and pixels are rounded up to tiles."""
+        pixels = op.batch * op.out_h * op.out_w
+        layout = _Emitter(op, isa, self.schedule).layout
+        return layout.padding(pixels, (PIXELS, OUTPUT_CHANNELS, INPUT_CHANNELS))
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.targets.padding import Padding
 from octavo.targets.tile_unit import TileShape, TileUnit
 
 NUM_SUMS = 4  # registers of sums; the others hold rows and columns
@@ -95,6 +96,19 @@ class TileLayout:
     def reduction_tiles(self) -> int:
         """Products of tiles along the whole reduction."""
         return self.taps * self.run_tiles
+
+    def padding(self, rows: int, axes: tuple[str, str, str]) -> tuple[Padding, ...]:
+        """Rows, columns and what one tap multiplies, as the unit computes them.
+
+        Args:
+            rows: Of the operation.
+            axes: What the operation calls the three.
+        """
+        tiled = self.blocks * self.block_rows
+        return (
+            Padding(axes[0], rows, tiled),
+            Padding(axes[1], self.cols, self.vectors * self.unit.lanes),
+            Padding(axes[2], self.run, self.tap_bytes))
 
     @property
     def num_products(self) -> int:

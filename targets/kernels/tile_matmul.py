@@ -31,6 +31,7 @@ from octavo.targets.kernels.tile_cost import (
 )
 from octavo.targets.kernels.tile_layout import PANEL, TileLayout, even_rows
 from octavo.targets.ops.matmul import MatMul
+from octavo.targets.padding import COLUMNS, DEPTH, ROWS, Padding
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -74,6 +75,11 @@ class TileMatMul:
     def variant(self, op: MatMul, isa: Isa) -> str:
         """Name the unit and the block of tiles."""
         return f"{self.name}.{_Emitter(op, isa, self.schedule).layout.name}"
+
+    def padding(self, op: MatMul, isa: Isa) -> tuple[Padding, ...]:
+        """Rows, columns and depth are rounded up to tiles."""
+        layout = _Emitter(op, isa, self.schedule).layout
+        return layout.padding(op.rows, (ROWS, COLUMNS, DEPTH))
 
     def build(self, op: MatMul, isa: Isa) -> Any:
         """Emit the PrimFunc."""

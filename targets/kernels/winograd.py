@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.targets.isa import Isa
+from octavo.targets.kernel import Slower
 from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.winograd_cost import is_faster, winograd_schedules
 from octavo.targets.kernels.winograd_emitter import WinogradEmitter
 from octavo.targets.kernels.winograd_layout import WinogradLayout, WinogradSchedule
-from octavo.targets.kernels.winograd_transform import MAX_OUTPUT, TAPS
+from octavo.targets.kernels.winograd_transform import MAX_OUTPUT, OUTPUTS, TAPS
 from octavo.targets.ops.conv import Conv
+from octavo.targets.padding import PIXELS, Padding
 from octavo.targets.word_isa import word_isa
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -46,7 +48,7 @@ class Winograd:
         if op.in_c % (word_isa(isa).dot_k * isa.lanes) or op.out_c % isa.lanes:
             return f"{op.in_c} -> {op.out_c} channels do not fill vectors"
         if self.schedule is None and not is_faster(op, isa):
-            return "transforming takes longer than the products that it saves"
+            return Slower("transforming takes longer than the products that it saves")
         return ""
 
     def reject_constants(self, op: Conv, isa: Isa, arrays: Arrays) -> str:
@@ -70,6 +72,12 @@ class Winograd:
         schedule = self._layout(op, isa).schedule
         tile = f"{schedule.rows}x{schedule.panel * isa.lanes}"
         return f"{self.name}.{word_isa(isa).name}.{tile}"
+
+    def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Pixels are rounded up to tiles, tiles to blocks; channels fill vectors."""
+        layout = self._layout(op, isa)
+        pixels = layout.blocks * layout.schedule.rows * OUTPUTS * OUTPUTS
+        return (Padding(PIXELS, op.batch * op.out_h * op.out_w, pixels),)
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
