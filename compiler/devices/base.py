@@ -1,6 +1,6 @@
 """What every device does: take an artifact, run its bench program, give files back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,19 @@ class Deployment(Protocol):
 
         Raises:
             DeviceError: There is none.
+        """
+
+    def system_files(self, patterns: Sequence[str]) -> Mapping[str, str]:
+        """Read files of /proc and /sys of the device.
+
+        Args:
+            patterns: Absolute paths with ``*`` and ``[0-9]``, as a shell takes them.
+
+        Returns:
+            Content by path; those that cannot be read are left out.
+
+        Raises:
+            DeviceError: The device does not answer.
         """
 
     def machine(self) -> Machine:

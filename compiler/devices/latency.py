@@ -36,13 +36,15 @@ class Disturbance:
             nothing that the model does. Empty where the program does not say.
         num_preemptions: How often the system took a processor from the program in the whole
             runs.
-        waited_share: Part of the whole runs' time in which the calling thread had no
-            processor, 0..1.
+        waited_share: Part of the whole runs' time in which the calling thread was ready to
+            run and had no processor, 0..1.
+        computed_s: Seconds that the program's threads had a processor, all of it included.
     """
 
     reference_us: tuple[float, ...] = ()
     num_preemptions: int = 0
     waited_share: float = 0.0
+    computed_s: float = 0.0
 
 
 def read_times(device: str, data: bytes) -> DeviceTimes:
@@ -79,6 +81,7 @@ def read_disturbance(device: str, text: str) -> Disturbance:
             reference_us=tuple(float(time) for time in found.get("reference_us", ())),
             num_preemptions=int(found.get("num_preemptions", 0)),
             waited_share=float(found.get("waited_share", 0.0)),
+            computed_s=float(found.get("computed_s", 0.0)),
         )
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DeviceError(f"{device}: the program ended without its result") from error

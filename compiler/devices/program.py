@@ -2,11 +2,12 @@
 
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.compiler.devices.base import TIMEOUT_S
+from octavo.compiler.devices.system_files import local_files
 from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.errors import DeviceError
 
@@ -19,11 +20,13 @@ class ProgramDeployment:
         device: Name of the device, for messages.
         command: The program, with what runs it in front.
         folder: Files of the runs.
+        system: Folder of this machine's /proc and /sys.
     """
 
     device: str
     command: tuple[str, ...]
     folder: Path
+    system: Path = Path("/")
 
     def send(self, name: str, data: bytes) -> None:
         """Write a file into the folder."""
@@ -69,6 +72,10 @@ class ProgramDeployment:
             return (self.folder / name).read_bytes()
         except OSError as error:
             raise DeviceError(f"{self.device}: {name}: {error.strerror}") from error
+
+    def system_files(self, patterns: Sequence[str]) -> Mapping[str, str]:
+        """Read files of this machine's /proc and /sys."""
+        return local_files(patterns, self.system)
 
     def machine(self) -> Machine:
         """This machine."""

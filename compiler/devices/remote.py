@@ -3,7 +3,7 @@
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.devices.base import TIMEOUT_S, Deployment
 from octavo.compiler.devices.local import BENCH
 from octavo.compiler.devices.shell import Shell, quoted
+from octavo.compiler.devices.system_files import remote_files
 from octavo.compiler.machine_code import kernel_names
 from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.errors import DeviceError, TargetError
@@ -113,21 +114,21 @@ class RemoteDeployment:
         """
         return self.shell.pull(f"{self.folder}/{name}")
 
+    def system_files(self, patterns: Sequence[str]) -> Mapping[str, str]:
+        """Read files of the device's /proc and /sys."""
+        return remote_files(patterns, self.shell)
+
     def machine(self) -> Machine:
         """What /proc and /sys of the device tell of its first CPU."""
         with tempfile.TemporaryDirectory(prefix="octavo-machine-") as folder:
             cpuinfo, caches = Path(folder) / CPUINFO.name, Path(folder) / CACHE_FOLDER.name
             cpuinfo.write_bytes(self.shell.run(f"cat {CPUINFO}").output)
-            for fact in ("type", "level", "size"):
-                # Path and content of every file, a line each.
-                listed = self.shell.run(f"grep -H . {CACHE_FOLDER}/index*/{fact}").output
-                for line in listed.decode("utf-8", "replace").splitlines():
-                    path, _, value = line.partition(":")
-                    index = caches / Path(path).parent.name
-                    if not index.name.startswith("index"):
-                        continue
-                    index.mkdir(parents=True, exist_ok=True)
-                    (index / fact).write_text(value + "\n")
+            facts = ("type", "level", "size")
+            patterns = [f"{CACHE_FOLDER}/index[0-9]*/{fact}" for fact in facts]
+            for path, value in self.system_files(patterns).items():
+                index = caches / Path(path).parent.name
+                index.mkdir(parents=True, exist_ok=True)
+                (index / Path(path).name).write_text(value + "\n")
             return this_machine(cpuinfo, caches)
 
 

@@ -1,7 +1,8 @@
 """Stands in for adb: devices, push, pull and shell of developer.android.com/tools/adb.
 
 The device is a folder, named by $ADB_STAND_IN: what a command writes /data/local/tmp lies in
-it, the file ``serials`` lists what is connected, and a device is gone while its file
+it, what lies in its folders ``proc`` and ``sys`` is read instead of this machine's, the file
+``serials`` lists what is connected, and a device is gone while its file
 ``SERIAL.gone`` exists. A shell that is running when that happens ends at once, without the
 command's exit code: 0, the worst that a client can make of it.
 """
@@ -17,6 +18,7 @@ from typing import IO, TextIO
 
 ROOT = Path(os.environ["ADB_STAND_IN"])
 SCRATCH = "/data/local/tmp"
+SYSTEM = ("proc", "sys")  # are this machine's, unless the device's folder has such folders
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +52,9 @@ def fail(message: str) -> int:
 
 
 def inside(serial: str, text: str) -> str:
+    for part in SYSTEM:
+        if (ROOT / serial / part).is_dir():
+            text = text.replace(f" /{part}/", f" {ROOT / serial / part}/")
     return text.replace(SCRATCH, str(ROOT / serial))
 
 
@@ -78,7 +83,7 @@ def shell(serial: str, *command: str) -> int:
         ["sh", "-c", line], start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     copies = [
-        threading.Thread(target=copy_stream, args=streams, daemon=True)
+        threading.Thread(target=copy_stream, args=(serial, *streams), daemon=True)
         for streams in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))]
     for copy in copies:
         copy.start()
@@ -92,8 +97,11 @@ def shell(serial: str, *command: str) -> int:
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
-def copy_stream(source: IO[bytes], sink: TextIO) -> None:
-    sink.buffer.write(source.read())
+def copy_stream(serial: str, source: IO[bytes], sink: TextIO) -> None:
+    data = source.read()
+    for part in SYSTEM:
+        data = data.replace(f"{ROOT / serial / part}/".encode(), f"/{part}/".encode())
+    sink.buffer.write(data)
     sink.flush()
 
 

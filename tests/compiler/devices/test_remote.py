@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -208,3 +209,56 @@ def test_a_device_is_named_by_its_address(address, name):
 def test_a_damaged_file_of_times_is_refused(data):
     with pytest.raises(DeviceError, match="the file of measured times is damaged"):
         read_times("board", data)
+
+
+def test_a_program_stays_on_its_cpus_and_says_what_disturbed_it(device, host_artifact):
+    with device.deploy(host_artifact) as deployment:
+        plan = RoundPlan(runs=6, cpus=(0,))
+        (measured,) = measure_rounds([deployment], plan)
+        assert measured.failure == ""
+        for measured_round in measured.rounds:
+            noticed = measured_round.disturbance
+            assert len(noticed.reference_us) == 3
+            assert min(noticed.reference_us) > 1.0
+            assert noticed.computed_s > 0
+            assert 0 <= noticed.waited_share <= 1
+        (refused,) = measure_rounds([deployment], RoundPlan(runs=6, cpus=(1023,)))
+    assert "the system does not allow these CPUs: 1023" in refused.failure
+
+
+def test_the_bench_program_is_kept_on_the_cpus_of_a_list(host_artifact):
+    cpu = max(os.sched_getaffinity(0))
+    command = [host_artifact / "bench", "--min-seconds", "20", "--cpus", f"{cpu}-{cpu}"]
+    with subprocess.Popen([*command, "--threads", "2"], stdout=subprocess.DEVNULL) as program:
+        try:
+            end = time.monotonic() + 10
+            threads = f"/proc/{program.pid}/task"
+            while len(os.listdir(threads)) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+            allowed = [os.sched_getaffinity(int(thread)) for thread in os.listdir(threads)]
+            assert allowed == [{cpu}, {cpu}]
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("cpus", ["", "x", "1-", "3-2", "1024", "0,", "0;1"])
+def test_the_bench_program_refuses_other_lists(host_artifact, cpus):
+    with find_device("local").deploy(host_artifact) as deployment:
+        with pytest.raises(DeviceError, match="--cpus: not a list of CPUs: "):
+            deployment.run(["--cpus", cpus])
+
+
+def test_rounds_before_a_device_went_away_are_kept(android, host_artifact):
+    gone = android / "PIXEL8.gone"
+    ended = []
+
+    def unplug(index, measured_round):
+        ended.append(measured_round)
+        if len(ended) == 2:
+            gone.touch()
+
+    with find_device("adb:PIXEL8").deploy(host_artifact) as deployment:
+        (measured,) = measure_rounds([deployment], RoundPlan(runs=60), on_round=unplug)
+    assert measured.rounds == tuple(ended)
+    assert len(ended) == 2
+    assert measured.failure == "adb:PIXEL8: adb: device 'PIXEL8' not found"
