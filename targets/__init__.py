@@ -30,6 +30,7 @@ TARGETS: dict[str, Target] = {
         x86.X86_64_AVX_VNNI,
         x86.X86_64_CASCADE_LAKE,
         x86.X86_64_AVX512_VNNI,
+        x86.X86_64_AVX512_BF16,
         x86.X86_64_AMX,
         arm64.ARM64_NEON,
         arm64.ARM64_DOTPROD,

@@ -11,6 +11,7 @@ from octavo.targets.base import Target
 from octavo.targets.x86.levels import (
     X86_64,
     X86_64_AMX,
+    X86_64_AVX512_BF16,
     X86_64_AVX512_VNNI,
     X86_64_AVX_VNNI,
     X86_64_CASCADE_LAKE,
@@ -25,6 +26,10 @@ _V4 = _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 # Best first.
 LEVELS: tuple[tuple[Target, frozenset[str]], ...] = (
     (X86_64_AMX, frozenset(_V4 | {"avx512_vnni", "avx512vbmi", "amx_tile", "amx_int8"})),
+    (
+        X86_64_AVX512_BF16,
+        frozenset(_V4 | {"avx512_vnni", "avx512vbmi", "avx512_bf16"}),
+    ),
     (X86_64_AVX512_VNNI, frozenset(_V4 | {"avx512_vnni", "avx512vbmi"})),
     (X86_64_CASCADE_LAKE, frozenset(_V4 | {"avx512_vnni"})),
     (X86_64_AVX_VNNI, frozenset(_V3 | {"avx_vnni"})),

@@ -10,6 +10,7 @@ from octavo.targets.isa import Isa
 from octavo.targets.riscv64.rvv import Rvv
 from octavo.targets.x86.amx import AmxInt8
 from octavo.targets.x86.avx2 import Avx2
+from octavo.targets.x86.avx512_bf16 import Avx512Bf16
 from octavo.targets.x86.avx512_vnni import Avx512Vbmi, Avx512Vnni
 from octavo.targets.x86.avx_vnni import AvxVnni
 from octavo.targets.x86.sse41 import Sse41
@@ -20,6 +21,9 @@ ISAS: dict[str, Isa] = {
         Isa(), Sse41(), Avx2(), AvxVnni(), Avx512Vnni(), Avx512Vbmi(), AmxInt8(),
         Neon(), Dotprod(), I8mm(), Armv7Neon(), Rvv(), Hvx(),
     )
+} | {
+    # Its integer kernels are those of the variant that it adds to, and are called so.
+    Avx512Bf16.bfloat16_name: Avx512Bf16(),
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from octavo.errors import LoweringError
 from octavo.targets.kernel import Slower
 from octavo.targets.ops.attention import Attention
+from octavo.targets.ops.bfloat16_conv import Bfloat16Conv
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     """Operation types and their kernels; the first that accepts an operation serves it."""
     from octavo.targets.kernels.attention import AttentionRows
+    from octavo.targets.kernels.bfloat16_gemm import Bfloat16Gemm
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.conv_lines import ConvLines
@@ -56,6 +58,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
 
     return (
         (Conv, (Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
+        (Bfloat16Conv, (Bfloat16Gemm(),)),
         (MatMul, (TileMatMul(), MatMulGemm())),
         (Attention, (TileAttention(), AttentionRows())),
         (Move, (MoveElements(),)),

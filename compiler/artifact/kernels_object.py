@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.lowering.program import Program
 from octavo.errors import ToolchainError
@@ -59,7 +59,6 @@ def build_kernels(
         ToolchainError: Code generation failed.
     """
     import tvm
-    from tvm.tirx.build import codegen_build
 
     target = tvm.target.Target(dict(tvm_target))
     alignments = operand_alignments(program)
@@ -69,8 +68,7 @@ def build_kernels(
     symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
     raw = folder / f"raw-{file_name}"
     try:
-        module = lower_to_raw_abi(functions, symbol_alignments, target)
-        codegen_build(module, target).write_to_file(str(raw))
+        native_code(functions, symbol_alignments, target).write_to_file(str(raw))
     except RuntimeError as error:  # TVM's own errors are subclasses
         raise ToolchainError(f"code generation failed: {_last_line(error)}") from error
     # The debug sections describe the intermediate code, not anything that a user has.

@@ -130,7 +130,7 @@ class ConvGemm:
 
     def schedules(self, op: Conv, isa: Isa) -> list[Tiling]:
         """Tilings worth measuring, the model's choice first."""
-        return _Emitter(op, isa, None).tilings
+        return GemmEmitter(op, isa, None).tilings
 
     def with_schedule(self, schedule: Tiling) -> "ConvGemm":
         """Take this tiling."""
@@ -138,64 +138,78 @@ class ConvGemm:
 
     def variant(self, op: Conv, isa: Isa) -> str:
         """Name instructions and register tile."""
-        emitter = _Emitter(op, isa, self.schedule)
+        emitter = GemmEmitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
 
     def padding(self, op: Conv, isa: Isa) -> tuple[Padding, ...]:
         """Channels are rounded up to vectors and ``dot`` steps, pixels to tiles."""
-        emitter = _Emitter(op, isa, self.schedule)
+        emitter = GemmEmitter(op, isa, self.schedule)
         pixels = round_up(emitter.pixels, emitter.tiling.rows)
         return (*emitter.packing.padding, Padding(PIXELS, emitter.pixels, pixels))
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa, self.schedule).build()
+        return GemmEmitter(op, isa, self.schedule).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack weights, fold the input zero point into the bias."""
-        return _Emitter(op, isa, self.schedule).constants(arrays)
+        return GemmEmitter(op, isa, self.schedule).constants(arrays)
 
     def scratch_bytes(self, op: Conv, isa: Isa) -> int:
         """Memory of the padded input."""
-        return _Emitter(op, isa, self.schedule).padded.scratch_bytes
+        return GemmEmitter(op, isa, self.schedule).padded.scratch_bytes
 
 
-class _Emitter:
-    """Emits one convolution."""
+class GemmEmitter:
+    """Emits one convolution, or one of other elements than its tensors have.
+
+    Attributes:
+        op: The convolution.
+        isa: Instructions, of the arithmetic of the products.
+        packing: Where the weights lie.
+        padded: Where the input lies.
+    """
 
     def __init__(self, op: Conv, isa: Isa, schedule: Tiling | None) -> None:
         self.op = op
         self.is_float = op.dtype == "float32"
-        self.isa = float_isa(isa) if self.is_float else isa
+        self.isa = self._arithmetic(isa)
         self.packing = Packing(op, self.isa)
         self.padded = PaddedInput(op)
         self.pixels = op.batch * op.out_h * op.out_w
         self.schedule = schedule
 
+    def _arithmetic(self, isa: Isa) -> Isa:
+        """Instructions of the products."""
+        return float_isa(isa) if self.is_float else isa
+
     @cached_property
     def tiling(self) -> Tiling:
+        """The schedule, or the model's choice."""
         return self.schedule or self.tilings[0]
 
     @cached_property
     def tilings(self) -> list[Tiling]:
+        """Tilings worth measuring, the model's choice first."""
         taps_h, taps_w = self.packing.taps
         return tilings(
             isa=self.isa,
             rows=self.pixels,
             vectors=self.packing.vectors,
             steps=taps_h * taps_w * self.packing.steps,
-            row_bytes=self.packing.run * taps_h * taps_w * self.padded.element_bytes,
+            row_bytes=self.packing.run * taps_h * taps_w * self.element_bytes,
             groups=self.op.groups,
             has_residual=self.op.residual or self.op.requantize.residual is not None,
         )
 
     @property
-    def weight_bytes(self) -> int:
-        """Bytes of one weight."""
-        return 4 if self.is_float else 1
+    def element_bytes(self) -> int:
+        """Bytes of one element of the input as it is multiplied; a weight has as many."""
+        return self.padded.element_bytes
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Pack weights, fold the input zero point into the bias."""
         weight = arrays["weight"]
         packed = [self.packing.pack_weight(weight, self.tiling.panel)]
         if self.is_float:
@@ -209,19 +223,32 @@ class _Emitter:
             packed.append(zero_point.astype(np.int32))
         return packed
 
+    def _input(self) -> list[tuple[str, int, str]]:
+        """The parameter that holds the input."""
+        return [("x", self.padded.in_elements, self.op.dtype)]
+
+    def _scratch(self) -> list[tuple[str, int, str]]:
+        """The parameter that holds the padded input, if there is one."""
+        if not self.op.is_padded:
+            return []
+        return [("scratch", self.padded.scratch_elements, self.op.dtype)]
+
+    @property
+    def _weight_dtype(self) -> str:
+        return "float32" if self.is_float else "int8"
+
     def _parameters(self) -> list[tuple[str, int, str]]:
         op, packing = self.op, self.packing
         out_elements = op.out_elements
         out_dtype = "float32" if self.is_float else op.requantize.dtype
-        inputs = [("x", self.padded.in_elements, op.dtype)]
+        inputs = self._input()
         if self.is_float and op.residual:
             inputs.append(("residual", out_elements, "float32"))
         elif op.requantize.residual and not self.is_float:
             inputs.append(("residual", out_elements, op.requantize.residual))
-        weight_dtype = "float32" if self.is_float else "int8"
         weights = op.groups * packing.stored_out * packing.channel_elements
         constants = [
-            ("weight", weights, weight_dtype),
+            ("weight", weights, self._weight_dtype),
             ("bias", op.out_c, self.isa.acc_dtype),
         ]
         if self.is_float:
@@ -230,20 +257,24 @@ class _Emitter:
             constants += constant_parameters(op.requantize, op.out_c)
             if op.is_padded:
                 constants.append(("zero_point", 1, "int32"))
-        scratch = [("scratch", self.padded.scratch_elements, op.dtype)] if op.is_padded else []
-        return [*inputs, *constants, ("y", out_elements, out_dtype), *scratch]
+        return [*inputs, *constants, ("y", out_elements, out_dtype), *self._scratch()]
 
     def build(self) -> Any:
+        """Emit the PrimFunc."""
         parameters = self._parameters()
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters, lambda *buffers: self._body(dict(zip(names, buffers, strict=True))))
 
+    def _source(self, operands: dict[str, Any]) -> Any:
+        """The input as it is multiplied, emitted where it must be made first."""
+        if not self.op.is_padded:
+            return operands["x"]
+        self.padded.emit(operands)
+        return operands["scratch"]
+
     def _body(self, operands: dict[str, Any]) -> None:
-        source = operands["x"]
-        if self.op.is_padded:
-            source = operands["scratch"]
-            self.padded.emit(operands)
+        source = self._source(operands)
         finish: Epilogue | FloatEpilogue
         if self.is_float:
             finish = FloatEpilogue(self.op.residual, operands)
@@ -308,7 +339,7 @@ class _Emitter:
         weights = operands["weight"]
         steps = taps_h * taps_w * packing.steps
         ahead = PanelPrefetch(
-            steps * step_elements, self.weight_bytes, self.tiling.block_tiles, steps)
+            steps * step_elements, self.element_bytes, self.tiling.block_tiles, steps)
         weights_end = weights_at + steps * step_elements
         ahead.emit_tile(weights, weights_end, index)
 

@@ -168,10 +168,7 @@ def accumulate(
     """
     wide = np.int32 if op.dtype != "float32" else np.float32
     centred = x.reshape(op.batch, op.in_h, op.in_w, op.in_c).astype(wide) - wide(zero_point)
-    pads = ((op.pad_top, op.pad_bottom), (op.pad_left, op.pad_right))
-    grown = np.pad(centred, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
-    padded = grown[:, max(-op.pad_top, 0) : grown.shape[1] - max(-op.pad_bottom, 0),
-                   max(-op.pad_left, 0) : grown.shape[2] - max(-op.pad_right, 0)]
+    padded = pad_image(op, centred)
     acc: NDArray[Any] = np.zeros((op.batch, op.out_h, op.out_w, op.out_c), wide)
     for kh in range(op.kernel_h):
         for kw in range(op.kernel_w):
@@ -184,6 +181,14 @@ def accumulate(
                 product: NDArray[Any] = taps[..., ins] @ weight[outs, kh, kw].astype(wide).T
                 acc[..., outs] += product
     return acc
+
+
+def pad_image(op: Conv, image: NDArray[Any]) -> NDArray[Any]:
+    """Put zeros around (N, H, W, C), or leave pixels out where the padding is negative."""
+    pads = ((op.pad_top, op.pad_bottom), (op.pad_left, op.pad_right))
+    grown = np.pad(image, ((0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)))
+    return grown[:, max(-op.pad_top, 0) : grown.shape[1] - max(-op.pad_bottom, 0),
+                 max(-op.pad_left, 0) : grown.shape[2] - max(-op.pad_right, 0)]
 
 
 def reference(op: Conv, arrays: Arrays) -> NDArray[Any]:

@@ -89,6 +89,21 @@ X86_64_AVX512_VNNI = Target(
     sources=(_LEVELS, _INTEL, "AMD Software Optimization Guide for Zen 4, 57647"),
 )
 
+X86_64_AVX512_BF16 = Target(
+    name="x86-64-avx512bf16",
+    description="also products of bfloat16 numbers: Zen 4 (2022), Sapphire Rapids and later",
+    family=FAMILY,
+    triple=TRIPLE,
+    cpu="x86-64-v4",
+    features=("+avx512vnni", "+avx512vbmi", "+avx512bf16"),
+    zig_target=ZIG_TARGET,
+    link_flags=LINK_FLAGS,
+    isa="avx512_bf16",
+    l1_bytes=32 * 1024,
+    l2_bytes=1024 * 1024,
+    sources=(_LEVELS, _INTEL, "AMD Software Optimization Guide for Zen 4, 57647"),
+)
+
 X86_64_AMX = Target(
     name="x86-64-amx",
     description="products of 16x64-byte tiles: Sapphire Rapids (2023) and later Xeons",

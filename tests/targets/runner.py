@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import zig
 from octavo.targets.isa import Isa
 
@@ -72,16 +72,15 @@ class Runner:
     ) -> Callable[..., int]:
         """Compile a PrimFunc; the result takes pointers and returns the status."""
         import tvm
-        from tvm.tirx.build import codegen_build
 
         target = tvm.target.Target(
             {"kind": "llvm", "mtriple": "x86_64-unknown-linux-gnu", "mcpu": cpu,
              "mattr": [f"+{name}" for name in features]})
         alignments = {SYMBOL: [ALIGNMENT] * len(function.params)}
-        module = lower_to_raw_abi({SYMBOL: function}, alignments, target)
+        module = native_code({SYMBOL: function}, alignments, target)
         self.count += 1
         name = f"kernel{self.count}"
-        codegen_build(module, target).write_to_file(str(self.folder / f"{name}.o"))
+        module.write_to_file(str(self.folder / f"{name}.o"))
         # Its own pool, not the one of the TVM library that this process has loaded.
         zig(["ld.lld", "-shared", "-Bsymbolic", "-o", f"{name}.so", f"{name}.o", "pool.o"],
             self.folder)

@@ -1,15 +1,16 @@
-"""Every integer path multiplies with the instructions that its level is named for."""
+"""Every path multiplies with the instructions that its level is named for."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.native_code import native_code
 from octavo.targets import TARGETS
 from octavo.targets.instructions import isa_of
 from octavo.targets.library import select
 from octavo.targets.ops.attention import Attention
+from octavo.targets.ops.bfloat16_conv import bfloat16_conv
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.requantize import Requantize
@@ -38,6 +39,7 @@ PRODUCTS = {
     "x86-64-avxvnni": r"\tvpdpbusd\t.*%ymm",
     "x86-64-cascade-lake": r"\tvpdpbusd\t.*%zmm",
     "x86-64-avx512vnni": r"\tvpdpbusd\t.*%zmm",
+    "x86-64-avx512bf16": r"\tvpdpbusd\t.*%zmm",
     "x86-64-amx": r"\ttdpbusd\t%tmm\d, %tmm\d, %tmm\d",
     "arm64-neon": r"(?s)\tsmlal2?\tv\d+\.8h.*\tsadalp\tv\d+\.4s, v\d+\.8h",
     "arm64-dotprod": r"\tsdot\tv\d+\.4s, v\d+\.16b, v\d+\.4b\[[0-3]\]",
@@ -60,14 +62,12 @@ INEXACT = r"pmaddubsw"
 def assembly(op, target, kernel=None):
     """Assembler of a kernel, by default of the one that serves ``op``."""
     import tvm
-    from tvm.tirx.build import codegen_build
 
     isa = isa_of(target)
     function = (kernel or select(op, isa)).build(op, isa)
     machine = tvm.target.Target(target.tvm_target())
     alignments = {"kernel": [64] * len(function.params)}
-    module = lower_to_raw_abi({"kernel": function}, alignments, machine)
-    return codegen_build(module, machine).inspect_source("asm")
+    return native_code({"kernel": function}, alignments, machine).inspect_source("asm")
 
 
 def taken_by(op, target):
@@ -109,6 +109,16 @@ def test_products_use_the_instruction_of_the_level(target, name):
     assert not re.search(INEXACT, code)
     if TARGETS[target].family == "hexagon":
         assert not re.search(VECTOR_FLOAT, code)
+
+
+@pytest.mark.parametrize("name", ["1x1", "1x1 strided", "3x3", "first layer", "linear"])
+def test_products_of_bfloat16_are_one_instruction(name):
+    """And what stood for it in the kernel is gone."""
+    op = bfloat16_conv(replace(OPERATIONS[name], dtype="float32", requantize=Requantize()))
+    code = assembly(op, TARGETS["x86-64-avx512bf16"])
+    assert re.search(r"\tvdpbf16ps\t.*%zmm\d+, %zmm\d+", code)
+    assert re.search(r"\tvcvtne2ps2bf16\t", code)
+    assert not re.search(r"\tvdpphps\t|\tvfmadd\S+\t", code)
 
 
 def test_rounding_is_not_fused_with_the_product_before_it():
