@@ -2,18 +2,18 @@
 
 Vectors have so many lanes, one instruction adds so many products to each, a tile has so many
 rows. Sizes that are no multiples of these are rounded up, in INT8 often further than in float.
-A kernel with such sizes has a method ``padding``, next to those of ``Kernel``.
+A kernel with such sizes has a method ``padding(op, isa)``, next to those of ``Kernel``. It
+lists the dimensions of its products, whose product is all that it computes.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from octavo.targets.isa import Isa
-from octavo.targets.kernel import Kernel
-
-Op_contra = TypeVar("Op_contra", contravariant=True)
+if TYPE_CHECKING:
+    from octavo.targets.isa import Isa
+    from octavo.targets.kernel import Kernel
 
 CHANNELS = "channels"
 OUTPUT_CHANNELS, INPUT_CHANNELS = "output channels", "input channels"
@@ -41,15 +41,7 @@ class Padding:
         return 1 - self.wanted / self.computed
 
 
-class PaddedKernel(Kernel[Op_contra], Protocol[Op_contra]):
-    """A kernel that knows what it computes in vain."""
-
-    def padding(self, op: Op_contra, isa: Isa) -> tuple[Padding, ...]:
-        """List the dimensions of its products; their product is all that it computes."""
-        ...
-
-
-def padding_of(kernel: Kernel[Any], op: Any, isa: Isa) -> tuple[Padding, ...]:
+def padding_of(kernel: "Kernel[Any]", op: Any, isa: "Isa") -> tuple[Padding, ...]:
     """Dimensions of the products of a kernel; none where it does not tell."""
     tell = getattr(kernel, "padding", None)
     return () if tell is None else tuple(tell(op, isa))

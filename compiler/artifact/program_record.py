@@ -55,7 +55,18 @@ def _step_record(index: int, step: Step) -> dict[str, Any]:
         "macs": int(step.macs),
         "operation": None if step.op is None else operation_record(step.op),
         **asdict(step_traffic(step)),
+        "scratch_bytes": _scratch_bytes(step),
+        "padding": [asdict(padding) for padding in step.padding],
     }
+
+
+def _scratch_bytes(step: Step) -> int:
+    """Memory that a step writes and reads again for its own ends."""
+    return sum(
+        operand.buffer.num_bytes
+        for operand in step.operands
+        if operand.touched_bytes == 0 and not operand.buffer.persistent
+    )
 
 
 def _memory_record(plan: MemoryPlan, blob: WeightBlob) -> dict[str, Any]:

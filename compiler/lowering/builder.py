@@ -21,6 +21,7 @@ from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.requantize import PARAM_ZERO_POINT
 from octavo.targets.ops.result_range import largest_result
 from octavo.targets.ops.work import macs, touched
+from octavo.targets.padding import Padding, padding_of
 from octavo.targets.schedule import ScheduleRecord, schedules_of
 
 FAILURES_BYTES = 4  # of the word that kernels of an accelerator set when they fail
@@ -141,6 +142,7 @@ class ProgramBuilder:
             None if schedule is None else schedule.record(),
             is_tuned=choice is not None,
             op=op,
+            padding=padding_of(kernel, op, isa),
         )
 
     def _call_gpu(
@@ -202,6 +204,7 @@ class ProgramBuilder:
         is_tuned: bool = False,
         on_accelerator: bool = False,
         op: Any = None,
+        padding: tuple[Padding, ...] = (),
     ) -> None:
         """Append a call of a function that is already there."""
         self.steps.append(
@@ -219,6 +222,7 @@ class ProgramBuilder:
                 is_tuned=is_tuned,
                 on_accelerator=on_accelerator,
                 op=op,
+                padding=padding,
             )
         )
 

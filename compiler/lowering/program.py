@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.targets.padding import Padding
+
 TENSOR_ALIGNMENT = 64  # bytes; a cache line, and the widest vector of most targets
 SMALL_ALIGNMENT = 8  # bytes; constants too small for a vector: limits, zero points, factors
 
@@ -110,6 +112,7 @@ class Step:
             the operands, and then as many int32, the elements at which they begin.
         op: Operation record of ``octavo.targets.ops``; None of what the library has no
             kernel for.
+        padding: What the kernel computes in vain; empty where it does not tell.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Step:
     is_tuned: bool = False
     on_accelerator: bool = False
     op: Any = None
+    padding: tuple[Padding, ...] = ()
 
 
 @dataclass
