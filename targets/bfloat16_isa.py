@@ -52,6 +52,7 @@ class Bfloat16Isa(Isa):
 
     dot_k: int = 2
     dot_cost: float = 1.0
+    max_unrolled_dots: int = 192  # a row of taps of a first layer
     activation_dtype: str = "uint16"
     acc_dtype: str = "float32"
     base: Bfloat16Products

@@ -13,7 +13,7 @@ from octavo.targets.bfloat16_isa import Bfloat16Isa
 from octavo.targets.isa import Expr
 from octavo.targets.kernels.conv_padding import SLACK_BYTES
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
-from octavo.targets.kernels.spans import for_spans, power_of_two_below
+from octavo.targets.kernels.spans import for_spans, power_of_two_below, shuffle
 from octavo.targets.ops.bfloat16_conv import Bfloat16Conv
 from octavo.targets.ops.conv import Conv
 
@@ -125,13 +125,26 @@ class RoundedInput:
     def _emit_pixels(
         self, x: Any, source: Expr, step: int, scratch: Any, target: Expr, columns: int
     ) -> None:
-        """Round the pixels of a line one by one."""
+        """Round the pixels of a line, several at a time where they are small and dense."""
         op, lanes = self.op, self.isa.lanes
-        odd = op.in_c % self.isa.dot_k
-        with vector.loop(columns) as column:
+        done = 0
+        if op.in_c < self.channels <= lanes // 2 and not lanes % self.channels and (
+            step == op.in_c
+        ):
+            at_once = 2 * lanes // self.channels
+            done = columns // at_once * at_once
+            if done:
+                with vector.loop(columns // at_once) as index:
+                    self._round_small(
+                        x, source + index * (at_once * op.in_c),
+                        scratch, target + index * (2 * lanes))
+        if done == columns:
+            return
+        with vector.loop(columns - done) as index:
+            column = done + index
             at = vector.bind(source + column * step)
             to = vector.bind(target + column * self.channels)
-            if not odd:
+            if op.in_c == self.channels:
                 self._round(x, at, scratch, to, op.in_c)
                 return
             # The last channels and the zero behind them; others may be written twice.
@@ -146,6 +159,21 @@ class RoundedInput:
             values = vector.bind(tirx.Select(is_channel, values, zero))
             rounded = self.isa.base.round_bfloat16(values, values)
             vector.store(scratch, to + first, vector.take_first(rounded, part), part)
+
+    def _round_small(self, x: Any, source: Expr, scratch: Any, target: Expr) -> None:
+        """Round as many pixels as fill a vector, each with a zero behind its channels."""
+        op, lanes = self.op, self.isa.lanes
+        pixels = lanes // self.channels
+        zero = vector.splat(T.float32(0), lanes)
+        order = [
+            pixel * op.in_c + channel if channel < op.in_c else lanes
+            for pixel in range(pixels) for channel in range(self.channels)]
+        halves = []
+        for half in range(2):
+            values = vector.load(x, source + half * pixels * op.in_c, lanes)
+            halves.append(vector.bind(shuffle([vector.bind(values), zero], order)))
+        rounded = self.isa.base.round_bfloat16(*halves)
+        vector.store(scratch, target, rounded, 2 * lanes)
 
     def _round(self, x: Any, source: Expr, scratch: Any, target: Expr, count: int) -> None:
         """Round neighbouring elements."""

@@ -31,6 +31,8 @@ SHAPES = {
     "large matrix product": Bfloat16Conv(1, 1, 50, 192, 96),
     "odd channels": Bfloat16Conv(1, 4, 5, 35, 17),
     "one channel": Bfloat16Conv(1, 6, 7, 1, 20, 3, 3, **PAD),
+    "one channel, a whole vector of pixels": Bfloat16Conv(1, 3, 33, 1, 20, 1, 3),
+    "seven channels": Bfloat16Conv(1, 3, 21, 7, 20, 3, 3, **PAD),
     "first layer": Bfloat16Conv(1, 19, 17, 3, 32, 3, 3, 2, 2, **PAD),
     "3x3": Bfloat16Conv(1, 9, 7, 6, 24, 3, 3, **PAD),
     "1x1 strided": Bfloat16Conv(2, 7, 9, 34, 40, stride_h=2, stride_w=2),
