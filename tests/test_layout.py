@@ -56,7 +56,7 @@ def test_wheel_holds_every_file_of_the_package(wheel):
     ).stdout.splitlines()  # fmt: skip
     expected = {f"octavo/{name}" for name in tracked if (ROOT / name).is_file()}
     assert expected - names == set()
-    assert {"octavo/py.typed", "octavo/compiler/report/report.html.jinja"} <= names
+    assert {"octavo/py.typed", "octavo/compiler/report/templates/report.html.jinja"} <= names
     assert "octavo/runtime/include/octavo_runtime.h" in names
     assert any(n.startswith("octavo/runtime/src/") and n.endswith(".c") for n in names)
     folders = {name.split("/")[0] for name in names}
@@ -90,7 +90,7 @@ def test_the_installed_package_finds_its_parts(wheel, tmp_path):
         "from octavo.compiler.artifact.toolchain import runtime_folder\n"
         "from octavo.compiler.cli import main\n"
         "from octavo.compiler.report import page\n"
-        "page._template()\n"
+        "page._environment().get_template('report.html.jinja')\n"
         "assert main(['targets', '--json']) == 0\n"
         "print(octavo.__file__, runtime_folder(), sep='\\n')\n"
     )

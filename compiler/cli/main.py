@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from octavo import __version__
+from octavo.compiler.cli.compare import compare_command
 from octavo.compiler.cli.compile import compile_command
 from octavo.compiler.cli.console import Console, one_line
 from octavo.compiler.cli.database import database_command
@@ -28,6 +29,7 @@ COMMANDS: tuple[click.Command, ...] = (
     compile_command,
     run_command,
     profile_command,
+    compare_command,
     targets_command,
     devices_command,
     database_command,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from octavo.compiler.cli.options import NEW_PATH, READABLE_FILE, force_option
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
 
 if TYPE_CHECKING:
-    from octavo.compiler.report.profile_document import Origin
+    from octavo.compiler.report.origin import Origin
     from octavo.compiler.report.records import Report
 
 SORT_ORDERS = ("time", "order")
@@ -48,10 +48,15 @@ class ProfileOutput:
 
         Raises:
             ArtifactError: See ``check_output_file``.
+            DataError: The profile to compare with is none.
         """
         for path in (self.trace, self.report, self.csv, self.document):
             if path is not None:
                 check_output_file(path, force=self.force)
+        if self.compare is not None:
+            from octavo.compiler.report.profile_document import read_profile
+
+            read_profile(self.compare)
 
 
 def profile_output_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -128,12 +133,20 @@ def show_profile(
         ArtifactError: A file cannot be written.
         DataError: The profile to compare with is none.
     """
+    from octavo.compiler.cli.comparison_table import comparison_lines
     from octavo.compiler.cli.profile_table import profile_lines
     from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.report.chrome_trace import chrome_trace
+    from octavo.compiler.report.comparison import compare_profiles
+    from octavo.compiler.report.comparison_text import comparison_document
     from octavo.compiler.report.profile_csv import profile_csv
-    from octavo.compiler.report.profile_document import profile_document
+    from octavo.compiler.report.profile_document import (
+        profile_document,
+        profile_of,
+        read_profile,
+    )
 
+    facts = replace(facts, origin=origin)
     document = to_json_value(profile_document(facts, origin, conditions))
     if output.document is not None:
         write_output_file(output.document, _json_bytes(document))
@@ -142,9 +155,17 @@ def show_profile(
     if output.trace is not None:
         trace = chrome_trace(facts.name, facts.steps, samples_us)
         write_output_file(output.trace, _json_bytes(trace))
-    if output.report is not None:
-        write_page(facts, artifact, output.report)
+    comparison = None
     lines = profile_lines(facts, origin, sort=output.sort, is_wide=console.verbosity > 0)
+    if output.compare is not None:
+        before = read_profile(output.compare)
+        comparison = compare_profiles(before, profile_of(facts, origin))
+        document["comparison"] = to_json_value(comparison_document(comparison))
+        for warning in comparison.warnings:
+            console.warn(warning)
+        lines += ["", *comparison_lines(console, comparison, sort=output.sort)]
+    if output.report is not None:
+        write_page(facts, artifact, output.report, comparison)
     console.result(document, *lines)
 
 

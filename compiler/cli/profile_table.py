@@ -6,7 +6,7 @@ from typing import Any
 from octavo.compiler.cli.steps_table import StepsTable
 from octavo.compiler.report.bottlenecks import next_bottleneck, peaks_text, total_gain
 from octavo.compiler.report.measured_steps import BY_ORDER, BY_TIME, measured_steps
-from octavo.compiler.report.profile_document import Origin
+from octavo.compiler.report.origin import Origin
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.units import printable, time_text
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from octavo.compiler.report.measured_steps import MeasuredStep
 from octavo.compiler.report.records import BufferRecord, ErrorRecord, Report
 
 WIDTH = 960.0  # SVG user units; the page scales the drawing to its width
@@ -54,6 +55,11 @@ class Chart:
     bars: tuple[Bar, ...]
     points: tuple[tuple[float, float], ...]
     ticks: tuple[Tick, ...]
+
+    @property
+    def kinds(self) -> set[str]:
+        """CSS classes that it has, for its legend; "over" for the line."""
+        return {bar.kind for bar in self.bars} | ({"over"} if self.points else set())
 
 
 def column_chart(
@@ -126,17 +132,52 @@ def error_chart(errors: Sequence[ErrorRecord], worst: Sequence[ErrorRecord]) -> 
     )
 
 
-def latency_chart(report: Report) -> Chart:
-    """Median time of each step as columns, in run order."""
+def latency_chart(rows: Sequence[MeasuredStep]) -> Chart:
+    """Median time of each step as columns, in the order that is given."""
     return column_chart(
-        [latency.median_us for latency in report.latencies],
-        ["int8" if s.placement == "int8" else "float" for s in report.steps],
+        [row.latency.median_us for row in rows],
+        [_arithmetic(row) for row in rows],
         [
-            f"{s.index}: {s.name}, {latency.median_us:.1f} us ({latency.share:.1%})"
-            for s, latency in zip(report.steps, report.latencies, strict=True)
+            f"{row.step.index}: {row.step.name}, {row.latency.median_us:.1f} us"
+            f" ({row.latency.share:.1%})"
+            for row in rows
         ],
         unit="us",
     )
+
+
+def cumulative_chart(slowest: Sequence[MeasuredStep]) -> Chart:
+    """Share of the time that the slowest steps have together, as columns.
+
+    Args:
+        slowest: Steps by time, the slowest first.
+    """
+    return column_chart(
+        [100 * row.cumulative for row in slowest],
+        [_arithmetic(row) for row in slowest],
+        [
+            f"the slowest {i}: {row.cumulative:.1%}, with {row.step.index}:"
+            f" {row.step.name} ({row.latency.share:.1%})"
+            for i, row in enumerate(slowest, 1)
+        ],
+        unit="%",
+    )
+
+
+def cumulative_text(slowest: Sequence[MeasuredStep]) -> str:
+    """In how many of the slowest steps half and most of the time is, in words."""
+    half, most = (
+        next((i for i, row in enumerate(slowest, 1) if row.cumulative >= part), len(slowest))
+        for part in (0.5, 0.9)
+    )
+    return (
+        f"The slowest steps together: half of the time is in {half} of {len(slowest)},"
+        f" 90% in {most}."
+    )
+
+
+def _arithmetic(row: MeasuredStep) -> str:
+    return "int8" if row.step.placement == "int8" else "float"
 
 
 def live_bytes(buffers: Sequence[BufferRecord], num_steps: int) -> list[int]:

@@ -1,10 +1,13 @@
 """report.html: one page that needs no network, no script and no other file."""
 
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from octavo.compiler.report import bottlenecks, charts, roofline_chart
+from octavo.compiler.report.comparison import Comparison
+from octavo.compiler.report.comparison_facts import comparison_facts
+from octavo.compiler.report.comparison_text import change_text, won_text
+from octavo.compiler.report.measured_steps import BY_TIME, measured_steps
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.summary import summarize
 from octavo.compiler.report.units import (
@@ -16,63 +19,85 @@ from octavo.compiler.report.units import (
 )
 
 NUM_SLOWEST = 15
+NUM_CHANGES = 20
+ARITHMETIC_LEGEND = (("int8", "int8"), ("float", "float"))
 
 
 @cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Names in models are untrusted: all values are escaped, and the policy forbids scripts.
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        loader=PackageLoader("octavo.compiler.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "bytes": size_text,
         "capitalize_first": _capitalize_first,
+        "change": change_text,
         "count": count_text,
         "decibel": decibel_text,
         "time": time_text,
+        "won": won_text,
+    }
+    environment.globals |= {
+        "arithmetic_legend": ARITHMETIC_LEGEND,
+        "chart_width": charts.WIDTH,
+        "chart_height": charts.HEIGHT,
+        "roofline_width": roofline_chart.WIDTH,
+        "roofline_height": roofline_chart.HEIGHT,
+        "num_slowest": NUM_SLOWEST,
+        "num_changes": NUM_CHANGES,
     }
     # The one place where text becomes output, so that no name can bring control characters in.
     environment.finalize = lambda value: printable(value) if type(value) is str else value
-    source = files("octavo.compiler.report").joinpath("report.html.jinja")
-    return environment.from_string(source.read_text(encoding="utf-8"))
+    return environment
 
 
 def _capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def render_page(report: Report) -> str:
+def render_comparison(comparison: Comparison) -> str:
+    """Render a comparison of two profiles as HTML, as ``render_page`` does an artifact."""
+    template = _environment().get_template("comparison.html.jinja")
+    text: str = template.render(facts=comparison_facts(comparison))
+    return text
+
+
+def render_page(report: Report, comparison: Comparison | None = None) -> str:
     """Render a report as HTML.
 
     Args:
         report: The facts. Without latencies or errors, the page says how to get them.
+        comparison: Of its latencies with earlier ones; None for none.
 
     Returns:
         A complete document. Equal reports give equal text.
     """
     summary = summarize(report)
     roofline = report.roofline
-    measured = list(zip(report.steps, report.latencies, strict=False))
-    slowest = sorted(measured, key=lambda row: (-row[1].median_us, row[0].index))
+    measured, slowest = measured_steps(report), measured_steps(report, BY_TIME)
     counts = report.counted.steps if report.counted else ()
     counted = sorted(
         zip(report.steps, counts, strict=False),
         key=lambda row: (-row[1].instructions, row[0].index),
     )
     live = charts.live_bytes(report.buffers, len(report.steps))
-    text: str = _template().render(
+    text: str = _environment().get_template("report.html.jinja").render(
         report=report,
         summary=summary,
-        width=charts.WIDTH,
-        height=charts.HEIGHT,
+        comparison=None if comparison is None else comparison_facts(comparison),
         error_chart=charts.error_chart(report.errors, summary.worst_layers),
-        latency_chart=charts.latency_chart(report) if measured else None,
+        latency_chart=charts.latency_chart(measured),
+        cumulative_chart=charts.cumulative_chart(slowest),
+        half_text=charts.cumulative_text(slowest),
         memory_chart=charts.memory_chart(report),
         roofline_chart=roofline_chart.roofline_chart(report),
-        roofline_width=roofline_chart.WIDTH,
-        roofline_height=roofline_chart.HEIGHT,
         by_gain=bottlenecks.steps_by_gain(report),
         kernels=bottlenecks.kernels_by_gain(report),
         next_bottleneck=bottlenecks.next_bottleneck(report),
@@ -80,8 +105,7 @@ def render_page(report: Report) -> str:
         peaks=[bottlenecks.peaks_text(p) for p in roofline.peaks] if roofline else [],
         measured=measured,
         counted=counted,
-        slowest=slowest[:NUM_SLOWEST],
-        num_slowest=NUM_SLOWEST,
+        slowest=slowest,
         peak_step=report.steps[live.index(max(live))] if any(live) else None,
     )
     return text

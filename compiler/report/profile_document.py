@@ -10,6 +10,7 @@ from typing import Any
 
 from octavo.compiler.report.bottlenecks import equal_steps_by_gain
 from octavo.compiler.report.measured_steps import BY_TIME, MeasuredStep, measured_steps
+from octavo.compiler.report.origin import Origin
 from octavo.compiler.report.records import LatencyRecord, Report, StepRecord
 from octavo.compiler.roofline.traffic import Traffic
 from octavo.errors import DataError
@@ -18,27 +19,6 @@ FORMAT = "octavo-profile-1"
 _MAX_BYTES = 256 << 20
 _PAGE = "report.html"  # may be replaced at any time: no part of what an artifact computes
 _TIMES = ("median_us", "low_us", "high_us", "p95_us", "min_us", "max_us")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a profile comes from.
-
-    Attributes:
-        device: As ``--device`` names it.
-        machine: The CPU, as the system tells it.
-        num_threads: That ran it.
-        inputs: "zeros" or "given".
-        measured_at: UTC, ISO 8601.
-        notes: What the reader must know of the measurement, in sentences.
-    """
-
-    device: str
-    machine: str
-    num_threads: int
-    inputs: str
-    measured_at: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +123,7 @@ def read_profile(path: Path) -> Profile:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, readable: {FORMAT}")
         return _profile(document)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is no profile ({type(error).__name__}: {error});"
             " octavo profile --save-profile writes one"

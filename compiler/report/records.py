@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
 from octavo.compiler.counting.counts import CountedRun
-from octavo.compiler.devices.median import median_interval
+from octavo.compiler.report.origin import Origin
 from octavo.compiler.roofline.roofline import Roofline
 from octavo.compiler.roofline.traffic import Traffic
 
@@ -22,7 +22,7 @@ class StepRecord:
         index: Position in run order, from 0.
         name: The ONNX node, with what was fused behind it.
         op_types: ONNX operators that it computes.
-        placement: "int8" or "float32".
+        placement: "int8", "bfloat16" or "float32".
         variant: The implementation.
         function: What it calls; equal layers share one.
         macs: Multiply-accumulates of one run.
@@ -129,6 +129,7 @@ class Report:
         latencies: One per step, or empty when nothing was measured.
         run: Latency of a whole run; None when not measured.
         num_runs: Runs behind the latencies.
+        origin: Where the latencies come from; None when that is not known.
         roofline: The latencies against the machine's peaks; None when those are not known.
         counted: Instructions instead of time, of an artifact that ran under an emulator; None
             when it did not.
@@ -149,6 +150,7 @@ class Report:
     latencies: tuple[LatencyRecord, ...] = ()
     run: LatencyRecord | None = None
     num_runs: int = 0
+    origin: Origin | None = None
     roofline: Roofline | None = None
     counted: CountedRun | None = None
     files: tuple[tuple[str, str], ...] = ()
@@ -193,6 +195,9 @@ def _interval(
     row: NDArray[np.float64], round_sizes: Sequence[int]
 ) -> tuple[float, float] | None:
     """From the medians of the rounds: runs of one process are not independent."""
+    # The package of the devices brings the compiler along, which --help does without.
+    from octavo.compiler.devices.median import median_interval
+
     if not round_sizes:
         return None
     if sum(round_sizes) != len(row):

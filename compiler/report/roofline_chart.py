@@ -88,6 +88,11 @@ class RooflineChart:
     hidden_share: float
     steps_above: int
 
+    @property
+    def kinds(self) -> set[str]:
+        """CSS classes of the dots, for the legend."""
+        return {dot.kind for dot in self.dots}
+
 
 @dataclass(frozen=True)
 class _Axis:

@@ -62,7 +62,8 @@ def test_page_shows_every_step_layer_buffer_and_reason(full):
 
 def test_page_has_one_bar_per_layer_step_and_buffer(full):
     bars = [tag for tag, _ in parse(render_page(full)).tags if tag == "rect"]
-    assert len(bars) == len(full.errors) + len(full.steps) + len(full.buffers)
+    # Steps have a bar for their time, and one for what they are together.
+    assert len(bars) == len(full.errors) + 2 * len(full.steps) + len(full.buffers)
 
 
 def test_page_has_a_dot_for_each_step_and_names_the_next_bottleneck(manifest, make_peaks):
