@@ -11,7 +11,7 @@ from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.report.units import printable
 
 if TYPE_CHECKING:
-    from octavo.compiler.measurements.latencies import LatencyStore
+    from octavo.compiler.measurements.profiles import ProfileStore
 
 
 @click.group("db")
@@ -19,23 +19,23 @@ def database_command() -> None:
     """Look after the database of measurements: what profile and --tune measured."""
 
 
-def open_database(console: Console) -> "LatencyStore":
+def open_database(console: Console) -> "ProfileStore":
     """The user's database; a damaged one is set aside, and the user is told."""
     from octavo.compiler.measurements.database import (
         DamagedDatabaseError,
         database_path,
         set_aside,
     )
-    from octavo.compiler.measurements.latencies import LatencyStore
+    from octavo.compiler.measurements.profiles import ProfileStore
 
     path = database_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return LatencyStore(path)
+        return ProfileStore(path)
     except DamagedDatabaseError:
         kept = set_aside(path)
         console.warn(f"{path} is damaged: it is now {kept.name}, and a new one begins")
-        return LatencyStore(path)
+        return ProfileStore(path)
 
 
 @database_command.command("stats")

@@ -69,6 +69,13 @@ def read_times(device: str, data: bytes) -> DeviceTimes:
     raise DeviceError(f"{device}: the file of measured times is damaged ({len(data)} bytes)")
 
 
+def pack_times(times: DeviceTimes) -> bytes:
+    """What ``read_times`` reads."""
+    sizes = (times.runs_us.size, *times.steps_us.shape)
+    values = np.concatenate([sizes, times.runs_us * 1e3, times.steps_us.ravel() * 1e3])
+    return np.rint(values).astype("<u8").tobytes()
+
+
 def read_disturbance(device: str, text: str) -> Disturbance:
     """Read what ``bench --json`` prints.
 

@@ -38,10 +38,13 @@ class Measurement:
     Attributes:
         rounds: In the order that they were measured.
         failure: Why there are no more of them; empty where nothing failed.
+        computed_s: Seconds that the program had processors for what was measured now, apart
+            from earlier rounds; with runs that found out how many make a round.
     """
 
     rounds: tuple[Round, ...] = ()
     failure: str = ""
+    computed_s: float = 0.0
 
     @property
     def runs_us(self) -> NDArray[np.float64]:

@@ -110,8 +110,7 @@ def _of_system(measured: Measurement, around: Surroundings) -> Iterator[str]:
     before, after, elapsed_s = around.before, around.after, around.elapsed_s
     if not (before.num_cpus and elapsed_s > 0):
         return
-    own_s = sum(r.disturbance.computed_s for r in measured.rounds)
-    others = (after.busy_s - before.busy_s - own_s) / elapsed_s
+    others = (after.busy_s - before.busy_s - measured.computed_s) / elapsed_s
     if others > OTHER_CPUS:
         yield f"other programs kept {others:.1f} of {before.num_cpus} CPUs at work meanwhile"
     stolen = (after.stolen_s - before.stolen_s) / elapsed_s / before.num_cpus

@@ -1,7 +1,7 @@
 """A deployment whose rounds are being measured, one after the other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,8 @@ class RoundProgram:
         except DeviceError as error:
             self._fail(error)
             return None
-        self.measurement = Measurement((*self.measurement.rounds, measured))
+        known = self.measurement
+        self.measurement = replace(known, rounds=(*known.rounds, measured))
         return measured
 
     def _prepare(self, inputs: Mapping[str, NDArray[Any]]) -> None:
@@ -119,10 +120,12 @@ class RoundProgram:
         device = self.deployment.device
         disturbance = read_disturbance(
             device, self.deployment.run(arguments, self._limit_s))
+        computed_s = self.measurement.computed_s + disturbance.computed_s
+        self.measurement = replace(self.measurement, computed_s=computed_s)
         return Round(read_times(device, self.deployment.fetch(SAMPLES)), disturbance)
 
     def _fail(self, error: DeviceError) -> None:
-        self.measurement = Measurement(self.measurement.rounds, str(error))
+        self.measurement = replace(self.measurement, failure=str(error))
 
 
 def _shares(num_runs: int) -> list[int]:

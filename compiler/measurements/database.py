@@ -17,8 +17,8 @@ from octavo.errors import StoreError
 
 FILE_NAME = "measurements.sqlite"
 APPLICATION_ID = 0x4F435456  # "OCTV": tells the file from other programs' databases
-FORMAT = 2  # raised when older versions would misread the tables
-OLDER_FORMATS = (1,)  # that only lack tables
+FORMAT = 3  # raised when older versions would misread the tables
+OLDER_FORMATS = (1, 2)  # that only lack tables
 BUSY_TIMEOUT_S = 30.0
 # Primary result codes of a file whose content is wrong: https://www.sqlite.org/rescode.html
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -41,6 +41,12 @@ _TABLES = (
         latency_us REAL NOT NULL, low_us REAL NOT NULL, high_us REAL NOT NULL,
         p95_us REAL NOT NULL, num_runs INTEGER NOT NULL, measured_at TEXT NOT NULL)""",
     f"CREATE INDEX IF NOT EXISTS latencies_by_key ON latencies ({KEY})",
+    """CREATE TABLE IF NOT EXISTS profiles (id TEXT PRIMARY KEY, artifact TEXT NOT NULL,
+        device TEXT NOT NULL, machine TEXT NOT NULL, options TEXT NOT NULL,
+        begun_at TEXT NOT NULL, changed_at TEXT NOT NULL, process INTEGER NOT NULL,
+        is_finished INTEGER NOT NULL, best_reference_us REAL)""",
+    """CREATE TABLE IF NOT EXISTS rounds (profile TEXT NOT NULL, number INTEGER NOT NULL,
+        facts TEXT NOT NULL, times BLOB NOT NULL, PRIMARY KEY (profile, number))""",
 )
 
 

@@ -15,7 +15,12 @@ from octavo.targets.schedule import ScheduleRecord
 
 _COLUMNS = f"id, {KEY}, schedule, latency_us, low_us, high_us, p95_us, num_runs, measured_at"
 _NUM_COLUMNS = _COLUMNS.count(",") + 1
-_INSERT = f"INSERT OR IGNORE INTO latencies VALUES ({', '.join('?' * _NUM_COLUMNS)})"
+# A row that is there already has become better known when more runs are behind the new one.
+_UPDATE = """ON CONFLICT (id) DO UPDATE SET latency_us = excluded.latency_us,
+    low_us = excluded.low_us, high_us = excluded.high_us, p95_us = excluded.p95_us,
+    num_runs = excluded.num_runs, measured_at = excluded.measured_at
+    WHERE excluded.num_runs > num_runs"""
+_INSERT = f"INSERT INTO latencies VALUES ({', '.join('?' * _NUM_COLUMNS)}) {_UPDATE}"
 
 
 def _new_id() -> str:
@@ -76,19 +81,24 @@ class LatencyStore(MeasurementDatabase):
     """An open database, for latencies."""
 
     def add(self, latencies: Iterable[KernelLatency]) -> int:
-        """Keep measurements, all or none of them; those that are there already stay.
+        """Keep measurements, all or none of them.
+
+        Those that are there already stay, unless more runs are behind the new ones.
 
         Returns:
-            How many were new.
+            How many were new, or better known.
 
         Raises:
             StoreError: The file is damaged, or cannot be written.
         """
-        rows = [_row(latency) for latency in latencies]
-        with self._translated(), self._database as database:
-            before = database.total_changes
-            database.executemany(_INSERT, rows)
-            return database.total_changes - before
+        with self._translated(), self._database:
+            return self._insert(latencies)
+
+    def _insert(self, latencies: Iterable[KernelLatency]) -> int:
+        """``add``, as a part of a transaction."""
+        before = self._database.total_changes
+        self._database.executemany(_INSERT, [_row(latency) for latency in latencies])
+        return self._database.total_changes - before
 
     def latencies(self) -> Iterator[KernelLatency]:
         """Every measurement, by key and time.
@@ -110,7 +120,7 @@ class LatencyStore(MeasurementDatabase):
             path: The other file; it is not changed, but for a newer format.
 
         Returns:
-            How many latencies and trials were new.
+            How many latencies and trials were new, or better known.
 
         Raises:
             StoreError: One of the files is damaged, or the other one is no database of
@@ -122,9 +132,11 @@ class LatencyStore(MeasurementDatabase):
             try:
                 with self._database as database:
                     before = database.total_changes
-                    for table in ("latencies", "trials"):
+                    # "WHERE true" keeps the ON of _UPDATE from being taken for a join's.
+                    for table, rest in (("latencies", f"WHERE true {_UPDATE}"),
+                                        ("trials", "WHERE true ON CONFLICT DO NOTHING")):
                         database.execute(
-                            f"INSERT OR IGNORE INTO main.{table} SELECT * FROM other.{table}")
+                            f"INSERT INTO main.{table} SELECT * FROM other.{table} {rest}")
                     num_new = database.total_changes - before
                     database.execute(
                         f"""INSERT OR REPLACE INTO main.choices SELECT * FROM other.choices o

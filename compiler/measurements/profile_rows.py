@@ -1,10 +1,12 @@
 """From a profile to rows of the database."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from octavo.compiler.measurements.key import (
     Context,
@@ -22,9 +24,10 @@ from octavo.errors import ArtifactError
 
 def profile_rows(
     manifest: Mapping[str, Any],
-    steps_us: Sequence[Sequence[float]],
+    steps_us: Sequence[Sequence[float]] | NDArray[np.float64],
     machine: Machine,
     num_threads: int,
+    profile: str = "",
 ) -> list[KernelLatency]:
     """What a profile says of the library's kernels; other steps have no key.
 
@@ -33,24 +36,29 @@ def profile_rows(
         steps_us: Per step, the time of each run in microseconds, (steps, runs).
         machine: That ran it.
         num_threads: Threads that ran it.
+        profile: Its id: with the number of the step, that of each row; empty: a new one.
 
     Raises:
         ArtifactError: The manifest lacks an entry, or one is of the wrong kind.
     """
+    profile = profile or uuid.uuid4().hex
     now = datetime.now(UTC).isoformat()
     target = manifest_target(manifest)
     try:
         toolchain = toolchain_of(manifest["versions"])
         context = Context(code_text(target), device_text(machine), toolchain, num_threads)
         rows = []
-        for step, samples_us in zip(manifest["steps"], steps_us, strict=True):
+        for index, (step, samples_us) in enumerate(
+            zip(manifest["steps"], steps_us, strict=True)
+        ):
             if step["operation"] is None:
                 continue
             key = TuningKey(str(step["variant"]), json_text(step["operation"]), context)
             low, median, high, p95 = np.percentile(samples_us, (25, 50, 75, 95)).tolist()
             rows.append(
                 KernelLatency(
-                    key, step["schedule"], median, low, high, p95, len(samples_us), now))
+                    key, step["schedule"], median, low, high, p95, len(samples_us), now,
+                    f"{profile}-{index}"))
         return rows
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(

@@ -32,10 +32,11 @@ static const char kUsage[] =
     "--cpus keeps the program on the CPUs of the list: 4-7, or 0,2. --cache keeps what the driver\n"
     "of an accelerator makes of the kernels. --json also says what disturbed the whole runs: times\n"
     "of a loop of fixed work before, between and after them and the steps, how often the system\n"
-    "took a processor away, and the part of their time without one.\n";
+    "took a processor away, the part of their time that was spent waiting for one, and the seconds\n"
+    "that the program computed in all.\n";
 
 enum { kMaxBindings = 64, kMaxCpus = 1024, kExitFailure = 1, kExitUsage = 2 };
-enum { kNumReferences = 3, kReferenceSteps = 1 << 18 }; /* some 0.3 ms each */
+enum { kNumReferences = 3, kReferenceSteps = 1 << 17 }; /* some 0.3 ms each */
 
 typedef struct binding {
   const char *name; /* not terminated: name_length bytes */
@@ -218,17 +219,29 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Time of this thread on a processor. */
-static uint64_t worked_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+/* Time that this thread was ready to run and had no processor: the second number, see
+ * https://docs.kernel.org/scheduler/sched-stats.html. 0 where the system does not say. */
+static uint64_t waited_ns(void) {
+  unsigned long long ran = 0, waited = 0;
+  FILE *file = fopen("/proc/self/schedstat", "r");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%llu %llu", &ran, &waited) != 2) waited = 0;
+  fclose(file);
+  return waited;
 }
 
 /* How often the system took a processor from any thread of this process. */
 static long preemptions(void) {
   struct rusage usage;
   return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+/* Time of all threads on processors, with that of the system on their behalf. */
+static double computed_s(void) {
+  struct rusage usage;
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
 /* What the machine did beside the runs. */
@@ -243,7 +256,10 @@ typedef struct disturbance {
 static volatile uint64_t reference_result;
 static uint64_t reference_ns(void) {
   uint64_t begin_ns = now_ns(), x = begin_ns;
-  for (int i = 0; i < kReferenceSteps; i++) x = x * 6364136223846793005u + 1442695040888963407u;
+  for (int i = 0; i < kReferenceSteps; i++) {
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    x ^= x >> 29; /* or the compiler would do several steps with one multiplication */
+  }
   reference_result = x; /* or the compiler leaves the loop out */
   return now_ns() - begin_ns;
 }
@@ -313,8 +329,8 @@ static void print_json(const arguments *a, const octavo_program *program, const 
   for (int i = 0; i < kNumReferences; i++) {
     printf("%s%.3f", i > 0 ? ", " : "", (double)d->reference_ns[i] * 1e-3);
   }
-  printf("], \"num_preemptions\": %ld, \"waited_share\": %.4f", d->num_preemptions,
-         d->waited_share);
+  printf("], \"num_preemptions\": %ld, \"waited_share\": %.4f, \"computed_s\": %.4f",
+         d->num_preemptions, d->waited_share, computed_s());
   if (a->profile) {
     printf(",\n \"steps\": [");
     for (uint32_t i = 0; i < program->num_steps; i++) {
@@ -361,7 +377,7 @@ static samples measure(const arguments *a, octavo_model *model, const octavo_pro
                        void *const *inputs, disturbance *d) {
   samples latency = {0};
   long preempted = preemptions();
-  uint64_t worked = worked_ns(), begin_ns = now_ns();
+  uint64_t waited = waited_ns(), begin_ns = now_ns();
   while (latency.size < a->runs || (double)(now_ns() - begin_ns) * 1e-9 < a->min_seconds) {
     set_inputs(model, program, inputs);
     uint64_t start_ns = now_ns();
@@ -369,8 +385,7 @@ static samples measure(const arguments *a, octavo_model *model, const octavo_pro
     append(&latency, now_ns() - start_ns);
   }
   double whole_ns = (double)(now_ns() - begin_ns);
-  double waited_ns = whole_ns - (double)(worked_ns() - worked);
-  d->waited_share = whole_ns > 0 && waited_ns > 0 ? waited_ns / whole_ns : 0;
+  d->waited_share = whole_ns > 0 ? (double)(waited_ns() - waited) / whole_ns : 0;
   d->num_preemptions = preemptions() - preempted;
   return latency;
 }

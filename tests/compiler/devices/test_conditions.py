@@ -93,17 +93,17 @@ def test_a_list_of_cpus_has_a_short_form():
 STEADY = Measurement(tuple(
     Round(DeviceTimes(np.full(9, 100.0 + i / 10), np.empty((0, 0))),
           Disturbance((5.0, 5.01, 5.02), 0, 0.0, 1.0))
-    for i in range(8)))
+    for i in range(8)), computed_s=8.0)
 QUIET = Surroundings(Conditions(num_cpus=2), Conditions(num_cpus=2, busy_s=8.5), 10.0)
 
 
 def with_rounds(**changes):
-    return Measurement(tuple(
+    return replace(STEADY, rounds=tuple(
         replace(r, disturbance=replace(r.disturbance, **changes)) for r in STEADY.rounds))
 
 
 def with_times(times_us):
-    return Measurement(tuple(
+    return replace(STEADY, rounds=tuple(
         replace(r, times=DeviceTimes(np.full(9, time), np.empty((0, 0))))
         for r, time in zip(STEADY.rounds, times_us, strict=True)))
 
@@ -121,7 +121,7 @@ def test_a_quiet_machine_is_steady():
 @pytest.mark.parametrize(
     ("measured", "around", "reason"),
     [
-        (Measurement(STEADY.rounds[:5]), after(busy_s=5.5), "5 rounds are too few"),
+        (replace(STEADY, rounds=STEADY.rounds[:5]), QUIET, "5 rounds are too few"),
         (with_times([90, 91, 92, 100, 101, 108, 109, 110]), QUIET, "known to 10.0% only"),
         (with_rounds(reference_us=(5.0, 5.5, 5.5)), QUIET, "fixed work took 10% longer"),
         (STEADY, replace(QUIET, best_reference_us=4.0), "fixed work took 25% longer"),

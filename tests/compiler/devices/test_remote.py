@@ -243,9 +243,9 @@ def test_the_bench_program_is_kept_on_the_cpus_of_a_list(host_artifact):
 
 @pytest.mark.parametrize("cpus", ["", "x", "1-", "3-2", "1024", "0,", "0;1"])
 def test_the_bench_program_refuses_other_lists(host_artifact, cpus):
-    with find_device("local").deploy(host_artifact) as deployment:
-        with pytest.raises(DeviceError, match="--cpus: not a list of CPUs: "):
-            deployment.run(["--cpus", cpus])
+    refused = pytest.raises(DeviceError, match="--cpus: not a list of CPUs")
+    with find_device("local").deploy(host_artifact) as deployment, refused:
+        deployment.run(["--cpus", cpus])
 
 
 def test_rounds_before_a_device_went_away_are_kept(android, host_artifact):

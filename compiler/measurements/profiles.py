@@ -1,0 +1,175 @@
+"""Profiles as they are measured: every round is kept when it ends, so that none is lost.
+
+A profile that was not finished, because its process was killed or its device went away, can be
+gone on with. The times of single runs are kept only until it is finished: what stays is a row
+of latencies for each kernel.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from octavo.compiler.devices.latency import Disturbance, pack_times, read_times
+from octavo.compiler.devices.measurement import Measurement, Round
+from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
+from octavo.errors import DeviceError
+
+# Longer ago, other conditions may have held.
+CONTINUE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class ProfileKey:
+    """What two runs of a command must have in common for one to go on with the other.
+
+    Attributes:
+        artifact: Digest of its manifest.
+        device: As the user names it.
+        machine: The CPU, as keys of measurements have it.
+        options: How it is measured, and the inputs, as canonical JSON.
+    """
+
+    artifact: str
+    device: str
+    machine: str
+    options: str
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile that is being measured.
+
+    Attributes:
+        id: Tells it from all others.
+        begun_at: UTC, ISO 8601.
+        measured: Rounds that it has already.
+    """
+
+    id: str
+    begun_at: str
+    measured: Measurement
+
+
+class ProfileStore(LatencyStore):
+    """An open database, for profiles."""
+
+    def begin(self, key: ProfileKey, max_age_s: float = CONTINUE_S) -> StoredProfile:
+        """Go on with the newest unfinished profile of a key, or begin a new one.
+
+        One that a living process measures is left alone. Times of single runs that are too old
+        to go on with are removed.
+
+        Args:
+            key: What is measured.
+            max_age_s: Its last round may have ended so long ago; 0: begin a new one.
+
+        Raises:
+            StoreError: The file is damaged, or cannot be written.
+        """
+        oldest = (datetime.now(UTC) - timedelta(seconds=CONTINUE_S)).isoformat()
+        youngest = (datetime.now(UTC) - timedelta(seconds=max_age_s)).isoformat()
+        with self._translated(), self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(
+                """DELETE FROM rounds WHERE profile IN
+                (SELECT id FROM profiles WHERE changed_at < ?)""", (oldest,))
+            rows = database.execute(
+                """SELECT id, begun_at, process FROM profiles WHERE artifact = ?
+                AND device = ? AND machine = ? AND options = ? AND is_finished = 0
+                AND changed_at >= ? ORDER BY changed_at DESC""",
+                (key.artifact, key.device, key.machine, key.options, youngest)).fetchall()
+            for identity, begun_at, process in rows if max_age_s > 0 else ():
+                if process != os.getpid() and _is_alive(process):
+                    continue
+                database.execute(
+                    "UPDATE profiles SET process = ? WHERE id = ?", (os.getpid(), identity))
+                return StoredProfile(identity, begun_at, self._measured(identity))
+            new = StoredProfile(uuid.uuid4().hex, _now(), Measurement())
+            database.execute(
+                "INSERT INTO profiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
+                (new.id, key.artifact, key.device, key.machine, key.options, new.begun_at,
+                 new.begun_at, os.getpid()))
+            return new
+
+    def add_round(
+        self, profile: str, number: int, measured: Round, latencies: Iterable[KernelLatency]
+    ) -> None:
+        """Keep a round, and what all rounds of the profile say of the kernels: both or none.
+
+        Args:
+            profile: Its id.
+            number: Of the round, from 0.
+            measured: The round.
+            latencies: Of the profile; each replaces that of the same id with fewer runs.
+
+        Raises:
+            StoreError: The file is damaged, or cannot be written.
+        """
+        facts = json.dumps(asdict(measured.disturbance))
+        reference_us = min(measured.disturbance.reference_us, default=None)
+        with self._translated(), self._database as database:
+            database.execute(
+                "INSERT INTO rounds VALUES (?, ?, ?, ?)",
+                (profile, number, facts, pack_times(measured.times)))
+            database.execute(
+                """UPDATE profiles SET changed_at = ?1, best_reference_us = ifnull(
+                min(best_reference_us, ?2), ifnull(best_reference_us, ?2)) WHERE id = ?3""",
+                (_now(), reference_us, profile))
+            self._insert(latencies)
+
+    def finish(self, profile: str) -> None:
+        """Have enough rounds: a profile of the same key will be a new one.
+
+        Raises:
+            StoreError: The file is damaged, or cannot be written.
+        """
+        with self._translated(), self._database as database:
+            database.execute("UPDATE profiles SET is_finished = 1 WHERE id = ?", (profile,))
+            database.execute("DELETE FROM rounds WHERE profile = ?", (profile,))
+
+    def best_reference_us(self, device: str, machine: str) -> float | None:
+        """Least time of the loop of fixed work in all profiles of a device; None without one.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        with self._translated():
+            (best,) = self._database.execute(
+                "SELECT min(best_reference_us) FROM profiles WHERE device = ? AND machine = ?",
+                (device, machine)).fetchone()
+            return None if best is None else float(best)
+
+    def _measured(self, profile: str) -> Measurement:
+        """Rounds up to the first that cannot be read; those from there on are removed."""
+        rows = self._database.execute(
+            "SELECT facts, times FROM rounds WHERE profile = ? ORDER BY number", (profile,)
+        ).fetchall()
+        rounds: list[Round] = []
+        for facts, times in rows:
+            try:
+                known = json.loads(facts)
+                known["reference_us"] = tuple(known["reference_us"])
+                rounds.append(Round(read_times(profile, times), Disturbance(**known)))
+            except (ValueError, KeyError, TypeError, DeviceError):
+                self._database.execute(
+                    "DELETE FROM rounds WHERE profile = ? AND number >= ?",
+                    (profile, len(rounds)))
+                break
+        return Measurement(tuple(rounds))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
