@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.lowering.program import Program
@@ -44,7 +45,11 @@ def operand_alignments(program: Program) -> dict[str, tuple[int, ...]]:
 
 
 def build_kernels(
-    program: Program, tvm_target: Mapping[str, object], folder: Path, file_name: str
+    program: Program,
+    tvm_target: Mapping[str, object],
+    folder: Path,
+    file_name: str,
+    cache: KernelCache | None = None,
 ) -> None:
     """Compile the functions that the steps call into ``folder / file_name``.
 
@@ -53,6 +58,7 @@ def build_kernels(
         tvm_target: ``Target.tvm_target()``.
         folder: Where to work; nothing else is left behind.
         file_name: Name of the object file.
+        cache: Where objects of single functions are kept; None compiles all of them together.
 
     Raises:
         LoweringError: A kernel needs too much local memory.
@@ -68,12 +74,16 @@ def build_kernels(
     symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
     raw = folder / f"raw-{file_name}"
     try:
-        native_code(functions, symbol_alignments, target).write_to_file(str(raw))
+        if cache is None:
+            native_code(functions, symbol_alignments, target).write_to_file(str(raw))
+            objects = [raw]
+        else:
+            objects = cache.objects(functions, symbol_alignments, target)
     except RuntimeError as error:  # TVM's own errors are subclasses
         raise ToolchainError(f"code generation failed: {_last_line(error)}") from error
     # The debug sections describe the intermediate code, not anything that a user has.
-    zig(["ld.lld", "-r", "--strip-debug", "-o", file_name, raw.name], folder)
-    raw.unlink()
+    zig(["ld.lld", "-r", "--strip-debug", "-o", file_name, *map(str, objects)], folder)
+    raw.unlink(missing_ok=True)
 
 
 def _last_line(error: Exception) -> str:

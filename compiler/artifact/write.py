@@ -16,6 +16,7 @@ from typing import Any
 import octavo
 from octavo.compiler.artifact.accelerator_source import AcceleratorSource
 from octavo.compiler.artifact.cpu_features import feature_mask, required_features
+from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.kernels_object import build_kernels
 from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
 from octavo.compiler.artifact.memory_limit import check_memory
@@ -66,6 +67,7 @@ def write_artifact(
     force: bool = False,
     seed: int = 0,
     extra_files: ExtraFiles | None = None,
+    kernel_cache: KernelCache | None = None,
 ) -> dict[str, Any]:
     """Compile ``program`` into an artifact folder.
 
@@ -77,6 +79,8 @@ def write_artifact(
         force: Replace an artifact that is already there.
         seed: Recorded in the manifest.
         extra_files: Makes further files, by name, from the manifest without them.
+        kernel_cache: Objects of kernels that other programs have, too; with one, equal inputs
+            do not give equal bytes.
 
     Returns:
         The manifest.
@@ -95,7 +99,7 @@ def write_artifact(
     except OSError as error:
         raise ArtifactError(f"cannot write {destination}: {error.strerror}") from error
     try:
-        manifest = _write(program, target, model, folder, seed, extra_files)
+        manifest = _write(program, target, model, folder, seed, extra_files, kernel_cache)
         folder.chmod(0o755)  # mkdtemp's is private
         _move(folder, destination, force=force)
     except BaseException:
@@ -141,6 +145,7 @@ def _write(
     folder: Path,
     seed: int,
     extra_files: ExtraFiles | None,
+    kernel_cache: KernelCache | None,
 ) -> dict[str, Any]:
     plan = plan_memory(program)
     blob = pack_weights(program)
@@ -156,7 +161,7 @@ def _write(
     (folder / "model.h").write_text(ModelApi(program).header(), encoding="ascii")
     for header in (RUNTIME_HEADER, *([ACCELERATOR_HEADER] if source.accelerated else [])):
         shutil.copyfile(runtime_folder() / "include" / header, folder / header)
-    build_kernels(program, target.tvm_target(), folder, "kernels.o")
+    build_kernels(program, target.tvm_target(), folder, "kernels.o", kernel_cache)
     _link(target, folder)
     check_memory(target, **sizes, code_bytes=(folder / LIBRARY).stat().st_size)
     manifest = {

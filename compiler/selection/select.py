@@ -1,0 +1,226 @@
+"""Measure candidates, choose for every layer, measure the choice, and choose again."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from octavo.compiler.devices.measurement import Measurement
+from octavo.compiler.lowering.program import Program
+from octavo.compiler.selection.candidates import INT8, Candidate, uniform
+from octavo.compiler.selection.costs import DEQUANTIZE, QUANTIZE, Assignment, CostTable
+from octavo.compiler.selection.layers import LayerGraph
+from octavo.compiler.selection.solve import Conversion, Option, Solution, solve
+from octavo.errors import DeviceError, LoweringError, ToolchainError
+
+MAX_CHOICES = 4  # each is built and measured; one that came before ends the search
+MAX_FINALISTS = 6
+# A layer leaves the first candidate for more than this part of its time: less is chance.
+MIN_GAIN = 0.01
+
+
+class Bench(Protocol):
+    """Builds programs and measures them."""
+
+    def add(self, program: Program) -> int:
+        """Build a program; its number."""
+
+    def measure(
+        self, numbers: Sequence[int], *, with_steps: bool = True
+    ) -> list[Measurement]:
+        """Measure programs side by side, one record each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A program that was measured.
+
+    Attributes:
+        name: Of its candidate, or "selected 1", "selected 2", ...
+        program: What was built; None where that failed.
+        assignment: Candidate of each layer; None of a build that has no such layers.
+        number: Of the bench; -1 where it was not built.
+        measurement: Of whole runs.
+    """
+
+    name: str
+    program: Program | None
+    assignment: Assignment | None
+    number: int
+    measurement: Measurement
+
+    @property
+    def latency_us(self) -> float:
+        """Median of whole runs, microseconds; infinite where it failed."""
+        return math.inf if self.measurement.failure else self.measurement.latency_us
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What was chosen, and why.
+
+    Attributes:
+        chosen: The fastest of the finalists.
+        finalists: The last choices, the fastest programs with one candidate for all layers and
+            the float build: measured side by side in the end.
+        uniform: Programs with one candidate for all layers, as they were measured first.
+        costs: Of layers and conversions.
+        candidates: Those that work.
+        solution: The last choice of the integer program.
+    """
+
+    chosen: Trial
+    finalists: tuple[Trial, ...]
+    uniform: tuple[Trial, ...]
+    costs: CostTable
+    candidates: tuple[Candidate, ...]
+    solution: Solution
+
+
+@dataclass
+class Selector:
+    """Carries out a selection.
+
+    Attributes:
+        graph: Layers of the model.
+        candidates: The first is what all others are compared with.
+        lower: Lowers the model with a candidate for each layer.
+        bench: Builds and measures.
+        builds: Other programs for the same model, by name, which the choice has to beat.
+        progress: Called with what is being done, steps done and steps in all.
+    """
+
+    graph: LayerGraph
+    candidates: Sequence[Candidate]
+    lower: Callable[[Assignment], Program]
+    bench: Bench
+    builds: Mapping[str, Callable[[], Program]] = field(default_factory=dict)
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+
+    def __post_init__(self) -> None:
+        self._names = [layer.name for layer in self.graph.layers]
+        self._costs = CostTable(self.graph)
+
+    def run(self) -> Selection:
+        """Select.
+
+        Raises:
+            DeviceError: The first candidate could not be measured.
+        """
+        builds = [self._build(name, None, make) for name, make in self.builds.items()]
+        uniform_trials = self._first_trials()
+        names = {trial.name for trial in uniform_trials if math.isfinite(trial.latency_us)}
+        working = tuple(c for c in self.candidates if c.name in names)
+        if self.candidates[0] not in working:
+            raise DeviceError(f"nothing was measured: {uniform_trials[0].measurement.failure}")
+        choices, solution = self._choose(working, uniform_trials)
+        finalists = self._measured_again((*choices, *uniform_trials), builds)
+        chosen = min(finalists, key=lambda trial: trial.latency_us)
+        return Selection(
+            chosen, finalists, uniform_trials, self._costs, working, solution)
+
+    def _first_trials(self) -> tuple[Trial, ...]:
+        built = []
+        for done, candidate in enumerate(self.candidates):
+            self.progress("build candidates", done, len(self.candidates))
+            built.append(self._build(candidate.name, uniform(self._names, candidate)))
+        self.progress("measure candidates", 0, 1)
+        measured = self._measure(built, with_steps=True)
+        self.progress("measure candidates", 1, 1)
+        for trial in measured:
+            self._learn(trial, 1.0)
+        return tuple(measured)
+
+    def _choose(
+        self, working: Sequence[Candidate], uniform_trials: Sequence[Trial]
+    ) -> tuple[list[Trial], Solution]:
+        """Choices in their order, each built and measured, and the last solution."""
+        by_name = {candidate.name: candidate for candidate in working}
+        reference, choices = uniform_trials[0], list[Trial]()
+        seen = {self._key(uniform(self._names, candidate)) for candidate in working}
+        while True:
+            solution = self._solve(working)
+            assignment = {n: by_name[solution.options[n]] for n in self._names}
+            key = self._key(assignment)
+            if key in seen or len(choices) == MAX_CHOICES:
+                return choices, solution
+            seen.add(key)
+            self.progress("measure choices", len(choices), MAX_CHOICES)
+            built = self._build(f"selected {len(choices) + 1}", assignment)
+            again, measured = self._measure([reference, built], with_steps=True)
+            # What changed on the machine since the candidates were measured met both.
+            change = again.latency_us / reference.latency_us
+            self._learn(measured, 1.0 / change if math.isfinite(change) else 1.0)
+            choices.append(measured)
+
+    def _solve(self, working: Sequence[Candidate]) -> Solution:
+        costs = self._costs
+        options = {}
+        for name in self._names:
+            # Of several that are the same code for this layer, the first stands for all.
+            distinct = {costs.signature(name, c): c for c in reversed(working)}
+            options[name] = [
+                Option(c.name, c.placement == INT8, self._cost(name, c, working[0]))
+                for c in reversed(distinct.values())
+            ]
+        conversions = [
+            Conversion(
+                tensor,
+                costs.conversion_us(tensor, DEQUANTIZE),
+                costs.conversion_us(tensor, QUANTIZE),
+            )
+            for tensor in self.graph.tensors
+        ]
+        return solve(options, conversions)
+
+    def _cost(self, layer: str, candidate: Candidate, first: Candidate) -> float:
+        own_us = self._costs.layer_us(layer, candidate)
+        return own_us if candidate is first else own_us / (1.0 - MIN_GAIN)
+
+    def _measured_again(
+        self, trials: Sequence[Trial], builds: Sequence[Trial]
+    ) -> tuple[Trial, ...]:
+        """The best of what is known and the other builds, side by side."""
+        known = sorted(trials, key=lambda trial: trial.latency_us)
+        best = [trial for trial in known if math.isfinite(trial.latency_us)]
+        self.progress("measure finalists", 0, 1)
+        measured = self._measure([*best[:MAX_FINALISTS], *builds], with_steps=False)
+        self.progress("measure finalists", 1, 1)
+        return tuple(measured)
+
+    def _build(
+        self,
+        name: str,
+        assignment: Assignment | None,
+        make: Callable[[], Program] | None = None,
+    ) -> Trial:
+        """A trial that is not measured yet; that it cannot be built is kept as its failure."""
+        try:
+            program = make() if make is not None else self.lower(assignment or {})
+            return Trial(name, program, assignment, self.bench.add(program), Measurement())
+        except (LoweringError, ToolchainError) as error:
+            return Trial(name, None, assignment, -1, Measurement(failure=str(error)))
+
+    def _measure(self, trials: Sequence[Trial], *, with_steps: bool) -> list[Trial]:
+        built = [trial for trial in trials if trial.number >= 0]
+        records = self.bench.measure([t.number for t in built], with_steps=with_steps)
+        measured = dict(zip((t.number for t in built), records, strict=True))
+        return [
+            replace(trial, measurement=measured.get(trial.number, trial.measurement))
+            for trial in trials
+        ]
+
+    def _learn(self, trial: Trial, factor: float) -> None:
+        steps_us = trial.measurement.steps_us
+        if trial.program is None or trial.assignment is None or not steps_us.size:
+            return
+        latencies_us = (np.median(steps_us, axis=1) * factor).tolist()
+        self._costs.add(trial.assignment, trial.program.steps, latencies_us)
+
+    def _key(self, assignment: Assignment) -> tuple[str, ...]:
+        """Equal for assignments that are the same code."""
+        return tuple(
+            "/".join(self._costs.signature(name, assignment[name])) for name in self._names
+        )
