@@ -58,13 +58,6 @@ def origin_of(nodes: tuple[ir.Node, ...], reason: str = "") -> Origin:
     return Origin(name, op_types, tuple(n.name or "" for n in told), reason)
 
 
-def conversion_of(value: ir.Value, what: str, op_type: str) -> Origin:
-    """Name a step that only brings a value into another form, after the node that made it."""
-    producer = value.producer()
-    made_by = "" if producer is None else producer.name or ""
-    return Origin(f"{value.name}.{what}", (op_type,), (made_by,))
-
-
 class Context:
     """Tensors by ONNX value, and the program under construction.
 
@@ -255,7 +248,7 @@ class Context:
         tensor = self.tensor(value)
         if tensor.is_quantized:
             tensor = self.float_tensor(value, channels_last(tensor.rank))
-        return self.pixels(tensor, conversion_of(value, "layout", "Transpose"))
+        return self.pixels(tensor, Origin(f"{value.name}.layout", ("Transpose",), ("",)))
 
     def float_tensor(self, value: ir.Value, order: Order | None = None) -> Tensor:
         """A value as float32 numbers, dequantized if it must be.
@@ -268,7 +261,7 @@ class Context:
         if tensor.is_quantized and tensor.buffer.storage is Storage.WEIGHTS:
             tensor = self._real_constant(value, tensor)
         elif tensor.is_quantized:
-            origin = conversion_of(value, "dequantize", "DequantizeLinear")
+            origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
             known = self._floats.get(value)
             if known is None:
                 known = self.new(
@@ -277,7 +270,7 @@ class Context:
                 self.dequantize(tensor, known, origin)
                 self._floats[value] = known
             tensor = known
-        copied = conversion_of(value, "layout", "Transpose")
+        copied = Origin(f"{value.name}.layout", ("Transpose",), ("",))
         return self.dense(tensor, order or tensor.order, copied)
 
     def _real_constant(self, value: ir.Value, tensor: Tensor) -> Tensor:
@@ -298,7 +291,7 @@ class Context:
         tensor = self.tensor(value)
         if declared == "float32" and tensor.is_quantized:
             return self.float_tensor(value, order)
-        origin = conversion_of(value, "copy", "Identity")
+        origin = Origin(f"{value.name}.copy", ("Identity",), ("",))
         if {declared, tensor.dtype} == {"int8", "uint8"}:
             flipped = self.new(f"{value.name}.plain", declared, tensor.shape, order)
             self.flip_signs(tensor, flipped, origin)

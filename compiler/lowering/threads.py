@@ -14,7 +14,11 @@ BYTES_PER_US = 20000.0  # what elementwise steps read and write, at the speed of
 
 def estimated_us(program: Program, isa: Isa) -> float:
     """Latency of a program on one fast core, microseconds; right to a factor of about two."""
-    macs_per_cycle = {"float32": isa.lanes, "int8": isa.lanes * isa.dot_k / isa.dot_cost}
+    macs_per_cycle = {
+        "float32": isa.lanes,
+        "bfloat16": 2 * isa.lanes,
+        "int8": isa.lanes * isa.dot_k / isa.dot_cost,
+    }
     cycles = sum(step.macs / macs_per_cycle[step.placement] for step in program.steps)
     num_bytes = sum(
         operand.buffer.num_bytes if operand.touched_bytes is None else operand.touched_bytes

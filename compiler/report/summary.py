@@ -12,7 +12,7 @@ class Placement:
     """What runs in one kind of arithmetic.
 
     Attributes:
-        placement: "int8" or "float32".
+        placement: "int8", "bfloat16" or "float32".
         num_steps: Kernel calls.
         macs: Multiply-accumulates.
         steps_share: Of all kernel calls, in [0, 1].

@@ -54,7 +54,7 @@ def step_bound(
 
     Args:
         macs: Multiply-accumulates.
-        placement: "int8" or "float32".
+        placement: "int8", "bfloat16" or "float32".
         traffic: Bytes.
         program_bytes: Weights and arena of the whole program.
         peaks: Of the machine, for each number of threads that the step may use; not empty.

@@ -14,7 +14,7 @@ class MeasuredStep:
 
     Attributes:
         macs: Multiply-accumulates.
-        placement: "int8" or "float32".
+        placement: "int8", "bfloat16" or "float32".
         traffic: Bytes.
         latency_us: Median, microseconds.
     """

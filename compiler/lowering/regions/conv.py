@@ -7,6 +7,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.float_products import with_products
 from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_tail
 from octavo.compiler.lowering.qdq_graph import (
     int_attribute,
@@ -204,18 +205,14 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         shapes = geometry(node, shape, weight.shape)
         op = conv_record(shape, weight.shape[0], shapes, "float32")
         op = between(op, inputs[0], output)
+        op, placement = with_products(
+            ctx, node, replace(op, residual=tail.residual is not None)
+        )
         arrays = {
             "weight": values.transpose(0, 2, 3, 1),
             "bias": total,
             "limits": np.array([tail.low, tail.high], np.float32),
         }
-        ctx.builder.call(
-            replace(op, residual=tail.residual is not None),
-            inputs,
-            arrays,
-            [output],
-            origin,
-            "float32",
-        )
+        ctx.builder.call(op, inputs, arrays, [output], origin, placement)
 
     return Region(nodes, emit)

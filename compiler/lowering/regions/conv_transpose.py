@@ -12,6 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.float_products import with_products
 from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_tail
 from octavo.compiler.lowering.qdq_graph import (
     int_attribute,
@@ -137,14 +138,11 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         output = new_output(ctx, tail)
         total = sum_biases([bias, *tail.biases], output.shape[1])
         arrays = {"bias": total, "limits": np.array([tail.low, tail.high], np.float32)}
-        for op, values in _convolutions(node, source, weight, output):
+        for phase, values in _convolutions(node, source, weight, output):
+            whole = replace(phase, residual=tail.residual is not None)
+            op, placement = with_products(ctx, node, between(whole, source, output))
             ctx.builder.call(
-                between(replace(op, residual=tail.residual is not None), source, output),
-                inputs,
-                {**arrays, "weight": values},
-                [output],
-                origin,
-                "float32",
+                op, inputs, {**arrays, "weight": values}, [output], origin, placement
             )
 
     return Region(nodes, emit)

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.float_products import with_products
 from octavo.compiler.lowering.fusion import (
     epilogue,
     float_result_tail,
@@ -159,6 +160,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         op = replace(
             product_record(shape, rows.shape[0], "float32"), residual=tail.residual is not None
         )
-        ctx.builder.call(op, inputs, arrays, [output], origin, "float32")
+        op, placement = with_products(ctx, node, op)
+        ctx.builder.call(op, inputs, arrays, [output], origin, placement)
 
     return Region(nodes, emit)

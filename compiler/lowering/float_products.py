@@ -1,0 +1,41 @@
+"""Whether the products of a float layer are of float32 numbers, or of bfloat16 ones."""
+
+import onnx_ir as ir
+
+from octavo.compiler.lowering.context import Context
+from octavo.errors import LoweringError
+from octavo.targets.isa import Isa
+from octavo.targets.library import select
+from octavo.targets.ops.bfloat16_conv import bfloat16_conv
+from octavo.targets.ops.conv import Conv
+
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+# Operators whose float layers are convolutions, or products with constant weights.
+DENSE_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+
+def with_products(ctx: Context, node: ir.Node, op: Conv) -> tuple[Conv, str]:
+    """Take the products that are wished for a node, where the target has a kernel for them.
+
+    Args:
+        ctx: Knows the wishes.
+        node: The layer.
+        op: Its convolution of float32 numbers.
+
+    Returns:
+        The operation, and its placement.
+    """
+    wished = ctx.products.get(node.name or "", FLOAT32)
+    on_cpu = ctx.builder.target.accelerator is None
+    if wished == BFLOAT16 and on_cpu and has_bfloat16(op, ctx.builder.isa):
+        return bfloat16_conv(op), BFLOAT16
+    return op, FLOAT32
+
+
+def has_bfloat16(op: Conv, isa: Isa) -> bool:
+    """Whether a float convolution has a kernel that multiplies bfloat16 numbers."""
+    try:
+        select(bfloat16_conv(op), isa)
+    except LoweringError:
+        return False
+    return True
