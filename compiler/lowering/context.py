@@ -58,6 +58,13 @@ def origin_of(nodes: tuple[ir.Node, ...], reason: str = "") -> Origin:
     return Origin(name, op_types, tuple(n.name or "" for n in told), reason)
 
 
+def conversion_of(value: ir.Value, what: str, op_type: str) -> Origin:
+    """Name a step that only brings a value into another form, after the node that made it."""
+    producer = value.producer()
+    made_by = "" if producer is None else producer.name or ""
+    return Origin(f"{value.name}.{what}", (op_type,), (made_by,))
+
+
 class Context:
     """Tensors by ONNX value, and the program under construction.
 
@@ -248,7 +255,7 @@ class Context:
         tensor = self.tensor(value)
         if tensor.is_quantized:
             tensor = self.float_tensor(value, channels_last(tensor.rank))
-        return self.pixels(tensor, Origin(f"{value.name}.layout", ("Transpose",), ("",)))
+        return self.pixels(tensor, conversion_of(value, "layout", "Transpose"))
 
     def float_tensor(self, value: ir.Value, order: Order | None = None) -> Tensor:
         """A value as float32 numbers, dequantized if it must be.
@@ -261,7 +268,7 @@ class Context:
         if tensor.is_quantized and tensor.buffer.storage is Storage.WEIGHTS:
             tensor = self._real_constant(value, tensor)
         elif tensor.is_quantized:
-            origin = Origin(f"{value.name}.dequantize", ("DequantizeLinear",), ("",))
+            origin = conversion_of(value, "dequantize", "DequantizeLinear")
             known = self._floats.get(value)
             if known is None:
                 known = self.new(
@@ -270,7 +277,7 @@ class Context:
                 self.dequantize(tensor, known, origin)
                 self._floats[value] = known
             tensor = known
-        copied = Origin(f"{value.name}.layout", ("Transpose",), ("",))
+        copied = conversion_of(value, "layout", "Transpose")
         return self.dense(tensor, order or tensor.order, copied)
 
     def _real_constant(self, value: ir.Value, tensor: Tensor) -> Tensor:
@@ -291,7 +298,7 @@ class Context:
         tensor = self.tensor(value)
         if declared == "float32" and tensor.is_quantized:
             return self.float_tensor(value, order)
-        origin = Origin(f"{value.name}.copy", ("Identity",), ("",))
+        origin = conversion_of(value, "copy", "Identity")
         if {declared, tensor.dtype} == {"int8", "uint8"}:
             flipped = self.new(f"{value.name}.plain", declared, tensor.shape, order)
             self.flip_signs(tensor, flipped, origin)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 import onnx_ir as ir
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
-from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.context import Context
 from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
+from octavo.compiler.lowering.matching import match_regions
 from octavo.compiler.lowering.places import find_places
 from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
 from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
-from octavo.compiler.lowering.regions import EMPTY_MATCHERS, FLOAT_MATCHERS, INTEGER_MATCHERS
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.threads import run_small_programs_in_one_thread
 from octavo.compiler.lowering.view import QdqView
@@ -65,7 +65,7 @@ def lower(
         for value in graph.inputs
         if value.name not in graph.initializers
     ]
-    last_of = _match_regions(graph, view)
+    last_of = match_regions(graph, view)
     ctx.places = find_places(graph, view)
     islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
@@ -82,36 +82,6 @@ def lower(
     program = builder.program(name, inputs, outputs)
     run_small_programs_in_one_thread(program, builder.isa)
     return program
-
-
-def _match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
-    """Regions by their last node; their nodes become claimed."""
-    last_of: dict[ir.Node, Region] = {}
-    for matchers in (INTEGER_MATCHERS, FLOAT_MATCHERS):
-        # No integer region may take what is to be computed in float.
-        if matchers is INTEGER_MATCHERS:
-            view.claimed |= view.float_nodes
-        else:
-            view.claimed -= view.float_nodes
-        for node in graph:
-            if node in view.claimed:
-                continue
-            fitting = EMPTY_MATCHERS if _is_empty(node) else matchers
-            found = (match(node, view) for match in fitting)
-            free = (r for r in found if r is not None and view.claimed.isdisjoint(r.nodes))
-            region = next(free, None)
-            if region is not None:
-                last_of[region.nodes[-1]] = region
-                view.claimed.update(region.nodes)
-    return last_of
-
-
-def _is_empty(node: ir.Node) -> bool:
-    """Whether a node reads or makes a tensor without elements: kernels take none."""
-    read = [v for v in node.inputs if v is not None and v.const_value is None]
-    # an output that nobody wants has no shape
-    known = [value for value in (*read, *node.outputs) if value.shape is not None]
-    return any(0 in shape_of(value) for value in known)
 
 
 def _input_port(ctx: Context, value: ir.Value) -> Port:
