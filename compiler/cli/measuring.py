@@ -148,9 +148,13 @@ def measure_artifact(
         num_rounds = len(profile.measured.rounds)
         raise DeviceError(
             profile.measured.failure
-            + (f"; {num_rounds} rounds are kept, and the same command goes on from there"
+            + (f"; {_count(num_rounds)} kept, and the same command goes on from there"
                if num_rounds and keeper is not None else ""))
     return profile
+
+
+def _count(num_rounds: int) -> str:
+    return f"{num_rounds} round{'s' if num_rounds > 1 else ''}"
 
 
 def conditions_record(profile: "MeasuredProfile") -> dict[str, Any]:
@@ -185,12 +189,12 @@ def _opened(console: Console) -> "AbstractContextManager[ProfileStore | None]":
 
 
 def _keeper(console: Console, store: "ProfileStore", measuring: Measuring) -> "Keeper":
-    from octavo.compiler.measurements.profiles import CONTINUE_S
     from octavo.compiler.measurements.profiling import Keeper
 
     def resume(stored: "StoredProfile") -> None:
         console.note(
-            f"going on with the profile that was interrupted: {len(stored.measured.rounds)}"
-            f" rounds since {stored.begun_at[:19]} UTC are kept (--fresh begins anew)")
+            f"going on with the profile that was interrupted after"
+            f" {_count(len(stored.measured.rounds))}, begun at {stored.begun_at[:19]} UTC"
+            " (--fresh begins anew)")
 
-    return Keeper(store, 0.0 if measuring.is_fresh else CONTINUE_S, console.warn, resume)
+    return Keeper(store, measuring.is_fresh, console.warn, resume)

@@ -73,7 +73,8 @@ def pack_times(times: DeviceTimes) -> bytes:
     """What ``read_times`` reads."""
     sizes = (times.runs_us.size, *times.steps_us.shape)
     values = np.concatenate([sizes, times.runs_us * 1e3, times.steps_us.ravel() * 1e3])
-    return np.rint(values).astype("<u8").tobytes()
+    packed: bytes = np.rint(values).astype("<u8").tobytes()
+    return packed
 
 
 def read_disturbance(device: str, text: str) -> Disturbance:

@@ -56,7 +56,7 @@ class StoredProfile:
 class ProfileStore(LatencyStore):
     """An open database, for profiles."""
 
-    def begin(self, key: ProfileKey, max_age_s: float = CONTINUE_S) -> StoredProfile:
+    def begin(self, key: ProfileKey, *, is_fresh: bool = False) -> StoredProfile:
         """Go on with the newest unfinished profile of a key, or begin a new one.
 
         One that a living process measures is left alone. Times of single runs that are too old
@@ -64,13 +64,12 @@ class ProfileStore(LatencyStore):
 
         Args:
             key: What is measured.
-            max_age_s: Its last round may have ended so long ago; 0: begin a new one.
+            is_fresh: Give up unfinished ones, and begin a new one.
 
         Raises:
             StoreError: The file is damaged, or cannot be written.
         """
         oldest = (datetime.now(UTC) - timedelta(seconds=CONTINUE_S)).isoformat()
-        youngest = (datetime.now(UTC) - timedelta(seconds=max_age_s)).isoformat()
         with self._translated(), self._database as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute(
@@ -80,9 +79,12 @@ class ProfileStore(LatencyStore):
                 """SELECT id, begun_at, process FROM profiles WHERE artifact = ?
                 AND device = ? AND machine = ? AND options = ? AND is_finished = 0
                 AND changed_at >= ? ORDER BY changed_at DESC""",
-                (key.artifact, key.device, key.machine, key.options, youngest)).fetchall()
-            for identity, begun_at, process in rows if max_age_s > 0 else ():
+                (key.artifact, key.device, key.machine, key.options, oldest)).fetchall()
+            for identity, begun_at, process in rows:
                 if process != os.getpid() and _is_alive(process):
+                    continue
+                if is_fresh:
+                    self._finish(identity)
                     continue
                 database.execute(
                     "UPDATE profiles SET process = ? WHERE id = ?", (os.getpid(), identity))
@@ -126,9 +128,12 @@ class ProfileStore(LatencyStore):
         Raises:
             StoreError: The file is damaged, or cannot be written.
         """
-        with self._translated(), self._database as database:
-            database.execute("UPDATE profiles SET is_finished = 1 WHERE id = ?", (profile,))
-            database.execute("DELETE FROM rounds WHERE profile = ?", (profile,))
+        with self._translated(), self._database:
+            self._finish(profile)
+
+    def _finish(self, profile: str) -> None:
+        self._database.execute("UPDATE profiles SET is_finished = 1 WHERE id = ?", (profile,))
+        self._database.execute("DELETE FROM rounds WHERE profile = ?", (profile,))
 
     def best_reference_us(self, device: str, machine: str) -> float | None:
         """Least time of the loop of fixed work in all profiles of a device; None without one.

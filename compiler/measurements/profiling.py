@@ -21,7 +21,6 @@ from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.measurements.key import device_text, json_text
 from octavo.compiler.measurements.profile_rows import profile_rows
 from octavo.compiler.measurements.profiles import (
-    CONTINUE_S,
     ProfileKey,
     ProfileStore,
     StoredProfile,
@@ -63,13 +62,13 @@ class Keeper:
 
     Attributes:
         store: An open database.
-        max_age_s: An unfinished profile whose last round is so old is gone on with; 0: never.
+        is_fresh: Give up an unfinished profile instead of going on with it.
         warn: Told in one line why rounds are not kept; nothing is lost of what is shown.
         resume: Told how many rounds are there already, and since when.
     """
 
     store: ProfileStore
-    max_age_s: float = CONTINUE_S
+    is_fresh: bool = False
     warn: Callable[[str], None] = field(default=lambda _: None)
     resume: Callable[[StoredProfile], None] = field(default=lambda _: None)
 
@@ -138,7 +137,7 @@ class _Run:
         self.earlier = Measurement()
         if keeper is not None:
             try:
-                stored = keeper.store.begin(key, keeper.max_age_s)
+                stored = keeper.store.begin(key, is_fresh=keeper.is_fresh)
             except StoreError as error:
                 self._give_up(error)
             else:

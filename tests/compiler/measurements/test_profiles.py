@@ -115,11 +115,15 @@ def test_a_finished_profile_is_not_gone_on_with_and_leaves_its_latencies(store):
 def test_an_old_or_unwanted_profile_is_left_alone(store):
     begun = store.begin(KEY)
     store.add_round(begun.id, 0, ROUND, [])
-    assert store.begin(KEY, max_age_s=0).id != begun.id
+    new = store.begin(KEY, is_fresh=True)
+    assert new.id != begun.id
+    store.finish(new.id)
+    new = store.begin(KEY)  # not the one that was given up
+    assert new.id != begun.id
+    store.add_round(new.id, 0, ROUND, [])
     store._database.execute("UPDATE profiles SET changed_at = '2026-01-01'")
     store._database.commit()
-    new = store.begin(KEY)
-    assert new.id != begun.id
+    assert store.begin(KEY).id != new.id
     assert store._database.execute("SELECT count(*) FROM rounds").fetchone() == (0,)
 
 
