@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.importer import import_model
 from octavo.compiler.recipes import get_recipe
+from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
 from octavo.errors import DataError, LoweringError
 from octavo.targets import get_target
@@ -57,12 +58,14 @@ def compile_model(
     requantize: str | None = None,
     integer_only: bool = False,
     float_only: bool = False,
+    float_precision: str = "float32",
     force: bool = False,
     allow_external_data: bool = False,
     max_samples: int | None = None,
     tune: bool = False,
     tune_seconds: float | None = None,
     use_tuned: bool = True,
+    select: SelectionOptions | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompileResult:
@@ -81,6 +84,8 @@ def compile_model(
         requantize: "float32" or "dyadic"; None takes the target's.
         integer_only: No floating point between the ends (implies "dyadic").
         float_only: Do not quantize.
+        float_precision: What float layers may multiply: "float32" or, where the target can,
+            "bf16". With samples the loss of accuracy is measured.
         force: Replace an artifact that is there.
         allow_external_data: Read weight files beside the model.
         max_samples: Calibrate with at most so many samples.
@@ -88,6 +93,8 @@ def compile_model(
             results for later compilations.
         tune_seconds: Begin no measurement after so many seconds.
         use_tuned: Take the schedules that were measured before on this machine.
+        select: Choose each layer's implementation by measuring on a device; None: by models
+            of the target.
         seed: Recorded in the manifest.
         progress: Called with a stage, steps done and steps in all.
 
@@ -100,6 +107,7 @@ def compile_model(
     tuning = TuningOptions(tune, use_tuned, tune_seconds)
     mode = "dyadic" if integer_only else requantize or machine.requantize
     machine.check_requantize(mode)
+    machine.check_float_precision(float_precision)
     if tune:
         check_tunable(machine)
     destination = Path(os.path.abspath(output))
@@ -108,9 +116,12 @@ def compile_model(
     report("import", 0, 1)
     model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
     report("import", 1, 1)
+    float_model = None
     if float_only or is_quantized(model):
-        done = _leave(model, samples)
+        done = _leave(model, None if float_only else samples)
     else:
+        if select is not None:
+            float_model = _leave(model.clone(), None).model
         done = _quantize(
             model,
             machine,
@@ -125,48 +136,66 @@ def compile_model(
             seed=seed,
         )
     # TVM takes seconds to load: not before everything that the user gave is known to be good.
+    from octavo.compiler.lowering.float_products import wished_products
     from octavo.compiler.lowering.lower import lower
     from octavo.compiler.tuning.stage import tuned_scheduler
 
     lower_with = partial(
         lower,
-        done.model,
-        machine,
+        target=machine,
         mode=mode,
         name=model_identifier(model_path),
         reasons=done.reasons,
+        products=wished_products(done.model.graph, float_precision),
         progress=lambda done, total: report("lower", done, total),
     )
     scheduler, tuning_notes = tuned_scheduler(
         tuning,
         machine,
-        lambda scheduler: lower_with(scheduler=scheduler),
+        lambda scheduler: lower_with(done.model, scheduler=scheduler),
         partial(report, "tune"),
     )
-    program = lower_with(scheduler=scheduler)
+    if select is None:
+        chosen, lowered = None, done.model
+        program = lower_with(lowered, scheduler=scheduler)
+    else:
+        from octavo.compiler.selection.stage import SelectionStage
+
+        stage = SelectionStage(
+            done.model, float_model, lower_with, scheduler, done.reasons, integer_only)
+        chosen = stage.run(machine, select, report)
+        program, lowered = chosen.program, chosen.model
     if integer_only:
         check_integer_only(program.steps)
+    rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
+    if rounded and samples is not None and not is_quantized(model):
+        done = replace(
+            done, output_sqnr_db=_rounded_outputs(model, done, rounded, samples, max_samples)
+        )
     program.metadata |= {
         "requantize": mode,
+        "float_precision": float_precision,
         "layer_errors": _error_entries(done.errors),
         "output_sqnr_db": {
             name: float(value) if np.isfinite(value) else None
             for name, value in done.output_sqnr_db.items()
         },
         "notes": list(done.notes),
+        **({} if chosen is None else {"selection": chosen.record}),
     }
     report("build", 0, 1)
     manifest = write_artifact(
         program,
         machine,
-        done.model,
+        lowered,
         destination,
         force=force,
         seed=seed,
         extra_files=_report_page,
     )
     report("build", 1, 1)
-    return CompileResult(destination, manifest, done.errors, (*done.notes, *tuning_notes))
+    notes = (*done.notes, *tuning_notes, *(() if chosen is None else chosen.notes))
+    return CompileResult(destination, manifest, done.errors, notes)
 
 
 def is_quantized(model: Any) -> bool:
@@ -197,7 +226,7 @@ def check_integer_only(steps: Sequence[Any]) -> None:
         LoweringError: Naming the first float step and the reason.
     """
     for step in steps:
-        if step.placement == "float32" and not BOUNDARY_OPS.issuperset(step.op_types):
+        if step.placement != "int8" and not BOUNDARY_OPS.issuperset(step.op_types):
             raise LoweringError(
                 f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
                 f" float: {step.reason or 'it has no integer kernel'}"
@@ -246,6 +275,17 @@ def _quantize(
     return _Quantized(
         result.model, result.errors, result.notes, result.float_nodes, result.output_sqnr_db
     )
+
+
+def _rounded_outputs(
+    model: Any, done: _Quantized, nodes: Sequence[str], samples: Any, max_samples: int | None
+) -> Mapping[str, float]:
+    """Errors of the outputs with the rounding of bfloat16 layers as well."""
+    from octavo.compiler.calibration.bfloat16_errors import measure_bfloat16
+    from octavo.compiler.samples import open_samples
+
+    opened = open_samples(samples, model)
+    return measure_bfloat16(model, done.model, nodes, opened, max_samples=max_samples)
 
 
 def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from octavo.compiler.cli.options import (
     tuning_options,
 )
 from octavo.compiler.cli.progress import progress_bar
+from octavo.compiler.cli.selection_options import selection_of, selection_options
 from octavo.compiler.cli.summary import summary_lines
 from octavo.compiler.report.summary import Summary
 from octavo.errors import GateError
@@ -56,6 +57,14 @@ from octavo.errors import GateError
     "--float-only", is_flag=True, help="Compile the model as it is, in float, to compare with."
 )
 @click.option(
+    "--float-precision",
+    type=click.Choice(["float32", "bf16"]),
+    default="float32",
+    show_default=True,
+    help="What float layers may multiply: bf16 rounds inputs and weights to 8 significant"
+    " bits, where the target has instructions for that. Tensors and sums stay float32.",
+)
+@click.option(
     "--min-coverage",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
@@ -67,13 +76,14 @@ from octavo.errors import GateError
     metavar="DB",
     help="Exit with 3 when the output's signal to quantization noise is below this.",
 )
+@selection_options
 @tuning_options
 @model_options
 @force_option
 @output_options
-@click.pass_obj
+@click.pass_context
 def compile_command(
-    console: Console,
+    context: click.Context,
     model: Path,
     target: str,
     output: Path,
@@ -87,18 +97,30 @@ def compile_command(
     requantize: str | None,
     integer_only: bool,
     float_only: bool,
+    float_precision: str,
     min_coverage: float | None,
     min_sqnr: float | None,
     tune: bool,
     tune_seconds: float | None,
     use_tuned: bool,
+    device: str | None,
+    num_threads: int,
+    measure_seconds: float | None,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
 ) -> None:
     """Compile MODEL (an ONNX file) for a target, quantizing it first when it is float."""
-    if float_only and (integer_only or data is not None):
+    console = context.find_object(Console)
+    assert console is not None
+    select = selection_of(context, device, num_threads, measure_seconds)
+    if float_only and select is not None:
+        raise click.UsageError("--float-only leaves nothing to choose: not with --device")
+    rounds = float_precision != "float32"
+    if float_only and (integer_only or (data is not None and not rounds)):
         raise click.UsageError("--float-only goes with neither --integer-only nor --data")
+    if integer_only and rounds:
+        raise click.UsageError("--integer-only leaves no float layers: not with --float-precision")
     if tune and not use_tuned:
         raise click.UsageError("--tune measures to use what it finds: not with --no-tuned")
     if tune_seconds is not None and not tune:
@@ -125,12 +147,14 @@ def compile_command(
             requantize=requantize,
             integer_only=integer_only,
             float_only=float_only,
+            float_precision=float_precision,
             force=force,
             allow_external_data=allow_external_data,
             max_samples=max_samples,
             tune=tune,
             tune_seconds=tune_seconds,
             use_tuned=use_tuned,
+            select=select,
             seed=seed,
             progress=progress,
         )

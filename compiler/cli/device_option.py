@@ -13,9 +13,11 @@ LOCAL, QEMU = "local", "qemu"  # the names of octavo.compiler.devices, which imp
 DEVICE_NAMES = (LOCAL, QEMU)
 
 
-def _checked(context: click.Context, parameter: click.Parameter, text: str) -> str:
+def checked_device(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> str | None:
     """Refuse what has no known form; nothing is asked of the device yet."""
-    if text not in DEVICE_NAMES:
+    if text is not None and text not in DEVICE_NAMES:
         try:
             chosen_device(text)
         except AddressError as error:
@@ -25,7 +27,7 @@ def _checked(context: click.Context, parameter: click.Parameter, text: str) -> s
 
 device_option = click.option(
     "--device",
-    callback=_checked,
+    callback=checked_device,
     default=LOCAL,
     show_default=True,
     metavar="DEVICE",

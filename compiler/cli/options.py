@@ -31,7 +31,10 @@ def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.ensure_object(Console).json = value
 
 
-def _apply(function: FunctionT, decorators: tuple[Callable[[Any], Any], ...]) -> FunctionT:
+def apply_options(
+    function: FunctionT, decorators: tuple[Callable[[Any], Any], ...]
+) -> FunctionT:
+    """Decorate a command with options, listed in this order."""
     for decorator in reversed(decorators):  # click lists options in decorator order
         function = cast(FunctionT, decorator(function))
     return function
@@ -39,7 +42,7 @@ def _apply(function: FunctionT, decorators: tuple[Callable[[Any], Any], ...]) ->
 
 def output_options(function: FunctionT) -> FunctionT:
     """-q, -v and --json: they act on the console, so no verb has a parameter for them."""
-    return _apply(
+    return apply_options(
         function,
         (
             click.option(
@@ -71,7 +74,7 @@ def output_options(function: FunctionT) -> FunctionT:
 
 def model_options(function: FunctionT) -> FunctionT:
     """How a model is read."""
-    return _apply(
+    return apply_options(
         function,
         (
             click.option(
@@ -92,7 +95,7 @@ def model_options(function: FunctionT) -> FunctionT:
 
 def quantize_options(function: FunctionT) -> FunctionT:
     """How a float model becomes INT8."""
-    return _apply(
+    return apply_options(
         function,
         (
             click.option(
@@ -140,7 +143,7 @@ def quantize_options(function: FunctionT) -> FunctionT:
 
 def tuning_options(function: FunctionT) -> FunctionT:
     """Whether schedules of kernels are measured."""
-    return _apply(
+    return apply_options(
         function,
         (
             click.option(

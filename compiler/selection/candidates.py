@@ -7,7 +7,7 @@ from typing import Any
 from octavo.compiler.lowering.kernel_call import KernelCall, Scheduler
 from octavo.targets.implementation import Implementation
 
-INT8, FLOAT32 = "int8", "float32"
+INT8, FLOAT32, BFLOAT16 = "int8", "float32", "bfloat16"
 NUM_TILES = 3  # schedules of the kernel that the library prefers
 
 
@@ -17,7 +17,7 @@ class Candidate:
 
     Attributes:
         name: Shown to people: "int8", "int8 winograd", "int8 tile 2", "float32".
-        placement: "int8" or "float32".
+        placement: "int8", "float32" or "bfloat16".
         scheduler: Asked for the implementation of every call of a layer.
     """
 

@@ -1,0 +1,61 @@
+"""``octavo compile --device``: choose what computes each layer by measuring."""
+
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from octavo.compiler.cli.device_option import QEMU, checked_device
+from octavo.compiler.cli.options import FunctionT, apply_options, threads_option
+
+if TYPE_CHECKING:
+    from octavo.compiler.selection.options import SelectionOptions
+
+
+def selection_options(function: FunctionT) -> FunctionT:
+    """Where and how long candidates are measured."""
+    return apply_options(
+        function,
+        (
+            click.option(
+                "--device",
+                callback=checked_device,
+                metavar="DEVICE",
+                help="Choose what computes each layer, integers or float and which kernel, by"
+                " measuring on a device: local, ssh://[USER@]HOST[:PORT] or adb[:SERIAL]."
+                " Models of the target choose when left out.",
+            ),
+            threads_option,
+            click.option(
+                "--measure-seconds",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="S",
+                help="Of each of the comparisons that --device makes (10).",
+            ),
+        ),
+    )
+
+
+def selection_of(
+    context: click.Context, device: str | None, num_threads: int, seconds: float | None
+) -> "SelectionOptions | None":
+    """What the options ask for; None without a device.
+
+    Raises:
+        click.UsageError: They contradict each other.
+    """
+    if device is None:
+        given = context.get_parameter_source("num_threads") is not ParameterSource.DEFAULT
+        for option, is_given in (
+            ("--num-threads", given),
+            ("--measure-seconds", seconds is not None),
+        ):
+            if is_given:
+                raise click.UsageError(f"{option} goes with --device")
+        return None
+    if device == QEMU:
+        raise click.UsageError("--device qemu: an emulator has no times to choose by")
+    from octavo.compiler.devices.round_program import SECONDS
+    from octavo.compiler.selection.options import SelectionOptions
+
+    return SelectionOptions(device, num_threads, SECONDS if seconds is None else seconds)

@@ -1,0 +1,22 @@
+"""What the user wants of operator selection."""
+
+from dataclasses import dataclass
+
+from octavo.compiler.devices.round_program import SECONDS
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """What the user wants.
+
+    Attributes:
+        device: Where to measure, as ``find_device`` takes it.
+        num_threads: Threads of the parallel kernels, 1..256.
+        seconds: Of each comparison: of all candidates, of every choice, of the finalists.
+        allows_bfloat16: Float layers may multiply bfloat16 numbers.
+    """
+
+    device: str
+    num_threads: int = 1
+    seconds: float = SECONDS
+    allows_bfloat16: bool = False

@@ -1,0 +1,151 @@
+"""Operator selection as a stage of a compilation: which program the artifact is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from octavo.compiler.devices import find_device
+from octavo.compiler.devices.round_program import RoundPlan
+from octavo.compiler.lowering.kernel_call import Scheduler
+from octavo.compiler.lowering.program import Program
+from octavo.compiler.selection.bench import DeviceBench
+from octavo.compiler.selection.candidates import (
+    BFLOAT16,
+    FLOAT32,
+    INT8,
+    ByLayer,
+    Candidate,
+    Offers,
+    uniform,
+)
+from octavo.compiler.selection.costs import Assignment
+from octavo.compiler.selection.layers import LayerGraph, find_layers
+from octavo.compiler.selection.options import SelectionOptions
+from octavo.compiler.selection.record import selection_note, selection_record
+from octavo.compiler.selection.select import Selector
+from octavo.passes.join_float_layers import JoinFloatLayers
+from octavo.targets.base import Target
+
+FLOAT_BUILD = "float32 build"
+REASON = "measured: faster than in integers"
+
+# ``lower`` of octavo.compiler.lowering, with what does not change between programs.
+Lower = Callable[..., Program]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedProgram:
+    """What the artifact is made of.
+
+    Attributes:
+        program: Lowered.
+        model: What it was lowered from.
+        record: Costs, choices and what was rejected, as JSON values for the manifest.
+        notes: For the user.
+    """
+
+    program: Program
+    model: ir.Model
+    record: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionStage:
+    """Selects for one model.
+
+    Attributes:
+        model: QDQ; not changed.
+        float_model: The same before it was quantized; None where there is none.
+        lower: Makes a program of a model; further options by name.
+        scheduler: Asked for what nothing is chosen for, and by the first candidate.
+        reasons: Why a node is in float, by name, where the quantizer knows.
+        integer_only: No layer may be computed in float.
+    """
+
+    model: ir.Model
+    float_model: ir.Model | None
+    lower: Lower
+    scheduler: Scheduler
+    reasons: Mapping[str, str]
+    integer_only: bool = False
+
+    def run(
+        self, target: Target, options: SelectionOptions, progress: Progress
+    ) -> SelectedProgram:
+        """Measure on the device and choose.
+
+        Raises:
+            DeviceError: The device does not answer, or cannot run the first candidate.
+            TargetError: The device does not run code for the target.
+        """
+        device = find_device(options.device)
+        graph = find_layers(self.model)
+        plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
+        builds = {}
+        if self.float_model is not None and not self.integer_only:
+            builds[FLOAT_BUILD] = lambda: self.lower(
+                self.float_model, scheduler=self.scheduler)
+        with DeviceBench(device, target, plan) as bench:
+            selection = Selector(
+                graph,
+                self._candidates(graph, options),
+                lambda assignment: self._program(graph, assignment),
+                bench,
+                builds,
+                progress,
+            ).run()
+        chosen = selection.chosen
+        record = selection_record(selection, options)
+        notes = (selection_note(record),)
+        if chosen.program is None:
+            raise AssertionError("a program was measured that was not built")
+        if chosen.assignment is None:
+            assert self.float_model is not None
+            return SelectedProgram(chosen.program, self.float_model, record, notes)
+        model = self._joined(graph, chosen.assignment)
+        return SelectedProgram(chosen.program, model, record, notes)
+
+    def _candidates(self, graph: LayerGraph, options: SelectionOptions) -> list[Candidate]:
+        names = [layer.name for layer in graph.layers]
+        offers = Offers(self.scheduler)
+        self._program(graph, uniform(names, Candidate(INT8, INT8, offers)))
+        found = offers.candidates()
+        if self.integer_only:
+            return found
+        found.append(Candidate(FLOAT32, FLOAT32, self.scheduler))
+        if options.allows_bfloat16:
+            found.append(Candidate(BFLOAT16, BFLOAT16, self.scheduler))
+        return found
+
+    def _program(self, graph: LayerGraph, assignment: Assignment) -> Program:
+        placements = {
+            node: assignment[layer.name].placement
+            for layer in graph.layers
+            for node in layer.nodes
+        }
+        in_float = {node for node, placement in placements.items() if placement != INT8}
+        return self.lower(
+            self._joined(graph, assignment),
+            scheduler=ByLayer(graph.layer_of, assignment, self.scheduler),
+            float_nodes=in_float,
+            products={n: BFLOAT16 for n, p in placements.items() if p == BFLOAT16},
+            reasons={**self.reasons, **dict.fromkeys(in_float, REASON)},
+        )
+
+    def _joined(self, graph: LayerGraph, assignment: Assignment) -> ir.Model:
+        """The model without the rounding that nothing needs."""
+        model = self.model.clone()
+        in_integers = {
+            node
+            for layer in graph.layers
+            if assignment[layer.name].placement == INT8
+            for node in layer.nodes
+        }
+        JoinFloatLayers(in_integers)(model)
+        RemoveUnusedNodesPass()(model)
+        return model
