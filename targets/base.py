@@ -52,6 +52,8 @@ class Target:
         activation_dtype: "uint8" or "int8", whichever the instructions take.
         requantize: "float32" or "dyadic", the default rounding contract.
         requantize_modes: The rounding contracts that its instructions can keep.
+        float_precisions: What float layers may multiply: "float32", and "bf16" where the
+            instructions multiply bfloat16 numbers.
         num_cores: Cores that a program may use.
         alignment: Bytes of the widest vector or of a cache line, whichever is more: tensors
             begin at multiples of it.
@@ -81,6 +83,7 @@ class Target:
     activation_dtype: str = "uint8"
     requantize: str = "float32"
     requantize_modes: tuple[str, ...] = ("float32", "dyadic")
+    float_precisions: tuple[str, ...] = ("float32",)
     num_cores: int = 1
     alignment: int = 64
     l1_bytes: int = 32 * 1024
@@ -111,6 +114,18 @@ class Target:
             raise TargetError(
                 f"target {self.name!r} cannot requantize in {mode};"
                 f" possible: {', '.join(self.requantize_modes)}"
+            )
+
+    def check_float_precision(self, precision: str) -> None:
+        """Refuse numbers that the target cannot multiply.
+
+        Raises:
+            TargetError: As said.
+        """
+        if precision not in self.float_precisions:
+            raise TargetError(
+                f"target {self.name!r} does not multiply {precision} numbers;"
+                f" possible: {', '.join(self.float_precisions)}"
             )
 
     @property

@@ -120,7 +120,7 @@ def compile_command(
     if float_only and (integer_only or (data is not None and not rounds)):
         raise click.UsageError("--float-only goes with neither --integer-only nor --data")
     if integer_only and rounds:
-        raise click.UsageError("--integer-only leaves no float layers: not with --float-precision")
+        raise click.UsageError("--float-precision is for float layers: not with --integer-only")
     if tune and not use_tuned:
         raise click.UsageError("--tune measures to use what it finds: not with --no-tuned")
     if tune_seconds is not None and not tune:

@@ -85,6 +85,8 @@ def _facts(target: Any, device: Any) -> Iterator[tuple[str, str]]:
     yield "instructions", f"{target.isa} ({' '.join((target.cpu, *target.features))})"
     yield "activations", target.activation_dtype
     yield "requantize", f"{target.requantize}; possible: {', '.join(target.requantize_modes)}"
+    if len(target.float_precisions) > 1:
+        yield "float layers", ", ".join(target.float_precisions)
     clusters = device.chip.clusters if device is not None else ()
     for cluster in clusters:
         yield "cores", _cluster_text(cluster)

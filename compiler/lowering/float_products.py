@@ -14,6 +14,18 @@ FLOAT32, BFLOAT16 = "float32", "bfloat16"
 DENSE_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
+def wished_products(graph: ir.Graph, precision: str) -> dict[str, str]:
+    """Products of all dense nodes, by name.
+
+    Args:
+        graph: The model.
+        precision: "float32" or "bf16", as users say it.
+    """
+    if precision == FLOAT32:
+        return {}
+    return {node.name or "": BFLOAT16 for node in graph if node.op_type in DENSE_OPERATORS}
+
+
 def with_products(ctx: Context, node: ir.Node, op: Conv) -> tuple[Conv, str]:
     """Take the products that are wished for a node, where the target has a kernel for them.
 

@@ -8,6 +8,7 @@ Software Optimization Guide for Zen 4 (57647).
 from octavo.targets.base import Target
 
 FAMILY = "x86-64"
+FLOAT_PRECISIONS = ("float32", "bf16")  # of CPUs with AVX512_BF16
 TRIPLE = "x86_64-unknown-linux-gnu"
 ZIG_TARGET = "x86_64-linux-gnu.2.34"  # the first glibc with threads in libc itself
 # Android and some Linux systems map libraries in pages of 16 KiB.
@@ -99,6 +100,7 @@ X86_64_AVX512_BF16 = Target(
     zig_target=ZIG_TARGET,
     link_flags=LINK_FLAGS,
     isa="avx512_bf16",
+    float_precisions=FLOAT_PRECISIONS,
     l1_bytes=32 * 1024,
     l2_bytes=1024 * 1024,
     sources=(_LEVELS, _INTEL, "AMD Software Optimization Guide for Zen 4, 57647"),
