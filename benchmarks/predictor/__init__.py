@@ -1,0 +1,1 @@
+"""How well latencies are predicted: networks that cover the layers in use, and the verdict."""
