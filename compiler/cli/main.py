@@ -15,6 +15,7 @@ from octavo.compiler.cli.console import Console, one_line
 from octavo.compiler.cli.database import database_command
 from octavo.compiler.cli.devices import devices_command
 from octavo.compiler.cli.doctor import doctor_command
+from octavo.compiler.cli.explain import explain_command
 from octavo.compiler.cli.inspect import inspect_command
 from octavo.compiler.cli.profile import profile_command
 from octavo.compiler.cli.quantize import quantize_command
@@ -29,6 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     compile_command,
     run_command,
     profile_command,
+    explain_command,
     compare_command,
     targets_command,
     devices_command,
