@@ -9,8 +9,9 @@ from octavo.errors import AddressError
 if TYPE_CHECKING:
     from octavo.compiler.devices import Device
 
-LOCAL, QEMU = "local", "qemu"  # the names of octavo.compiler.devices, which imports for long
-DEVICE_NAMES = (LOCAL, QEMU)
+# The names of octavo.compiler.devices, which imports for long.
+LOCAL, QEMU, OPENCL = "local", "qemu", "opencl"
+DEVICE_NAMES = (LOCAL, QEMU, OPENCL)
 
 
 def checked_device(
@@ -31,8 +32,8 @@ device_option = click.option(
     default=LOCAL,
     show_default=True,
     metavar="DEVICE",
-    help="Where to run it: local; qemu, an emulator of the artifact's target;"
-    " ssh://[USER@]HOST[:PORT]; or adb[:SERIAL].",
+    help="Where to run it: local; qemu, an emulator of the artifact's target; opencl, an"
+    " accelerator of this machine; ssh://[USER@]HOST[:PORT]; or adb[:SERIAL].",
 )
 
 

@@ -23,6 +23,7 @@ def devices_command(console: Console) -> None:
     rows = [
         {"device": "local", "state": READY, "detail": f"this machine, {platform.machine()}"},
         *_emulators(),
+        *_accelerators(),
         *_android(),
     ]
     table = Table(box=None, pad_edge=False)
@@ -56,6 +57,26 @@ def _emulators() -> list[dict[str, Any]]:
             + ("" if shutil.which(program) else f"; Debian package: {package}"),
         }
         for (program, package), names in levels.items()
+    ]
+
+
+def _accelerators() -> list[dict[str, Any]]:
+    """One row for each device of an OpenCL driver, or one that says why there is none."""
+    from octavo.compiler.devices import opencl
+
+    try:
+        found = opencl.found_accelerators()
+    except DeviceError as error:
+        detail = str(error).removeprefix(f"{opencl.SCHEME}: ")
+        return [{"device": opencl.SCHEME, "state": "none", "detail": detail}]
+    return [
+        {
+            "device": opencl.SCHEME,
+            "state": READY,
+            "detail": f"{device.kind} {device.name}, {device.num_compute_units} compute units,"
+            f" {device.platform}, driver {device.driver}",
+        }
+        for device in found
     ]
 
 

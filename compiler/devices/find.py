@@ -3,11 +3,13 @@
 from octavo.compiler.devices import adb, ssh
 from octavo.compiler.devices.base import Device
 from octavo.compiler.devices.local import LocalDevice
+from octavo.compiler.devices.opencl import OpenclDevice
 from octavo.compiler.devices.qemu import QemuDevice
 from octavo.errors import AddressError
 
 # Devices by name.
-DEVICES: dict[str, Device] = {device.name: device for device in (LocalDevice(), QemuDevice())}
+DEVICES: dict[str, Device] = {
+    device.name: device for device in (LocalDevice(), QemuDevice(), OpenclDevice())}
 FORMS = (*DEVICES, "ssh://[USER@]HOST[:PORT]", "adb[:SERIAL]")
 
 

@@ -1,12 +1,14 @@
 """This machine."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
+from octavo.compiler.artifact.toolchain import driver_cache_folder
 from octavo.compiler.devices.base import Deployment
 from octavo.compiler.devices.program import ProgramDeployment
 from octavo.compiler.machine_code import refuse_foreign_code
@@ -34,4 +36,16 @@ class LocalDevice:
         program = artifact.resolve() / BENCH
         refuse_foreign_code(program, manifest)
         with tempfile.TemporaryDirectory(prefix="octavo-run-") as folder:
-            yield ProgramDeployment(self.name, (str(program),), Path(folder))
+            command = (str(program), *driver_options(manifest, str(driver_cache_folder())))
+            yield ProgramDeployment(self.name, command, Path(folder))
+
+
+def driver_options(manifest: Mapping[str, Any], folder: str) -> tuple[str, ...]:
+    """Options of the bench program that keep what a driver makes of the kernels.
+
+    Args:
+        manifest: Of the artifact; one without an accelerator has no use for a driver.
+        folder: Where the program can write.
+    """
+    accelerator = manifest.get("target_details", {}).get("accelerator")
+    return ("--cache", folder) if accelerator else ()

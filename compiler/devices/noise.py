@@ -18,7 +18,8 @@ from octavo.compiler.devices.median import MIN_VALUES
 
 REFERENCE_SPREAD = 0.03  # of the median over the best; on a quiet machine it is below 1%
 WAITED_SHARE = 0.01  # of the runs' time
-OTHER_CPUS = 0.15  # at work for others: a desktop that does nothing has some 0.05
+# Of each CPU that the program leaves free, or of one: a system that does nothing has 0.05.
+OTHER_SHARE = 0.15
 STOLEN_SHARE = 0.01  # of the time of the CPUs
 KHZ_PER_GHZ = 1e6
 
@@ -31,7 +32,8 @@ class Surroundings:
         before: Its state when the measurement began.
         after: Its state when it ended.
         elapsed_s: Between them.
-        cpus: That the program was kept on; empty: all.
+        num_threads: Of the program.
+        cpus: That it was kept on; empty: all.
         best_reference_us: Least time of the loop of fixed work that is known of this device,
             from this and earlier measurements; None where none is known.
     """
@@ -39,6 +41,7 @@ class Surroundings:
     before: Conditions
     after: Conditions
     elapsed_s: float
+    num_threads: int = 1
     cpus: tuple[int, ...] = ()
     best_reference_us: float | None = None
 
@@ -111,7 +114,8 @@ def _of_system(measured: Measurement, around: Surroundings) -> Iterator[str]:
     if not (before.num_cpus and elapsed_s > 0):
         return
     others = (after.busy_s - before.busy_s - measured.computed_s) / elapsed_s
-    if others > OTHER_CPUS:
+    free = max(before.num_cpus - around.num_threads, 1)
+    if others > OTHER_SHARE * free:
         yield f"other programs kept {others:.1f} of {before.num_cpus} CPUs at work meanwhile"
     stolen = (after.stolen_s - before.stolen_s) / elapsed_s / before.num_cpus
     if stolen > STOLEN_SHARE:

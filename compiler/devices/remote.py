@@ -10,7 +10,7 @@ from pathlib import Path
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.devices.base import TIMEOUT_S, Deployment
-from octavo.compiler.devices.local import BENCH
+from octavo.compiler.devices.local import BENCH, driver_options
 from octavo.compiler.devices.shell import Shell, quoted
 from octavo.compiler.devices.system_files import remote_files
 from octavo.compiler.machine_code import kernel_names
@@ -56,7 +56,8 @@ def deploy_over(device: str, shell: Shell, artifact: Path) -> Iterator[Deploymen
         for file in (program, artifact.resolve() / WEIGHTS):
             shell.push(file, f"{folder}/{file.name}")
         _succeed(device, shell, ["chmod", "700", f"{folder}/{BENCH}"])
-        yield RemoteDeployment(device, shell, folder)
+        # In the folder itself, where it serves the runs that follow.
+        yield RemoteDeployment(device, shell, folder, driver_options(manifest, "."))
     finally:
         # What went wrong before says more than that nobody is there to tidy up.
         with suppress(DeviceError):
@@ -71,11 +72,13 @@ class RemoteDeployment:
         device: Name of the device, for messages.
         shell: The way to it.
         folder: Holds the program, its weights and the files of the runs.
+        options: Of the program, in every run.
     """
 
     device: str
     shell: Shell
     folder: str
+    options: tuple[str, ...] = ()
 
     def send(self, name: str, data: bytes) -> None:
         """Write a file into the folder."""
@@ -91,7 +94,7 @@ class RemoteDeployment:
             DeviceError: It could not run, failed, crashed or took too long, or the device
                 went away.
         """
-        program = quoted([f"./{BENCH}", "--weights", WEIGHTS, *arguments])
+        program = quoted([f"./{BENCH}", "--weights", WEIGHTS, *self.options, *arguments])
         # A program whose connection is gone runs on: the device itself ends it, where it can.
         limit = f"timeout -s KILL {math.ceil(timeout_s) + 1}"
         command = (

@@ -117,7 +117,8 @@ def measure_profile(
         after = before if measured.failure else _conditions_after(deployment, before)
     if not measured.failure:
         run.finish()
-    around = Surroundings(before, after, elapsed_s, plan.cpus, run.best_reference_us())
+    around = Surroundings(
+        before, after, elapsed_s, plan.num_threads, plan.cpus, run.best_reference_us())
     num_earlier = len(run.earlier.rounds)
     noise = judge(measured, around, plan.tolerance)
     return MeasuredProfile(

@@ -27,6 +27,7 @@ def test_what_is_there_is_listed(octavo, android):
     assert by_name["adb:LOCKED1"]["state"] == "unauthorized"
     emulated = " ".join(row["detail"] for row in listed if row["device"] == "qemu")
     assert all(level in emulated for level in ("arm64-i8mm", "armv7-neon", "hexagon-v73"))
+    assert by_name["opencl"]["state"] in ("ready", "none")
     assert "ssh://[USER@]HOST[:PORT]" in octavo("devices").out
 
 
@@ -67,4 +68,4 @@ def test_a_device_that_is_gone_ends_with_4(octavo, artifact, android, tmp_path):
 def test_a_device_of_no_known_form_ends_with_2(octavo, artifact):
     done = octavo("profile", artifact, "--device", "board")
     assert done.code == 2
-    assert "no device 'board'; devices: local, qemu, ssh://" in done.error_line
+    assert "no device 'board'; devices: local, qemu, opencl, ssh://" in done.error_line
