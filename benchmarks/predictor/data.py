@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.measurements.key import json_text
-from octavo.compiler.predictor.call import GENERIC_TYPE, call_from_record
+from octavo.compiler.measurements.step_operation import step_operation
+from octavo.compiler.predictor.call import call_from_record
 from octavo.compiler.predictor.training_set import MeasuredCall
-
-TRAFFIC = ("read_bytes", "weight_bytes", "written_bytes")
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,8 @@ def read_programs(path: Path) -> list[Program]:
 def _program(record: dict[str, Any]) -> Program:
     same: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for step in record["steps"]:
-        operation = step["operation"]
-        if operation is None:
-            operation = {"type": GENERIC_TYPE} | {name: step[name] for name in TRAFFIC}
-        key = step["variant"], json_text(operation), json_text(step["schedule"])
+        operation = json_text(step_operation(step))
+        key = step["variant"], operation, json_text(step["schedule"])
         same[key].append(step["latency_us"][1])
     calls = []
     for (variant, operation, schedule), latencies in same.items():

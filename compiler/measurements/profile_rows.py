@@ -17,6 +17,7 @@ from octavo.compiler.measurements.key import (
     toolchain_of,
 )
 from octavo.compiler.measurements.latencies import KernelLatency
+from octavo.compiler.measurements.step_operation import step_operation
 from octavo.compiler.roofline.artifact_peaks import manifest_target
 from octavo.compiler.roofline.machine import Machine
 from octavo.errors import ArtifactError
@@ -29,7 +30,7 @@ def profile_rows(
     num_threads: int,
     profile: str = "",
 ) -> list[KernelLatency]:
-    """What a profile says of the library's kernels; other steps have no key.
+    """What a profile says of its steps.
 
     Args:
         manifest: Of the artifact that was profiled.
@@ -51,9 +52,7 @@ def profile_rows(
         for index, (step, samples_us) in enumerate(
             zip(manifest["steps"], steps_us, strict=True)
         ):
-            if step["operation"] is None:
-                continue
-            key = TuningKey(str(step["variant"]), json_text(step["operation"]), context)
+            key = TuningKey(str(step["variant"]), json_text(step_operation(step)), context)
             low, median, high, p95 = np.percentile(samples_us, (25, 50, 75, 95)).tolist()
             rows.append(
                 KernelLatency(

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octavo.compiler.measurements.step_operation import GENERIC_TYPE, TRAFFIC
 from octavo.compiler.predictor.operations import operation_from_record
 from octavo.compiler.predictor.work import Work, work_of
 
 FLOAT_BYTES = 4
 PRODUCTS = frozenset({"matmul", "dense", "conv1d", "conv2d", "conv3d"})
-GENERIC_TYPE = "Relax"  # what no kernel of the library computes: bytes are all that is known
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def generic_function(variant: str) -> str:
 def _generic_work(variant: str, record: Mapping[str, Any]) -> Work | None:
     try:
         read, weights, written = (
-            int(record[name]) for name in ("read_bytes", "weight_bytes", "written_bytes"))
+            int(record[name]) for name in TRAFFIC)
     except (KeyError, TypeError, ValueError):
         return None
     # Products of (m, k) by (k, n): the elements multiplied are (m n k)**2.

@@ -28,6 +28,10 @@ NUM_FOLDS = 5  # networks are left out a fifth at a time
 MIN_CALLS = 100
 MIN_NETWORKS = 10  # enough for an interval of 90%
 DEFAULT_INTERVAL = 0.9
+# Conv layers are predicted better than pools: each kernel that twice as many networks as an
+# interval takes have gets a calibration of its own, and the others get one together.
+OWN_NETWORKS = 2
+EXTRAPOLATED_SHARE = 0.1  # of a program's time
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,6 @@ class Prediction:
     is_extrapolated: bool
 
 
-EXTRAPOLATED_SHARE = 0.1
-
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -61,6 +63,7 @@ class Predictor:
         spread_model: Of the residuals that were left when a network was left out.
         neighbours: The measured calls.
         scores: (calls,) residuals over their predicted size, of calls left out of the fit.
+        kernels: (calls,) kernel of each.
         networks: (calls,) network of each.
         total_scores: (programs,) the same of whole programs.
         total_networks: (programs,) network of each.
@@ -71,6 +74,7 @@ class Predictor:
     spread_model: SpreadModel
     neighbours: Neighbours
     scores: FloatArray
+    kernels: tuple[str, ...]
     networks: NDArray[np.int64]
     total_scores: FloatArray
     total_networks: NDArray[np.int64]
@@ -90,9 +94,9 @@ class Predictor:
         """
         if not calls:
             return []
-        factor = _finite(grouped_quantile(self.scores, self.networks, interval), interval)
+        factors = self._factors([call.kernel for call in calls], interval)
         logs, spreads, far = self._predict(calls)
-        lows, highs = np.exp(logs - factor * spreads), np.exp(logs + factor * spreads)
+        lows, highs = np.exp(logs - factors * spreads), np.exp(logs + factors * spreads)
         return [
             Prediction(float(np.exp(log)), float(low), float(high), bool(is_far))
             for log, low, high, is_far in zip(logs, lows, highs, far, strict=True)]
@@ -120,6 +124,25 @@ class Predictor:
         is_far = float(latencies[far].sum()) > EXTRAPOLATED_SHARE * total
         low, high = total * math.exp(-factor * spread), total * math.exp(factor * spread)
         return Prediction(total, low, high, is_far)
+
+    def _factors(self, kernels: Sequence[str], interval: float) -> FloatArray:
+        """Spreads that an interval reaches to: of each kernel's own scores if they suffice."""
+        names, enough = np.array(self.kernels), OWN_NETWORKS * enough_groups(interval)
+        networks_of = {
+            name: len(np.unique(self.networks[names == name])) for name in set(self.kernels)}
+        own = {name for name, count in networks_of.items() if count >= enough}
+        rest = ~np.isin(names, sorted(own))
+        if len(np.unique(self.networks[rest])) < enough:
+            rest = np.ones(len(names), np.bool_)
+
+        def factor(mask: NDArray[np.bool_]) -> float:
+            quantile = grouped_quantile(self.scores[mask], self.networks[mask], interval)
+            return _finite(quantile, interval)
+
+        found = {
+            name: factor(names == name if name in own else rest)
+            for name in dict.fromkeys(kernels)}
+        return np.array([found[name] for name in kernels])
 
     def _predict(
         self, calls: Sequence[Call]
@@ -176,6 +199,7 @@ def fit_predictor(data: TrainingSet, caches: Caches, seed: int = 0) -> Predictor
         fit_spread_model(table, logs, residuals, weights, seed),
         find_neighbours(table, data.networks),
         np.abs(residuals) / spreads,
+        table.kernels,
         data.networks,
         total_scores,
         total_networks,

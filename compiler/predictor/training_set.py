@@ -127,27 +127,35 @@ def measured_programs(
 ) -> list[list[MeasuredCall]]:
     """Sort measurements into programs.
 
-    Rows of one profile have one time, and profiles of the same calls are one program. Of a
-    kernel with the same schedule, only what the newest toolchain measured counts.
+    Rows of one profile have the same id but for the number of the step, and profiles of the
+    same calls are one program. Of a kernel with the same schedule, only what the newest
+    toolchain measured counts.
 
     Args:
         latencies: Of any device.
         context: Device, code and threads to learn of; rows of other toolchains count less.
     """
     mine = (context.code, context.device, context.num_threads)
-    profiles: dict[tuple[str, str], list[KernelLatency]] = defaultdict(list)
+    profiles: dict[str, list[KernelLatency]] = defaultdict(list)
     for row in latencies:
         key = row.key.context
         if (key.code, key.device, key.num_threads) == mine:
-            profiles[row.measured_at, key.toolchain].append(row)
+            profiles[_profile(row)].append(row)
+    in_time = sorted(profiles.values(), key=lambda rows: (rows[0].measured_at, rows[0].id))
     programs: dict[frozenset[tuple[str, str, str]], list[list[KernelLatency]]] = {}
     newest: dict[tuple[str, str, str], str] = {}
-    for (_, toolchain), rows in sorted(profiles.items(), key=lambda item: item[0]):
+    for rows in in_time:
         calls = frozenset(map(_identity, rows))
         programs.setdefault(calls, []).append(rows)
-        newest |= dict.fromkeys(calls, toolchain)
+        newest |= dict.fromkeys(calls, rows[0].key.context.toolchain)
     found = (_program(rows, newest, context.toolchain) for rows in programs.values())
     return [program for program in found if program]
+
+
+def _profile(row: KernelLatency) -> str:
+    """Id of the profile; older rows have one of their own, and the time in common."""
+    profile, dash, _ = row.id.rpartition("-")
+    return profile if dash else f"{row.measured_at} {row.key.context.toolchain}"
 
 
 def _identity(row: KernelLatency) -> tuple[str, str, str]:
