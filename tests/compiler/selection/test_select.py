@@ -1,0 +1,139 @@
+"""The order of measuring and choosing, on a machine whose times were made up."""
+
+import math
+
+import numpy as np
+import pytest
+
+from octavo.compiler.devices.latency import DeviceTimes
+from octavo.compiler.devices.measurement import Measurement, Round
+from octavo.compiler.lowering.kernel_call import model_choice
+from octavo.compiler.lowering.program import Program, Step
+from octavo.compiler.selection.candidates import FLOAT32, INT8, Candidate
+from octavo.compiler.selection.costs import conversion
+from octavo.compiler.selection.layers import IntegerTensor, Layer, LayerGraph
+from octavo.compiler.selection.select import Selector
+from octavo.errors import DeviceError, LoweringError
+
+CONVERSION_US = 3.0
+FIRST, OTHER = Candidate("int8", INT8, model_choice), Candidate("int8 b", INT8, model_choice)
+FLOAT = Candidate("float32", FLOAT32, model_choice)
+
+
+def chain(count):
+    names = [f"l{i}" for i in range(count)]
+    tensors = [IntegerTensor("t0", 8, None, ("l0",))]
+    tensors += [IntegerTensor(f"t{i + 1}", 8, n, names[i + 1 : i + 2], i + 1 == count)
+                for i, n in enumerate(names)]
+    nodes = {t.name: t.name for t in tensors}
+    return LayerGraph(tuple(Layer(n, ("Conv",), (n,)) for n in names), tuple(tensors), nodes)
+
+
+class FakeMachine:
+    """Lowers to one step for each layer and conversion, and knows what each takes."""
+
+    def __init__(self, graph, times_us, broken=()):
+        self.graph, self.times_us, self.broken = graph, times_us, broken
+        self.programs, self.measured = [], []
+
+    def lower(self, assignment):
+        if any(c.name in self.broken for c in assignment.values()):
+            raise LoweringError("there is no such kernel")
+        steps = [self._step(n, assignment[n].name) for n in assignment]
+        steps += [self._step(t.name, kind) for t in self.graph.tensors
+                  if (kind := conversion(t, assignment))]
+        return Program("net", "host", [], [], steps, {})
+
+    @staticmethod
+    def _step(node, variant):
+        return Step(node, "k", (), ("Conv",), (node,), "int8", variant)
+
+    def step_us(self, step):
+        if step.name.startswith("t"):
+            return CONVERSION_US
+        return self.times_us[step.name][step.variant]
+
+    def add(self, program):
+        self.programs.append(program)
+        return len(self.programs) - 1
+
+    def measure(self, numbers, *, with_steps=True):
+        self.measured.append(tuple(numbers))
+        return [self._measurement(self.programs[n]) for n in numbers]
+
+    def _measurement(self, program):
+        steps_us = [self.step_us(step) for step in program.steps]
+        if math.inf in steps_us:
+            return Measurement(failure="it crashed")
+        times = DeviceTimes(np.full(3, sum(steps_us)), np.outer(steps_us, np.ones(3)))
+        return Measurement((Round(times),))
+
+
+@pytest.fixture
+def select():
+    def run(times_us, candidates=(FIRST, OTHER, FLOAT), broken=(), builds=None):
+        graph = chain(len(times_us))
+        table = {f"l{i}": dict(zip(("int8", "int8 b", "float32"), row, strict=True))
+                 for i, row in enumerate(times_us)}
+        machine = FakeMachine(graph, table, broken)
+        made = {name: (lambda us=us: machine.lower_build(us)) for name, us in
+                (builds or {}).items()}
+        machine.lower_build = lambda us: Program(
+            "net", "host", [], [], [Step("whole", "k", (), (), (), "float32", "whole")], {})
+        for us in (builds or {}).values():
+            table["whole"] = {"whole": us}
+        return Selector(graph, candidates, machine.lower, machine, made).run(), machine
+
+    return run
+
+
+def names(selection):
+    return [c.name for c in selection.chosen.assignment.values()]
+
+
+def test_every_layer_takes_what_is_fastest_for_it(select):
+    selection, _ = select([(10, 5, 50), (10, 20, 50), (30, 31, 90)])
+    assert names(selection) == ["int8 b", "int8", "int8"]
+    assert selection.chosen.latency_us == pytest.approx(5 + 10 + 30 + 2 * CONVERSION_US)
+
+
+def test_float_is_taken_where_it_pays_with_its_conversions(select):
+    # 40 us are won, 4 conversions' worth is at most spent.
+    selection, _ = select([(10, 10, 50), (60, 70, 20), (10, 10, 50)])
+    assert names(selection) == ["int8", "float32", "int8"]
+    # Its first guess is that conversions cost next to nothing: it is tried, and measured.
+    tempted, machine = select([(10, 10, 50), (24, 24, 20), (10, 10, 50)])
+    assert names(tempted) == ["int8", "int8", "int8"]
+    assert len(machine.programs) == 4
+
+
+def test_gains_by_chance_do_not_count(select):
+    selection, machine = select([(10, 9.95, 50), (10, 10, 50)])
+    assert set(selection.solution.options.values()) == {"int8"}
+    assert len(machine.programs) == 3  # nothing new to build
+
+
+def test_what_cannot_be_built_or_crashes_is_left_out(select):
+    selection, _ = select([(10, 5, 1), (10, 5, 1)], broken=("float32",))
+    assert names(selection) == ["int8 b", "int8 b"]
+    assert selection.uniform[2].measurement.failure == "there is no such kernel"
+    crashing, _ = select([(10, math.inf, 4), (10, 5, 4)])
+    assert names(crashing) == ["float32", "float32"]
+    with pytest.raises(DeviceError, match="it crashed"):
+        select([(math.inf, 5, 4)])
+
+
+def test_it_never_loses_to_the_float_build(select):
+    times_us = [(10, 10, 50), (10, 10, 50)]
+    selection, _ = select(times_us, builds={"float32 build": 12.0})
+    assert selection.chosen.name == "float32 build"
+    assert selection.chosen.assignment is None
+    slower, _ = select(times_us, builds={"float32 build": 100.0})
+    assert slower.chosen.name == "int8"
+
+
+def test_finalists_are_measured_side_by_side_in_the_end(select):
+    selection, machine = select([(10, 5, 50), (10, 20, 50)], builds={"float32 build": 100.0})
+    assert set(machine.measured[-1]) == {0, 1, 2, 3, 4}
+    assert {t.name for t in selection.finalists} == {
+        "float32 build", "int8", "int8 b", "float32", "selected 1"}
