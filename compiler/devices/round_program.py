@@ -1,5 +1,6 @@
 """A deployment whose rounds are being measured, one after the other."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ SECONDS = 10.0
 ROUND_S = 0.2  # of whole runs, and again of runs with clocks between the steps
 MAX_RUNS = 200  # of a round: more would tell nothing new of it
 PROBE_RUNS = 3
-SLOWDOWN, GRACE_S = 20, 10.0  # a round that takes longer than the probe's time says hangs
+SLOWDOWN, GRACE_S = 20, 10.0  # a round that takes so much longer than those before it hangs
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class RoundProgram:
         self._arguments: list[str] = []
         self._run_counts: list[int] = []  # of the rounds to come, with a fixed number of runs
         self._num_runs = 1  # of a round, without
-        self._limit_s = plan.timeout_s
+        self._run_s = 0.0  # of the last process
+        self._longest_s = 0.0  # of the processes so far
 
     @property
     def is_wanted(self) -> bool:
@@ -107,22 +109,31 @@ class RoundProgram:
             self._run_counts = _shares(plan.runs - self.measurement.runs_us.size)
             return
         # Also reads the weights for the first time, and lets the processor leave its sleep.
-        run_s = self._run(PROBE_RUNS, 1, with_steps=False).latency_us * 1e-6
+        self._run(PROBE_RUNS, 1, with_steps=False)
         share_s = min(ROUND_S, plan.seconds / (4 * MIN_VALUES))
-        self._num_runs = int(np.clip(round(share_s / max(run_s, 1e-9)), 1, MAX_RUNS))
-        expected_s = (2 * self._num_runs + plan.warmup) * run_s
-        self._limit_s = min(plan.timeout_s, SLOWDOWN * expected_s + GRACE_S)
+        self._num_runs = int(np.clip(round(share_s / max(self._run_s, 1e-9)), 1, MAX_RUNS))
 
     def _run(self, num_runs: int, warmup: int, *, with_steps: bool) -> Round:
         arguments = [*self._arguments, "--runs", str(num_runs), "--warmup", str(warmup)]
         if with_steps:
             arguments.append("--profile")
         device = self.deployment.device
-        disturbance = read_disturbance(
-            device, self.deployment.run(arguments, self._limit_s))
+        start_s = time.monotonic()
+        printed = self.deployment.run(arguments, self._limit_s(num_runs, warmup))
+        self._longest_s = max(self._longest_s, time.monotonic() - start_s)
+        disturbance = read_disturbance(device, printed)
         computed_s = self.measurement.computed_s + disturbance.computed_s
         self.measurement = replace(self.measurement, computed_s=computed_s)
-        return Round(read_times(device, self.deployment.fetch(SAMPLES)), disturbance)
+        measured = Round(read_times(device, self.deployment.fetch(SAMPLES)), disturbance)
+        self._run_s = measured.latency_us * 1e-6
+        return measured
+
+    def _limit_s(self, num_runs: int, warmup: int) -> float:
+        """When a process hangs: once one has ended, long before the plan's own limit."""
+        if not self._longest_s:
+            return self._plan.timeout_s
+        expected_s = max(self._longest_s, (2 * num_runs + warmup) * self._run_s)
+        return min(self._plan.timeout_s, SLOWDOWN * expected_s + GRACE_S)
 
     def _fail(self, error: DeviceError) -> None:
         self.measurement = replace(self.measurement, failure=str(error))

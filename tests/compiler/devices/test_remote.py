@@ -248,17 +248,53 @@ def test_the_bench_program_refuses_other_lists(host_artifact, cpus):
         deployment.run(["--cpus", cpus])
 
 
-def test_rounds_before_a_device_went_away_are_kept(android, host_artifact):
-    gone = android / "PIXEL8.gone"
+@pytest.mark.parametrize("way", ["ssh", "adb"])
+def test_rounds_before_a_device_went_away_are_kept(way, request, host_artifact):
+    if way == "ssh":
+        device, server = (request.getfixturevalue(name) for name in ("ssh", "ssh_server"))
+        failure = f"{device.name}: the connection was lost"
+
+        def unplug():
+            _signal_sessions(server, signal.SIGKILL)
+    else:
+        device, gone = find_device("adb:PIXEL8"), request.getfixturevalue("android")
+        failure = "adb:PIXEL8: adb: device 'PIXEL8' not found"
+
+        def unplug():
+            (gone / "PIXEL8.gone").touch()
+
     ended = []
 
-    def unplug(index, measured_round):
+    def end_round(_, measured_round):
         ended.append(measured_round)
         if len(ended) == 2:
-            gone.touch()
+            unplug()
 
-    with find_device("adb:PIXEL8").deploy(host_artifact) as deployment:
-        (measured,) = measure_rounds([deployment], RoundPlan(runs=60), on_round=unplug)
+    with device.deploy(host_artifact) as deployment:
+        (measured,) = measure_rounds([deployment], RoundPlan(runs=60), on_round=end_round)
     assert measured.rounds == tuple(ended)
     assert len(ended) == 2
-    assert measured.failure == "adb:PIXEL8: adb: device 'PIXEL8' not found"
+    assert measured.failure == failure
+
+
+def test_a_device_that_falls_silent_between_rounds_ends_soon(
+    ssh, ssh_server, host_artifact, monkeypatch
+):
+    monkeypatch.setattr("octavo.compiler.devices.round_program.GRACE_S", 1.0)
+    stopped = []
+
+    def stop(*_):
+        if not stopped:
+            stopped.extend(ssh_server.sessions())
+            _signal_sessions(ssh_server, signal.SIGSTOP)
+
+    start = time.monotonic()
+    try:
+        with ssh.deploy(host_artifact) as deployment:
+            (measured,) = measure_rounds([deployment], RoundPlan(runs=60), on_round=stop)
+            assert time.monotonic() - start < 40
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert "no answer within" in measured.failure or "connection" in measured.failure
+    assert len(measured.rounds) == 1
