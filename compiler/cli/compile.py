@@ -20,8 +20,11 @@ from octavo.compiler.cli.options import (
 from octavo.compiler.cli.progress import progress_bar
 from octavo.compiler.cli.selection_options import selection_of, selection_options
 from octavo.compiler.cli.summary import summary_lines
+from octavo.compiler.cli.width_lines import width_lines
 from octavo.compiler.report.summary import Summary
 from octavo.errors import GateError
+
+NUM_UNFRIENDLY = 2  # layers; inspect --target and explain have all
 
 
 @click.command("compile")
@@ -130,6 +133,7 @@ def compile_command(
     get_target(target)  # a wrong name is said at once, before TVM is loaded
     shapes = parse_shapes(shape_texts)
     from octavo.compiler.compile import compile_model
+    from octavo.compiler.explain.unfriendly import unfriendly_layers
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.summary import summarize
 
@@ -159,9 +163,16 @@ def compile_command(
             progress=progress,
         )
     summary = summarize(report_from_manifest(result.manifest, errors=result.errors))
+    unfriendly = unfriendly_layers(result.manifest["steps"], get_target(target))
     console.result(
-        {"artifact": result.directory, "summary": summary, "notes": result.notes},
+        {
+            "artifact": result.directory,
+            "summary": summary,
+            "notes": result.notes,
+            "unfriendly_layers": unfriendly,
+        },
         *summary_lines(summary, result.directory),
+        *width_lines(unfriendly, result.manifest["macs"], NUM_UNFRIENDLY),
         *note_lines(console, result.notes),
     )
     check_gates(summary, min_coverage=min_coverage, min_sqnr_db=min_sqnr)

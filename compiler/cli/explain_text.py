@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from octavo.compiler.cli.width_lines import width_text
 from octavo.compiler.report.units import count_text, printable, time_text
 
 if TYPE_CHECKING:
     from octavo.compiler.explain.explanation import Explanation, LayerExplanation
     from octavo.compiler.explain.float_answer import FloatAnswer
-    from octavo.targets.friendly_widths import FriendlyWidth
 
 NUM_ALTERNATIVES = 6
 NUM_CAUSES, NUM_NAMES = 2, 4
@@ -116,13 +116,6 @@ def _conversions_text(found: "FloatAnswer") -> str:
     if found.conversions_us < 0.05 * found.float_us:
         return ""
     return f", {time_text(found.conversions_us)} of it conversions"
-
-
-def width_text(width: "FriendlyWidth") -> str:
-    """A width, what it wastes, and friendlier ones."""
-    near = [str(w) for w in (width.smaller, width.larger) if w is not None]
-    friendly = f"; friendly: {' or '.join(near)}" if near else ""
-    return f"{width.width} {width.axis} waste {width.waste:.0%}{friendly}"
 
 
 def main_causes(layer: "LayerExplanation") -> str:

@@ -13,11 +13,14 @@ from octavo.compiler.cli.options import (
     output_options,
     parse_shapes,
 )
+from octavo.compiler.cli.width_lines import width_lines
 from octavo.compiler.report.units import count_text, printable, shape_text, size_text
 
 if TYPE_CHECKING:
     from octavo.compiler.importer import ModelSummary
     from octavo.compiler.preview import Preview
+
+NUM_UNFRIENDLY = 10  # layers without -v
 
 
 @click.command("inspect")
@@ -27,6 +30,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also show what would become INT8 and what would stay in float, with the reason.",
 )
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Also show the layers whose channel widths make INT8 compute in vain on this target,"
+    " and the nearest widths that do not.",
+)
 @model_options
 @output_options
 @click.pass_obj
@@ -34,6 +43,7 @@ def inspect_command(
     console: Console,
     model: Path,
     placement: bool,
+    target: str | None,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
 ) -> None:
@@ -43,6 +53,10 @@ def inspect_command(
     """
     from octavo.compiler.importer import inspect_model
 
+    if target is not None:
+        from octavo.targets import get_target
+
+        get_target(target)  # a wrong name is said at once, before TVM is loaded
     shapes = parse_shapes(shape_texts)
     summary = inspect_model(model, shapes=shapes, allow_external_data=allow_external_data)
     tables = [_ports_table(summary), "", _operators_table(summary)]
@@ -58,6 +72,17 @@ def inspect_command(
         )
         tables += ["", *_placement_lines(preview)]
         payload["placement"] = preview
+    if target is not None:
+        from octavo.compiler.explain.unfriendly import model_unfriendly_layers
+        from octavo.compiler.importer import import_model
+
+        layers = model_unfriendly_layers(
+            import_model(model, shapes=shapes, allow_external_data=allow_external_data),
+            get_target(target))
+        limit = len(layers) if console.verbosity > 0 else NUM_UNFRIENDLY
+        lines = list(width_lines(layers, summary.macs, limit))
+        tables += ["", *(lines or [f"channel widths  friendly on {target}"])]
+        payload["unfriendly_layers"] = layers
     console.result(payload, *tables)
 
 

@@ -11,6 +11,7 @@ from octavo.compiler.roofline.traffic import Traffic
 from octavo.targets.padding import INPUT_CHANNELS, Padding, waste
 
 MIN_SHARE = 0.05  # of a step's time, or of its products: less is not worth a line
+FLOAT_BYTES = 4
 FEW_PRODUCTS = 64  # for each result: rounding and storing it takes as long as computing it
 # Neighbouring columns of taps may be one run of memory.
 AXES = {INPUT_CHANNELS: "products along the input channels"}
@@ -67,7 +68,7 @@ def step_causes(
     scratch_bytes = int(step.get("scratch_bytes", 0))
     bound, compute_us, scratch_us = None, None, None
     if peaks:
-        bound = step_bound(macs, _arithmetic(step), traffic, program_bytes, peaks)
+        bound = step_bound(macs, str(step["placement"]), traffic, program_bytes, peaks)
         compute_us = bound.compute_us
         rate = peaks[-1].level(scratch_bytes + traffic.num_bytes).rate.best
         scratch_us = 2 * scratch_bytes / rate * 1e-3  # written and read, bytes per nanosecond
@@ -85,13 +86,10 @@ def step_causes(
     return [first, *found]
 
 
-def _arithmetic(step: Mapping[str, Any]) -> str:
-    return "int8" if step["placement"] == "int8" else "float32"
-
-
 def _from_placement(step: Mapping[str, Any]) -> Iterator[Cause]:
     if step["placement"] != "int8":
-        yield Cause("float", f"computed in float: {step['reason'] or 'the model says so'}")
+        reason = step["reason"] or "the model is so"
+        yield Cause("float", f"computed in {step['placement']}: {reason}")
     if step["operation"] is None and not step.get("on_accelerator"):
         yield Cause("generic", "generic code: the library has no kernel for it")
 
@@ -137,7 +135,7 @@ def _shape(step: Mapping[str, Any], macs: int, traffic: Traffic) -> Iterator[Cau
     operation = step["operation"] or {}
     if operation.get("type") != "Conv":
         return
-    item_bytes = 1 if _arithmetic(step) == "int8" else 4
+    item_bytes = 1 if step["placement"] == "int8" else FLOAT_BYTES
     outputs = max(1, traffic.written_bytes // item_bytes)
     per_output = macs / outputs
     if per_output < FEW_PRODUCTS:

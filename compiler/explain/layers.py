@@ -74,8 +74,7 @@ def explain_layers(
         bound = None
         if peaks:
             bound = step_bound(
-                int(entry["macs"]), "int8" if main.placement == "int8" else "float32",
-                _traffic(entry), program_bytes, peaks)
+                int(entry["macs"]), main.placement, _traffic(entry), program_bytes, peaks)
         causes = step_causes(
             entry, programs.times[main.index].latency_us, program_bytes, peaks)
         layers.append(LayerExplanation(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
 from octavo.compiler.artifact.manifest import read_manifest
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices import Device
@@ -115,9 +116,11 @@ def measured_times(
     """
     with tempfile.TemporaryDirectory(prefix="octavo-explain-") as name, ExitStack() as stack:
         folders = [artifact]
+        kernels = KernelCache(Path(name))
         for index, program in enumerate(programs):
             folders.append(Path(name) / str(index))
-            write_artifact(program, target, None, folders[-1])
+            stable = with_stable_symbols(program)
+            write_artifact(stable, target, None, folders[-1], kernel_cache=kernels)
         deployments = [stack.enter_context(device.deploy(folder)) for folder in folders]
         measured = measure_rounds(deployments, plan)
         failed = next((m.failure for m in measured if m.failure), "")

@@ -4,17 +4,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import onnx_ir as ir
+
+from octavo.passes.prepare import prepare
 from octavo.targets.base import Target
 from octavo.targets.friendly_widths import (
     CHANNEL_AXES,
     FriendlyWidth,
+    channel_waste,
     friendly_widths,
+    integer_twin,
 )
 from octavo.targets.instructions import isa_of
 from octavo.targets.ops.conv import Conv, Placement
 from octavo.targets.ops.requantize import Requantize
 from octavo.targets.padding import Padding, waste
 
+INTEGERS = ("uint8", "int8")
 MIN_WASTE = 0.15  # of what is computed; less hardly shows in the time
 
 
@@ -34,6 +40,11 @@ class UnfriendlyLayer:
     macs: int
     widths: tuple[FriendlyWidth, ...]
 
+    @property
+    def lost_macs(self) -> float:
+        """Products that it computes in vain."""
+        return self.macs * self.waste / (1 - self.waste)
+
 
 def unfriendly_layers(
     steps: Iterable[Mapping[str, Any]], target: Target
@@ -50,8 +61,49 @@ def unfriendly_layers(
     found = [
         UnfriendlyLayer(str(s["name"]), wasted, int(s["macs"]), step_widths(s, target))
         for s in steps if (wasted := channel_waste_of(s)) >= MIN_WASTE]
-    named = [layer for layer in found if layer.widths]
-    return sorted(named, key=lambda x: -x.macs * x.waste / (1 - x.waste))
+    return _by_loss(layer for layer in found if layer.widths)
+
+
+def model_unfriendly_layers(model: ir.Model, target: Target) -> list[UnfriendlyLayer]:
+    """The same of an imported model that nothing was compiled of yet, as if all were INT8.
+
+    Args:
+        model: Float or quantized; changed in place.
+        target: To compile it for.
+
+    Raises:
+        LoweringError: It cannot be compiled.
+    """
+    from octavo.compiler.lowering.lower import lower
+
+    isa = isa_of(target)
+    found = []
+    for step in lower(prepare(model), target).steps:
+        op = step.op
+        if not isinstance(op, Conv) or step.on_accelerator:
+            continue
+        if op.dtype not in INTEGERS:
+            op = integer_twin(op, isa)
+        wasted = channel_waste(op, isa)
+        widths = tuple(f for f in friendly_widths(op, isa) if f.waste)
+        if wasted >= MIN_WASTE and widths:
+            found.append(UnfriendlyLayer(step.name, wasted, op.macs, widths))
+    return _by_loss(found)
+
+
+def lost_share(layers: Iterable[UnfriendlyLayer], macs: int) -> float:
+    """Part of all computed products that the widths of some layers make useless, in [0, 1).
+
+    Args:
+        layers: Unfriendly ones.
+        macs: Multiply-accumulates that the whole network needs.
+    """
+    lost = sum(layer.lost_macs for layer in layers)
+    return lost / (macs + lost) if macs else 0.0
+
+
+def _by_loss(layers: Iterable[UnfriendlyLayer]) -> list[UnfriendlyLayer]:
+    return sorted(layers, key=lambda layer: -layer.lost_macs)
 
 
 def channel_waste_of(step: Mapping[str, Any]) -> float:

@@ -207,3 +207,12 @@ def test_gates_fail_with_the_numbers(limits, message):
 def test_an_error_limit_without_errors_is_not_silently_met():
     with pytest.raises(GateError, match="nothing was quantized"):
         check_gates(make_summary(output_sqnr_db=None), min_coverage=None, min_sqnr_db=1.0)
+
+
+def test_unfriendly_widths_are_named(octavo, model, samples, tmp_path):
+    compile_with = ["compile", model, "--target", "x86-64-avx512vnni", "--data", samples]
+    text = octavo(*compile_with, "-o", tmp_path / "out").out
+    assert "channel widths  waste" in text
+    assert "3 output channels waste 81%; friendly: 16" in text
+    payload = octavo(*compile_with, "-o", tmp_path / "other", "--json").json
+    assert [layer["name"] for layer in payload["unfriendly_layers"]] == ["hidden"]

@@ -73,3 +73,21 @@ def test_a_wrong_shape_option_is_named(octavo, open_model, texts, word):
     outcome = octavo("inspect", open_model, *options)
     assert outcome.code == 2
     assert word in outcome.error_line
+
+
+def test_unfriendly_widths_of_a_target(octavo, model):
+    text = octavo("inspect", model, "--target", "x86-64-avx512vnni").out
+    assert "hidden: 2 input channels waste 25%; friendly: 4" in text
+    assert "3 output channels waste 81%; friendly: 16" in text
+    payload = octavo("inspect", model, "--target", "x86-64-avx512vnni", "--json").json
+    (layer,) = payload["unfriendly_layers"]
+    assert layer["macs"] == payload["macs"]
+    assert layer["waste"] == 1 - (6 / 8) * (3 / 16)
+    # Four lanes: 3 of 4 output channels.
+    assert "waste 25%; friendly: 4" in octavo("inspect", model, "--target", "arm64-neon").out
+
+
+def test_an_unknown_target_is_said_at_once(octavo, model):
+    outcome = octavo("inspect", model, "--target", "cortex-z9")
+    assert outcome.code == 2
+    assert "unknown target 'cortex-z9'" in outcome.error_line

@@ -65,7 +65,7 @@ def test_scratch_is_written_and_read(peaks):
 def test_float_and_generic_code():
     found = causes(1.0, placement="float32", reason="its output is not quantized",
                    operation=None, variant="relax")  # fmt: skip
-    assert found["float"].text == "computed in float: its output is not quantized"
+    assert found["float"].text == "computed in float32: its output is not quantized"
     assert "generic" in found
     assert "float" not in causes(1.0)
 

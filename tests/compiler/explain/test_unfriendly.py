@@ -2,7 +2,12 @@
 
 from dataclasses import asdict
 
-from octavo.compiler.explain.unfriendly import conv_from_record, unfriendly_layers
+from octavo.compiler.explain.unfriendly import (
+    UnfriendlyLayer,
+    conv_from_record,
+    lost_share,
+    unfriendly_layers,
+)
 from octavo.targets import get_target
 from octavo.targets.instructions import isa_of
 from octavo.targets.kernels.conv_gemm import ConvGemm
@@ -48,3 +53,11 @@ def test_a_manifest_of_an_older_version_has_none():
     old = entry("old", op)
     del old["padding"]
     assert unfriendly_layers([old], TARGET) == []
+
+
+def test_what_is_lost_is_a_part_of_what_is_computed():
+    # 100 products are needed, of which 30 are of a layer that computes 40 in all.
+    layer = UnfriendlyLayer("a", 0.25, 30, ())
+    assert layer.lost_macs == 10
+    assert lost_share([layer], 100) == 10 / 110
+    assert lost_share([], 0) == 0
