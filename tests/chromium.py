@@ -9,8 +9,8 @@ import shutil
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -54,7 +54,7 @@ class Look:
     """
 
     charts: list[dict[str, object]]
-    image: np.ndarray
+    image: Any
     complaints: list[str] = field(default_factory=list)
     is_too_wide: bool = False
 
@@ -74,6 +74,7 @@ class Browser:
             width: Of the window, pixels.
             scheme: "light" or "dark".
         """
+        import numpy as np  # not before conftest has set how many threads it uses
         from PIL import Image
 
         complaints: list[str] = []

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.chromium import browser
+
+__all__ = ["browser"]  # a fixture
 
 # A loaded machine is no failure: no test of hypothesis has to be done within a time.
 hypothesis.settings.register_profile("octavo", deadline=None)

@@ -11,10 +11,9 @@ from octavo.compiler.report.comparison_text import (
     change_text,
     layers_text,
     run_text,
-    won_text,
 )
 from octavo.compiler.report.measured_steps import BY_ORDER
-from octavo.compiler.report.units import printable, shorten, time_text
+from octavo.compiler.report.units import added_text, printable, shorten, time_text
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -92,7 +91,7 @@ class LayersTable:
                 text,
                 _time_text(layer.before_time),
                 _time_text(layer.after_time),
-                won_text(layer.won_us),
+                added_text(layer.won_us),
                 _ratio_text(layer),
                 Text(layer.verdict, style=STYLES.get(layer.verdict, "")),
                 *(() if changes_below else (Text(change),)),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from octavo.compiler.cli.selection_lines import selection_lines
 from octavo.compiler.report.records import StepRecord
 from octavo.compiler.report.summary import Summary
 from octavo.compiler.report.units import (
@@ -33,6 +34,7 @@ def summary_lines(summary: Summary, directory: Path) -> list[str]:
         *_placement_lines(summary),
         *_accelerator_lines(summary),
         *_schedule_lines(summary),
+        *(selection_lines(summary.selection) if summary.selection else ()),
         *_memory_lines(summary),
         *_accuracy_lines(summary),
         *_latency_lines(summary),

@@ -114,7 +114,8 @@ def peaks_text(peaks: Peaks) -> str:
     """Peaks on one line."""
     levels = ", ".join(f"{x.name} {x.rate.best:.0f}" for x in peaks.levels)
     threads = f"{peaks.num_threads} thread{'s' if peaks.num_threads > 1 else ''}"
+    half = "" if peaks.bfloat16 is None else f" bfloat16 {peaks.bfloat16.best:.0f},"
     return (
-        f"peaks, {threads}: int8 {peaks.int8.best:.0f}, float32 {peaks.float32.best:.0f}"
+        f"peaks, {threads}: int8 {peaks.int8.best:.0f},{half} float32 {peaks.float32.best:.0f}"
         f" GMAC/s; {levels} GB/s; call {time_text(peaks.call_us)}"
     )

@@ -8,7 +8,7 @@ from octavo.compiler.report.bottlenecks import kernel_name
 from octavo.compiler.report.comparison import Comparison, LayerChange, Span, Verdict
 from octavo.compiler.report.profile_document import Profile
 from octavo.compiler.report.records import StepRecord
-from octavo.compiler.report.units import time_text
+from octavo.compiler.report.units import added_text, time_text
 
 NUM_NAMES = 3  # kernels that are named of a layer that has more
 
@@ -39,11 +39,6 @@ def _names(names: Iterable[str]) -> str:
     found = list(dict.fromkeys(names))
     more = f" and {len(found) - NUM_NAMES} more" if len(found) > NUM_NAMES else ""
     return " + ".join(found[:NUM_NAMES]) + more
-
-
-def won_text(won_us: float) -> str:
-    """Time that was won, with a plus, or lost."""
-    return f"{'+' if won_us >= 0 else '-'}{time_text(abs(won_us))}"
 
 
 def run_text(comparison: Comparison) -> str:
@@ -77,7 +72,7 @@ def layers_text(comparison: Comparison) -> str:
         layers = [layer for layer in comparison.layers if layer.verdict is verdict]
         if layers:
             won_us = sum(layer.won_us for layer in layers)
-            parts.append(f"{len(layers)} {verdict} ({won_text(won_us)})")
+            parts.append(f"{len(layers)} {verdict} ({added_text(won_us)})")
     return f"layers: {', '.join(parts)}; + is time won"
 
 

@@ -15,6 +15,7 @@ from octavo.compiler.report.records import (
     error_records,
     latency_records,
 )
+from octavo.compiler.report.selection import selection_from_manifest
 from octavo.compiler.roofline.peaks import Peaks
 from octavo.compiler.roofline.roofline import MeasuredStep, Roofline, measured_roofline
 from octavo.compiler.roofline.traffic import Traffic
@@ -100,6 +101,7 @@ def _report(
         versions=tuple(
             sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
         ),
+        selection=selection_from_manifest(manifest),
         accelerator=str(manifest.get("target_details", {}).get("accelerator", "")),
     )
 

@@ -6,11 +6,12 @@ from typing import Any
 from octavo.compiler.report import bottlenecks, charts, roofline_chart
 from octavo.compiler.report.comparison import Comparison
 from octavo.compiler.report.comparison_facts import comparison_facts
-from octavo.compiler.report.comparison_text import change_text, won_text
+from octavo.compiler.report.comparison_text import change_text
 from octavo.compiler.report.measured_steps import BY_TIME, measured_steps
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.summary import summarize
 from octavo.compiler.report.units import (
+    added_text,
     count_text,
     decibel_text,
     printable,
@@ -36,13 +37,13 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "added": added_text,
         "bytes": size_text,
         "capitalize_first": _capitalize_first,
         "change": change_text,
         "count": count_text,
         "decibel": decibel_text,
         "time": time_text,
-        "won": won_text,
     }
     environment.globals |= {
         "arithmetic_legend": ARITHMETIC_LEGEND,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from octavo.compiler.report.records import ErrorRecord, Report, StepRecord
+from octavo.compiler.report.selection import Selection
 
 NUM_WORST_LAYERS = 5
 
@@ -47,6 +48,7 @@ class Summary:
         accelerator: What the target has beside its CPU; "" for nothing.
         num_accelerated: Steps that it computes.
         cpu_steps: The others, where there is one.
+        selection: What operator selection measured and chose; None where it did not.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Summary:
     accelerator: str = ""
     num_accelerated: int = 0
     cpu_steps: tuple[StepRecord, ...] = ()
+    selection: Selection | None = None
 
     @property
     def int8_macs_share(self) -> float:
@@ -95,6 +98,7 @@ def summarize(report: Report) -> Summary:
         num_accelerated=sum(s.on_accelerator for s in report.steps),
         cpu_steps=tuple(
             s for s in report.steps if report.accelerator and not s.on_accelerator),
+        selection=report.selection,
     )
 
 

@@ -40,6 +40,11 @@ def time_text(microseconds: float) -> str:
     return f"{_three_digits(value)} s"
 
 
+def added_text(microseconds: float) -> str:
+    """A difference of times with its sign: "+3.20 us"."""
+    return f"{'+' if microseconds >= 0 else '-'}{time_text(abs(microseconds))}"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{value:.{decimals}f}"

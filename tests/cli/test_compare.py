@@ -4,9 +4,7 @@ import csv
 import json
 
 import pytest
-from tests.chromium import assert_is_fine, browser
-
-__all__ = ["browser"]  # the fixture
+from tests.chromium import assert_is_fine
 
 
 @pytest.fixture

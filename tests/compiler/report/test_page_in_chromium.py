@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.chromium import assert_is_fine, browser
+from tests.chromium import assert_is_fine
 
 from octavo.compiler.counting.counts import CountedRun, Counts
 from octavo.compiler.report.comparison import compare_profiles
@@ -12,8 +12,6 @@ from octavo.compiler.report.manifest import report_from_manifest
 from octavo.compiler.report.origin import Origin
 from octavo.compiler.report.page import render_comparison, render_page
 from octavo.compiler.report.profile_document import profile_of
-
-__all__ = ["browser"]  # the fixture
 
 ORIGIN = Origin("local", "a CPU", 1, "given", "2026-01-01T00:00:00+00:00", ("a busy machine",))
 NUM_STEPS = 170
