@@ -12,9 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from octavo.targets.bfloat16_isa import BFLOAT16_MARK
-from octavo.targets.x86.avx512_bf16 import STAND_INS
-
 DEFINITION = re.compile(r"^define .*?^}$", re.MULTILINE | re.DOTALL)
 DECLARATION = re.compile(r"^declare .*$", re.MULTILINE)
 HALF = re.compile(r"\bhalf\b")
@@ -22,6 +19,8 @@ HALF = re.compile(r"\bhalf\b")
 
 def names_stand_ins(functions: Mapping[str, Any]) -> bool:
     """Whether any of some PrimFuncs multiplies bfloat16 numbers."""
+    from octavo.targets.bfloat16_isa import BFLOAT16_MARK
+
     return any(f.attrs is not None and BFLOAT16_MARK in f.attrs for f in functions.values())
 
 
@@ -44,6 +43,8 @@ def with_bfloat16(module: Any) -> Any:
 
 def retyped(code: str) -> str:
     """One function or declaration of LLVM code, with the bfloat16 numbers that it means."""
+    from octavo.targets.x86.avx512_bf16 import STAND_INS
+
     meant = code
     for name, intended in STAND_INS.items():
         meant = meant.replace(f"@{name}(", f"@{intended}(")

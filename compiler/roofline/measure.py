@@ -86,6 +86,7 @@ def measure_peaks(machine: Machine, target: Target, num_threads: int) -> Peaks:
         )
         return Rate(best / 1e3, median / 1e3)  # per microsecond to 10**9 per second
 
+    probed = {probe.quantity for probe in program.probes}
     calls_us = [times_us[p.step][0] for p in program.probes if p.quantity == CALL]
     return Peaks(
         isa=target.isa,
@@ -94,6 +95,7 @@ def measure_peaks(machine: Machine, target: Target, num_threads: int) -> Peaks:
         float32=rate("float32"),
         levels=tuple(MemoryLevel(s.name, s.capacity_bytes, rate(s.name)) for s in sizes),
         call_us=min(calls_us),
+        bfloat16=rate("bfloat16") if "bfloat16" in probed else None,
         waited_share=float(measured["waited_share"]),
     )
 

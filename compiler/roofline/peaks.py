@@ -53,6 +53,7 @@ class Peaks:
         float32: The same in float32.
         levels: Fastest and smallest first; main memory last.
         call_us: What a kernel that does nothing takes, its start in all threads included.
+        bfloat16: Products of bfloat16 numbers; None where there are no instructions for them.
         waited_share: How long the threads were ready and had no core, over the time of
             measuring.
     """
@@ -63,18 +64,20 @@ class Peaks:
     float32: Rate
     levels: tuple[MemoryLevel, ...]
     call_us: float
+    bfloat16: Rate | None = None
     waited_share: float = 0.0
 
     @property
     def is_steady(self) -> bool:
         """Whether no other work seems to have run on the same cores."""
-        rates = (self.int8, self.float32, *(level.rate for level in self.levels))
-        agree = all(rate.spread <= STEADY_SPREAD for rate in rates)
+        rates = (self.int8, self.float32, self.bfloat16, *(x.rate for x in self.levels))
+        agree = all(rate is None or rate.spread <= STEADY_SPREAD for rate in rates)
         return agree and self.waited_share <= STEADY_WAITED
 
     def compute(self, placement: str) -> Rate:
         """Multiply-accumulates in one kind of arithmetic."""
-        return self.int8 if placement == "int8" else self.float32
+        rates = {"int8": self.int8, "bfloat16": self.bfloat16}
+        return rates.get(placement) or self.float32
 
     def level(self, num_bytes: int) -> MemoryLevel:
         """The fastest level that holds so many bytes."""
@@ -112,6 +115,7 @@ def peaks_from_entry(entry: Mapping[str, Any]) -> Peaks:
         float32=_rate(entry["float32"]),
         levels=levels,
         call_us=float(entry["call_us"]),
+        bfloat16=None if entry["bfloat16"] is None else _rate(entry["bfloat16"]),
         waited_share=float(entry["waited_share"]),
     )
 

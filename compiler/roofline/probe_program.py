@@ -15,9 +15,11 @@ from octavo.compiler.lowering.tensor import Tensor, channels_last, dense_strides
 from octavo.compiler.roofline.machine import Machine
 from octavo.compiler.roofline.peaks import MEMORY
 from octavo.targets.base import Target
+from octavo.targets.bfloat16_isa import bfloat16_isa
 from octavo.targets.float_isa import float_isa
 from octavo.targets.isa import Isa
 from octavo.targets.kernels import probes
+from octavo.targets.ops.bfloat16_conv import bfloat16_conv
 from octavo.targets.ops.conv import Conv
 
 CALL = "call"
@@ -39,7 +41,7 @@ class Probe:
     """One measurement.
 
     Attributes:
-        quantity: "int8", "float32", the name of a level of memory, or ``CALL``.
+        quantity: "int8", "float32", "bfloat16", the name of a level of memory, or ``CALL``.
         step: Index of the step.
         work: Multiply-accumulates or bytes of one run; 0 for a call.
     """
@@ -123,7 +125,10 @@ class ProbeProgram:
         """Emit every probe."""
         isa = self._builder.isa
         self._streams(isa)
-        for arithmetic, placement in ((isa, "int8"), (float_isa(isa), "float32")):
+        arithmetics: list[tuple[Isa, str]] = [(isa, "int8"), (float_isa(isa), "float32")]
+        if (pairs := bfloat16_isa(isa)) is not None:
+            arithmetics.append((pairs, "bfloat16"))
+        for arithmetic, placement in arithmetics:
             self._dots(arithmetic, placement)
             self._product(arithmetic, placement)
         for _ in range(NUM_CALLS):
@@ -148,10 +153,10 @@ class ProbeProgram:
     def _dots(self, isa: Isa, placement: str) -> None:
         passes = max(1, DOT_MACS // probes.dot_macs(isa, 1, 1))
         activations, weights, sums = probes.dot_sizes(isa, self.num_threads)
-        dtype = "int8" if isa.acc_dtype == "int32" else isa.acc_dtype
+        ones = np.ones(weights, probes.weight_dtype(isa))
         operands = [
             Operand(self._builder.weights("activations", _ones(activations, isa))),
-            Operand(self._builder.weights("weights", np.ones(weights, dtype))),
+            Operand(self._builder.weights("weights", ones)),
             Operand(self._builder.arena("sums", sums * 4), is_written=True),
         ]
         function = probes.dot_loop(isa, self.num_threads, passes)
@@ -161,12 +166,14 @@ class ProbeProgram:
     def _product(self, isa: Isa, placement: str) -> None:
         """The library's own kernel: other units than vectors' may do it."""
         rows = PRODUCT_ROWS * self.num_threads
+        dtype = isa.activation_dtype if placement == "int8" else "float32"
         op = Conv(
-            batch=1, in_h=1, in_w=rows, in_c=PRODUCT_DEPTH, out_c=PRODUCT_COLUMNS,
-            dtype=isa.activation_dtype,
-        )  # fmt: skip
+            batch=1, in_h=1, in_w=rows, in_c=PRODUCT_DEPTH, out_c=PRODUCT_COLUMNS, dtype=dtype
+        )
+        if placement == "bfloat16":
+            op = bfloat16_conv(op)
         x, y = (
-            self._tensor(name, isa.activation_dtype, rows, channels)
+            self._tensor(name, dtype, rows, channels)
             for name, channels in (("x", PRODUCT_DEPTH), ("y", PRODUCT_COLUMNS))
         )
         weight = np.ones((PRODUCT_COLUMNS, 1, 1, PRODUCT_DEPTH))

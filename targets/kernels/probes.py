@@ -8,6 +8,7 @@ from typing import Any
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.bfloat16_isa import BFLOAT16_MARK, Bfloat16Isa
 from octavo.targets.isa import Isa
 from octavo.targets.kernels.register_tile import register_tile
 
@@ -34,6 +35,11 @@ def dot_sizes(isa: Isa, tasks: int) -> tuple[int, int, int]:
     rows, vectors = dot_tile(isa)
     steps = DOT_STEPS * isa.dot_k
     return rows * steps, vectors * isa.lanes * steps, tasks * rows * vectors * isa.lanes
+
+
+def weight_dtype(isa: Isa) -> str:
+    """Type of the weights of ``dot_loop``."""
+    return "int8" if isa.acc_dtype == "int32" else isa.activation_dtype
 
 
 def dot_loop(isa: Isa, tasks: int, passes: int) -> Any:
@@ -69,10 +75,12 @@ def dot_loop(isa: Isa, tasks: int, passes: int) -> Any:
 
     parameters = [
         ("activations", sizes[0], isa.activation_dtype),
-        ("weights", sizes[1], "int8" if isa.acc_dtype == "int32" else isa.acc_dtype),
+        ("weights", sizes[1], weight_dtype(isa)),
         ("sums", sizes[2], isa.acc_dtype),
     ]
-    return vector.prim_func(parameters, body)
+    function = vector.prim_func(parameters, body)
+    is_bfloat16 = isinstance(isa, Bfloat16Isa)
+    return function.with_attr(BFLOAT16_MARK, True) if is_bfloat16 else function
 
 
 def stream_step(isa: Isa) -> int:

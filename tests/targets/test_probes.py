@@ -5,10 +5,12 @@ import ctypes
 import numpy as np
 import pytest
 
+from octavo.targets.bfloat16_isa import bfloat16_isa
 from octavo.targets.float_isa import float_isa
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
 from octavo.targets.kernels import probes
+from octavo.targets.ops.bfloat16_conv import round_bfloat16
 
 PASSES = 3
 
@@ -23,7 +25,9 @@ def _runs_here(isa):
 
 
 RUNNABLE = [isa for isa in ISAS.values() if _runs_here(isa)]
-ARITHMETIC = [*RUNNABLE, *map(float_isa, RUNNABLE)]
+ARITHMETIC = [
+    *RUNNABLE, *map(float_isa, RUNNABLE), *filter(None, map(bfloat16_isa, RUNNABLE))]
+ONE = {"uint16": round_bfloat16(np.ones((), np.float32))}  # bits of a bfloat16
 
 
 @pytest.fixture
@@ -53,8 +57,8 @@ def test_the_dot_loop_does_the_products_that_it_counts(sums_of, isa, tasks):
     activations, weights, sums = probes.dot_sizes(isa, tasks)
     found = sums_of(
         probes.dot_loop(isa, tasks, PASSES), isa,
-        np.ones(activations, isa.activation_dtype),
-        np.ones(weights, "int8" if isa.acc_dtype == "int32" else isa.acc_dtype),
+        *(np.full(count, ONE.get(dtype, 1), dtype) for count, dtype in (
+            (activations, isa.activation_dtype), (weights, probes.weight_dtype(isa)))),
         np.zeros(sums, isa.acc_dtype),
     )  # fmt: skip
     assert found.sum() == probes.dot_macs(isa, tasks, PASSES)

@@ -42,6 +42,15 @@ def test_llvm_has_the_features_that_the_instructions_use(name):
 
 
 @pytest.mark.parametrize("name", TARGETS)
+def test_float_precisions_are_those_of_the_instructions(name):
+    from octavo.targets.bfloat16_isa import bfloat16_isa
+    from octavo.targets.instructions import isa_of
+
+    can = "bf16" in TARGETS[name].float_precisions
+    assert (bfloat16_isa(isa_of(TARGETS[name])) is not None) == can
+
+
+@pytest.mark.parametrize("name", TARGETS)
 def test_a_target_cites_its_sources(name):
     assert TARGETS[name].sources
 

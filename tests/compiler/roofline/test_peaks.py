@@ -10,6 +10,15 @@ def test_peaks_survive_json(make_peaks):
     assert peaks_from_entry(json.loads(json.dumps(peaks_entry(peaks)))) == peaks
 
 
+def test_products_of_bfloat16_have_a_roof_of_their_own_where_there_are_any(make_peaks):
+    entry = peaks_entry(make_peaks())
+    assert peaks_from_entry(entry).compute("bfloat16") == peaks_from_entry(entry).float32
+    peaks = peaks_from_entry(entry | {"bfloat16": {"best": 200, "median": 190}})
+    assert peaks.compute("bfloat16") == Rate(200, 190)
+    assert peaks.compute("int8") == peaks.int8
+    assert peaks_from_entry(peaks_entry(peaks)) == peaks
+
+
 @pytest.mark.parametrize(
     ("num_bytes", "name"),
     [
