@@ -28,8 +28,9 @@ from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
 from octavo.compiler.devices.local import LocalDevice
 from octavo.compiler.devices.round_program import RoundPlan
+from octavo.compiler.measurements.kept_rounds import Keeper
 from octavo.compiler.measurements.profiles import ProfileStore
-from octavo.compiler.measurements.profiling import Keeper, measure_profile
+from octavo.compiler.measurements.profiling import measure_profile
 from octavo.compiler.roofline.machine import this_machine
 
 RESULTS = Path(__file__).parent / "results"

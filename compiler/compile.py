@@ -140,13 +140,14 @@ def compile_model(
     from octavo.compiler.lowering.lower import lower
     from octavo.compiler.tuning.stage import tuned_scheduler
 
+    products = wished_products(done.model.graph, float_precision)
     lower_with = partial(
         lower,
         target=machine,
         mode=mode,
         name=model_identifier(model_path),
         reasons=done.reasons,
-        products=wished_products(done.model.graph, float_precision),
+        products=products,
         progress=lambda done, total: report("lower", done, total),
     )
     scheduler, tuning_notes = tuned_scheduler(
@@ -162,7 +163,9 @@ def compile_model(
         from octavo.compiler.selection.stage import SelectionStage
 
         stage = SelectionStage(
-            done.model, float_model, lower_with, scheduler, done.reasons, integer_only)
+            done.model, float_model, lower_with, scheduler,
+            reasons=done.reasons, products=products, integer_only=integer_only,
+        )  # fmt: skip
         chosen = stage.run(machine, select, report)
         program, lowered = chosen.program, chosen.model
     if integer_only:

@@ -108,6 +108,7 @@ def compile_command(
     use_tuned: bool,
     device: str | None,
     num_threads: int,
+    cores: str | None,
     measure_seconds: float | None,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
@@ -116,7 +117,7 @@ def compile_command(
     """Compile MODEL (an ONNX file) for a target, quantizing it first when it is float."""
     console = context.find_object(Console)
     assert console is not None
-    select = selection_of(context, device, num_threads, measure_seconds)
+    select = selection_of(context, device, num_threads, cores, measure_seconds)
     if float_only and select is not None:
         raise click.UsageError("--float-only leaves nothing to choose: not with --device")
     rounds = float_precision != "float32"

@@ -21,21 +21,9 @@ def database_command() -> None:
 
 def open_database(console: Console) -> "ProfileStore":
     """The user's database; a damaged one is set aside, and the user is told."""
-    from octavo.compiler.measurements.database import (
-        DamagedDatabaseError,
-        database_path,
-        set_aside,
-    )
-    from octavo.compiler.measurements.profiles import ProfileStore
+    from octavo.compiler.measurements.profiles import open_profiles
 
-    path = database_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return ProfileStore(path)
-    except DamagedDatabaseError:
-        kept = set_aside(path)
-        console.warn(f"{path} is damaged: it is now {kept.name}, and a new one begins")
-        return ProfileStore(path)
+    return open_profiles(console.warn)
 
 
 @database_command.command("stats")

@@ -14,8 +14,9 @@ from octavo.compiler.cli.device_option import chosen_device
 from octavo.errors import DeviceError, StoreError
 
 if TYPE_CHECKING:
+    from octavo.compiler.measurements.kept_rounds import Keeper
     from octavo.compiler.measurements.profiles import ProfileStore, StoredProfile
-    from octavo.compiler.measurements.profiling import Keeper, MeasuredProfile
+    from octavo.compiler.measurements.profiling import MeasuredProfile
 
 SECONDS = 10.0
 MAX_SECONDS = 86_400.0
@@ -45,9 +46,12 @@ class Measuring:
     is_kept: bool
 
 
-def _checked_cores(context: click.Context, parameter: click.Parameter, text: str) -> str:
+def checked_cores(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> str | None:
     """Refuse what has no known form; whether the device has them is asked later."""
-    if text not in ("all", "big", "little"):  # imported for long: octavo.compiler.devices
+    # octavo.compiler.devices, which has these names, imports for long
+    if text is not None and text not in ("all", "big", "little"):
         from octavo.compiler.devices.cores import FORMS, parse_cpus
 
         try:
@@ -96,7 +100,7 @@ def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
             help="Seconds of rest between rounds, for devices that become warm.",
         ),
         click.option(
-            "--cores", callback=_checked_cores, default="all", show_default=True,
+            "--cores", callback=checked_cores, default="all", show_default=True,
             metavar="CORES",
             help="CPUs of the device: all; big, the fastest; little, the slowest; or a list"
             " such as 4-7 or 0,2.",
@@ -189,7 +193,7 @@ def _opened(console: Console) -> "AbstractContextManager[ProfileStore | None]":
 
 
 def _keeper(console: Console, store: "ProfileStore", measuring: Measuring) -> "Keeper":
-    from octavo.compiler.measurements.profiling import Keeper
+    from octavo.compiler.measurements.kept_rounds import Keeper
 
     def resume(stored: "StoredProfile") -> None:
         console.note(

@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource
 
 from octavo.compiler.cli.device_option import QEMU, checked_device
+from octavo.compiler.cli.measuring import checked_cores
 from octavo.compiler.cli.options import FunctionT, apply_options, threads_option
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def selection_options(function: FunctionT) -> FunctionT:
             ),
             threads_option,
             click.option(
+                "--cores",
+                callback=checked_cores,
+                metavar="CORES",
+                help="CPUs of the device: all; big; little; or a list such as 4-7 or 0,2.",
+            ),
+            click.option(
                 "--measure-seconds",
                 type=click.FloatRange(min=0, min_open=True),
                 metavar="S",
@@ -37,7 +44,11 @@ def selection_options(function: FunctionT) -> FunctionT:
 
 
 def selection_of(
-    context: click.Context, device: str | None, num_threads: int, seconds: float | None
+    context: click.Context,
+    device: str | None,
+    num_threads: int,
+    cores: str | None,
+    seconds: float | None,
 ) -> "SelectionOptions | None":
     """What the options ask for; None without a device.
 
@@ -48,6 +59,7 @@ def selection_of(
         given = context.get_parameter_source("num_threads") is not ParameterSource.DEFAULT
         for option, is_given in (
             ("--num-threads", given),
+            ("--cores", cores is not None),
             ("--measure-seconds", seconds is not None),
         ):
             if is_given:
@@ -55,7 +67,9 @@ def selection_of(
         return None
     if device == QEMU:
         raise click.UsageError("--device qemu: an emulator has no times to choose by")
+    from octavo.compiler.devices.cores import ALL
     from octavo.compiler.devices.round_program import SECONDS
     from octavo.compiler.selection.options import SelectionOptions
 
-    return SelectionOptions(device, num_threads, SECONDS if seconds is None else seconds)
+    return SelectionOptions(
+        device, num_threads, cores or ALL, SECONDS if seconds is None else seconds)

@@ -8,12 +8,17 @@ of latencies for each kernel.
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from octavo.compiler.devices.latency import Disturbance, pack_times, read_times
 from octavo.compiler.devices.measurement import Measurement, Round
+from octavo.compiler.measurements.database import (
+    DamagedDatabaseError,
+    database_path,
+    set_aside,
+)
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
 from octavo.errors import DeviceError
 
@@ -164,6 +169,25 @@ class ProfileStore(LatencyStore):
                     (profile, len(rounds)))
                 break
         return Measurement(tuple(rounds))
+
+
+def open_profiles(warn: Callable[[str], None]) -> ProfileStore:
+    """The user's database; a damaged one is set aside.
+
+    Args:
+        warn: Told in one line what became of a damaged one.
+
+    Raises:
+        StoreError: It cannot be used, and not be set aside.
+    """
+    path = database_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return ProfileStore(path)
+    except DamagedDatabaseError:
+        kept = set_aside(path)
+        warn(f"{path} is damaged: it is now {kept.name}, and a new one begins")
+        return ProfileStore(path)
 
 
 def _is_alive(process: int) -> bool:

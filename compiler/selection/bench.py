@@ -1,22 +1,22 @@
 """Programs on a device, built once and measured side by side as often as needed."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from numpy.typing import NDArray
+from typing import Self
 
 from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices.base import Deployment, Device
-from octavo.compiler.devices.measurement import Measurement
+from octavo.compiler.devices.cores import ALL, find_cpus
+from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.measurements.kept_rounds import Keeper, KeptRounds, profile_key
 from octavo.targets.base import Target
 
 
@@ -24,19 +24,26 @@ from octavo.targets.base import Target
 class DeviceBench:
     """A device with programs on it; they are gone when the context ends.
 
+    What is measured of their steps is kept: if the context ends by an error, or with its
+    process, the next one goes on with the rounds of equal programs.
+
     Attributes:
         device: Where.
         target: What the programs are for.
-        plan: How they are measured.
-        inputs: One array per model input; None: zeros.
+        plan: How they are measured; inputs are zeros.
+        cores: CPUs of the device, as ``find_cpus`` takes them.
+        keeper: Keeps rounds; None: nothing is kept.
     """
 
     device: Device
     target: Target
     plan: RoundPlan
-    inputs: Mapping[str, NDArray[Any]] | None = None
+    cores: str = ALL
+    keeper: Keeper | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _deployments: list[Deployment] = field(default_factory=list)
+    _kept: list[KeptRounds] = field(default_factory=list)
+    _is_measured: set[int] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
@@ -53,6 +60,9 @@ class DeviceBench:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is None:
+            for number in self._is_measured:
+                self._kept[number].finish()
         self._stack.__exit__(kind, error, trace)
 
     def add(self, program: Program) -> int:
@@ -64,11 +74,21 @@ class DeviceBench:
         Raises:
             DeviceError: The device does not answer.
             LoweringError, ToolchainError: It cannot be built.
+            TargetError: The device does not run code for the target, or has not these cores.
         """
         folder = self._folder / str(len(self._deployments))
         stable = with_stable_symbols(program)
-        write_artifact(stable, self.target, None, folder, kernel_cache=self._cache)
-        self._deployments.append(self._stack.enter_context(self.device.deploy(folder)))
+        manifest = write_artifact(
+            stable, self.target, None, folder, kernel_cache=self._cache)
+        deployment = self._stack.enter_context(self.device.deploy(folder))
+        if not self._deployments:
+            self._machine = deployment.machine()
+            cpus = find_cpus(self.cores, deployment, self.plan.num_threads)
+            self.plan = replace(self.plan, cpus=cpus)
+        key = profile_key(manifest, self.device.name, self._machine, self.plan, None)
+        self._deployments.append(deployment)
+        self._kept.append(
+            KeptRounds(manifest, self._machine, self.plan, self.keeper, key))
         return len(self._deployments) - 1
 
     def measure(
@@ -80,8 +100,20 @@ class DeviceBench:
             numbers: Of the programs.
             with_steps: Whether steps are timed too.
         """
-        return measure_rounds(
+        is_new = [with_steps and number not in self._is_measured for number in numbers]
+
+        def keep(index: int, measured: Round) -> None:
+            if is_new[index]:
+                self._kept[numbers[index]].keep(measured)
+
+        measured = measure_rounds(
             [self._deployments[number] for number in numbers],
             replace(self.plan, with_steps=with_steps),
-            self.inputs,
+            earlier=[
+                self._kept[number].earlier if new else Measurement()
+                for number, new in zip(numbers, is_new, strict=True)
+            ],
+            on_round=keep,
         )
+        self._is_measured.update(n for n, new in zip(numbers, is_new, strict=True) if new)
+        return measured

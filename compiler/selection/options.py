@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from octavo.compiler.devices.cores import ALL
 from octavo.compiler.devices.round_program import SECONDS
 
 
@@ -12,11 +13,11 @@ class SelectionOptions:
     Attributes:
         device: Where to measure, as ``find_device`` takes it.
         num_threads: Threads of the parallel kernels, 1..256.
+        cores: CPUs of the device, as ``find_cpus`` takes them.
         seconds: Of each comparison: of all candidates, of every choice, of the finalists.
-        allows_bfloat16: Float layers may multiply bfloat16 numbers.
     """
 
     device: str
     num_threads: int = 1
+    cores: str = ALL
     seconds: float = SECONDS
-    allows_bfloat16: bool = False

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from octavo.compiler.selection.candidates import INT8, Candidate
+from octavo.compiler.report.units import time_text
+from octavo.compiler.selection.candidates import Candidate
 from octavo.compiler.selection.costs import conversion
 from octavo.compiler.selection.layers import Layer
 from octavo.compiler.selection.options import SelectionOptions
-from octavo.compiler.selection.select import Selection, Trial
+from octavo.compiler.selection.select import SELECTED, Selection, Trial
 
 
 def selection_record(selection: Selection, options: SelectionOptions) -> dict[str, Any]:
@@ -71,7 +72,9 @@ def _layer(selection: Selection, layer: Layer) -> dict[str, Any]:
 
 def _conversions(selection: Selection) -> Iterator[dict[str, Any]]:
     assignment = selection.chosen.assignment
-    for tensor in () if assignment is None else selection.costs.graph.tensors:
+    if assignment is None:
+        return
+    for tensor in selection.costs.graph.tensors:
         kind = conversion(tensor, assignment)
         if kind:
             yield {
@@ -84,12 +87,15 @@ def _conversions(selection: Selection) -> Iterator[dict[str, Any]]:
 def selection_note(record: dict[str, Any]) -> str:
     """What was won, in a line."""
     times = {p["name"]: p["latency_us"] for p in record["programs"]}
-    chosen_us = times[record["chosen"]]
-    others = {n: t for n, t in times.items() if n != record["chosen"] and t is not None}
-    text = f"selection on {record['device']}: {record['chosen']} takes {chosen_us:.6g} us"
-    if INT8 in others:
-        text += f", all layers as by default {others[INT8] / chosen_us:.3f}x of that"
-    return text
+    chosen, chosen_us = record["chosen"], times[record["chosen"]]
+    others = [
+        f"{name} {latency_us / chosen_us:.2f}x"
+        for name, latency_us in times.items()
+        if name != chosen and latency_us is not None and not name.startswith(SELECTED)
+    ]
+    what = "the choice for each layer" if chosen.startswith(SELECTED) else f"{chosen!r}"
+    text = f"measured on {record['device']}: {what} takes {time_text(chosen_us)}"
+    return f"{text}; {', '.join(others)} of that" if others else text
 
 
 def _finite(value: float) -> float | None:

@@ -17,6 +17,7 @@ from octavo.errors import DeviceError, LoweringError, ToolchainError
 
 MAX_CHOICES = 4  # each is built and measured; one that came before ends the search
 MAX_FINALISTS = 6
+SELECTED = "selected"  # and a number: a choice of the integer program
 # A layer leaves the first candidate for more than this part of its time: less is chance.
 MIN_GAIN = 0.01
 
@@ -148,7 +149,7 @@ class Selector:
                 return choices, solution
             seen.add(key)
             self.progress("measure choices", len(choices), MAX_CHOICES)
-            built = self._build(f"selected {len(choices) + 1}", assignment)
+            built = self._build(f"{SELECTED} {len(choices) + 1}", assignment)
             again, measured = self._measure([reference, built], with_steps=True)
             # What changed on the machine since the candidates were measured met both.
             change = again.latency_us / reference.latency_us

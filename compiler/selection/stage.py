@@ -1,6 +1,7 @@
 """Operator selection as a stage of a compilation: which program the artifact is made of."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from octavo.compiler.devices import find_device
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.lowering.kernel_call import Scheduler
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.measurements.kept_rounds import Keeper
+from octavo.compiler.measurements.profiles import open_profiles
 from octavo.compiler.selection.bench import DeviceBench
 from octavo.compiler.selection.candidates import (
     BFLOAT16,
@@ -26,10 +29,11 @@ from octavo.compiler.selection.layers import LayerGraph, find_layers
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.selection.record import selection_note, selection_record
 from octavo.compiler.selection.select import Selector
+from octavo.errors import StoreError
 from octavo.passes.join_float_layers import JoinFloatLayers
 from octavo.targets.base import Target
 
-FLOAT_BUILD = "float32 build"
+FLOAT_BUILD = "float build"
 REASON = "measured: faster than in integers"
 
 # ``lower`` of octavo.compiler.lowering, with what does not change between programs.
@@ -64,6 +68,7 @@ class SelectionStage:
         lower: Makes a program of a model; further options by name.
         scheduler: Asked for what nothing is chosen for, and by the first candidate.
         reasons: Why a node is in float, by name, where the quantizer knows.
+        products: "bfloat16" by the name of a node that may multiply such numbers.
         integer_only: No layer may be computed in float.
     """
 
@@ -72,6 +77,7 @@ class SelectionStage:
     lower: Lower
     scheduler: Scheduler
     reasons: Mapping[str, str]
+    products: Mapping[str, str]
     integer_only: bool = False
 
     def run(
@@ -83,17 +89,21 @@ class SelectionStage:
             DeviceError: The device does not answer, or cannot run the first candidate.
             TargetError: The device does not run code for the target.
         """
-        device = find_device(options.device)
         graph = find_layers(self.model)
         plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
+        notes: list[str] = []
         builds = {}
         if self.float_model is not None and not self.integer_only:
             builds[FLOAT_BUILD] = lambda: self.lower(
                 self.float_model, scheduler=self.scheduler)
-        with DeviceBench(device, target, plan) as bench:
+        with ExitStack() as stack:
+            keeper = _keeper(stack, notes)
+            device = find_device(options.device)
+            bench = stack.enter_context(
+                DeviceBench(device, target, plan, options.cores, keeper))
             selection = Selector(
                 graph,
-                self._candidates(graph, options),
+                self._candidates(graph),
                 lambda assignment: self._program(graph, assignment),
                 bench,
                 builds,
@@ -101,16 +111,16 @@ class SelectionStage:
             ).run()
         chosen = selection.chosen
         record = selection_record(selection, options)
-        notes = (selection_note(record),)
+        notes.append(selection_note(record))
         if chosen.program is None:
             raise AssertionError("a program was measured that was not built")
         if chosen.assignment is None:
             assert self.float_model is not None
-            return SelectedProgram(chosen.program, self.float_model, record, notes)
+            return SelectedProgram(chosen.program, self.float_model, record, tuple(notes))
         model = self._joined(graph, chosen.assignment)
-        return SelectedProgram(chosen.program, model, record, notes)
+        return SelectedProgram(chosen.program, model, record, tuple(notes))
 
-    def _candidates(self, graph: LayerGraph, options: SelectionOptions) -> list[Candidate]:
+    def _candidates(self, graph: LayerGraph) -> list[Candidate]:
         names = [layer.name for layer in graph.layers]
         offers = Offers(self.scheduler)
         self._program(graph, uniform(names, Candidate(INT8, INT8, offers)))
@@ -118,7 +128,7 @@ class SelectionStage:
         if self.integer_only:
             return found
         found.append(Candidate(FLOAT32, FLOAT32, self.scheduler))
-        if options.allows_bfloat16:
+        if self.products.keys() & graph.layer_of.keys():
             found.append(Candidate(BFLOAT16, BFLOAT16, self.scheduler))
         return found
 
@@ -133,7 +143,11 @@ class SelectionStage:
             self._joined(graph, assignment),
             scheduler=ByLayer(graph.layer_of, assignment, self.scheduler),
             float_nodes=in_float,
-            products={n: BFLOAT16 for n, p in placements.items() if p == BFLOAT16},
+            products={
+                node: numbers
+                for node, numbers in self.products.items()
+                if placements.get(node, BFLOAT16) == BFLOAT16
+            },
             reasons={**self.reasons, **dict.fromkeys(in_float, REASON)},
         )
 
@@ -149,3 +163,13 @@ class SelectionStage:
         JoinFloatLayers(in_integers)(model)
         RemoveUnusedNodesPass()(model)
         return model
+
+
+def _keeper(stack: ExitStack, notes: list[str]) -> Keeper | None:
+    """Where rounds are kept until the context ends; that they cannot be costs nothing else."""
+    try:
+        store = stack.enter_context(open_profiles(notes.append))
+    except StoreError as error:
+        notes.append(f"measurements are not kept: {error}")
+        return None
+    return Keeper(store, warn=notes.append)

@@ -14,10 +14,11 @@ from octavo.compiler.devices import find_device
 from octavo.compiler.devices.latency import DeviceTimes, Disturbance
 from octavo.compiler.devices.measurement import Round
 from octavo.compiler.devices.round_program import RoundPlan
+from octavo.compiler.measurements.kept_rounds import Keeper
 from octavo.compiler.measurements.key import Context, TuningKey
 from octavo.compiler.measurements.latencies import KernelLatency
 from octavo.compiler.measurements.profiles import ProfileKey, ProfileStore
-from octavo.compiler.measurements.profiling import Keeper, measure_profile
+from octavo.compiler.measurements.profiling import measure_profile
 from octavo.errors import StoreError, TargetError
 from octavo.targets import get_target
 
