@@ -103,7 +103,8 @@ def _accuracy_lines(summary: Summary) -> Iterator[str]:
         f"{printable(e.layer)} {decibel_text(e.sqnr_isolated_db)}"
         for e in summary.worst_layers
     )
-    yield f"worst layers    {worst}"
+    if worst:
+        yield f"worst layers    {worst}"
 
 
 def _latency_lines(summary: Summary) -> Iterator[str]:
