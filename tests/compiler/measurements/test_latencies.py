@@ -90,6 +90,22 @@ def test_every_measurement_is_a_row_of_its_own(path):
     assert (row.device, row.code, row.toolchain) == ("a CPU", "avx2 x86_64", "octavo-1")
 
 
+@pytest.mark.parametrize("way", ["add", "merge"])
+def test_a_row_becomes_better_known_by_more_runs_only(path, tmp_path, way):
+    better = replace(LATENCY, latency_us=1.25, num_runs=LATENCY.num_runs + 1)
+    worse = replace(LATENCY, latency_us=9.0, num_runs=LATENCY.num_runs - 1)
+    with LatencyStore(path) as store:
+        store.add([LATENCY])
+        for number, (new, num_changed) in enumerate(((worse, 0), (better, 1), (LATENCY, 0))):
+            if way == "add":
+                assert store.add([new]) == num_changed
+            else:
+                with LatencyStore(tmp_path / f"{number}.sqlite") as other:
+                    other.add([new])
+                assert store.merge(tmp_path / f"{number}.sqlite") == num_changed
+        assert list(store.latencies()) == [better]
+
+
 def test_two_processes_lose_nothing(path):
     count = 10_000
     writers = [start(WRITE_ALL, path, name, count) for name in ("a", "b")]
@@ -112,10 +128,11 @@ def test_a_killed_process_takes_nothing_along(path):
     assert len(found) <= len(kept) + NUM_KILLS  # each may have written one that it did not say
 
 
-def test_a_database_of_the_first_format_gains_the_new_table(path):
+def test_a_database_of_the_first_format_gains_the_new_tables(path):
     MeasurementDatabase(path).close()
     with sqlite3.connect(path) as older:
-        older.execute("DROP TABLE latencies")
+        for table in ("latencies", "profiles", "rounds"):
+            older.execute(f"DROP TABLE {table}")
         older.execute("PRAGMA user_version = 1")
     older.close()
     with LatencyStore(path) as store:
