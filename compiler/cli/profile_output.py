@@ -137,7 +137,7 @@ def show_profile(
     from octavo.compiler.cli.profile_table import profile_lines
     from octavo.compiler.cli.report_page import write_page
     from octavo.compiler.report.chrome_trace import chrome_trace
-    from octavo.compiler.report.comparison import compare_profiles
+    from octavo.compiler.report.comparison import AFTER, compare_profiles
     from octavo.compiler.report.comparison_text import comparison_document
     from octavo.compiler.report.profile_csv import profile_csv
     from octavo.compiler.report.profile_document import (
@@ -162,7 +162,8 @@ def show_profile(
         comparison = compare_profiles(before, profile_of(facts, origin))
         document["comparison"] = to_json_value(comparison_document(comparison))
         for warning in comparison.warnings:
-            console.warn(warning)
+            if not warning.startswith(f"{AFTER}: "):  # of this profile, and said already
+                console.warn(warning)
         lines += ["", *comparison_lines(console, comparison, sort=output.sort)]
     if output.report is not None:
         write_page(facts, artifact, output.report, comparison)

@@ -9,6 +9,7 @@ from octavo.compiler.report.profile_document import Profile
 from octavo.compiler.report.records import LatencyRecord, StepRecord
 
 NOISE = 0.05  # of a median: profiles of one artifact, minutes apart, differ by so much
+BEFORE, AFTER = "before", "after"  # how warnings say which profile they are about
 CLOCK_US = 0.05  # that calls of the clock take on x86; elsewhere it ticks more coarsely
 
 
@@ -142,13 +143,16 @@ def _span(latencies: Sequence[LatencyRecord]) -> Span:
 
 
 def _limits(record: LatencyRecord) -> tuple[float, float]:
-    """The middle half of the runs, and the interval of the median.
+    """The spread of the runs around the median, and the interval of the median.
 
     Rounds that follow each other closely share the state of the machine, so the interval alone
-    promises too much; the middle half alone would not see that processes differ.
+    promises too much; the runs alone would not see that processes differ. Other work makes
+    runs longer, never shorter: the quarter below the median tells the spread on both sides.
     """
-    low, high = record.interval_us or (record.median_us, record.median_us)
-    return min(low, record.low_us), max(high, record.high_us)
+    median = record.median_us
+    low, high = record.interval_us or (median, median)
+    spread_us = median - record.low_us
+    return min(low, record.low_us), max(high, min(record.high_us, median + spread_us))
 
 
 def _verdict(before: Span, after: Span) -> Verdict:
@@ -178,7 +182,7 @@ def _warnings(before: Profile, after: Profile) -> list[str]:
     ]
     if before.digest == after.digest:
         found.append("the same artifact twice: what differs is the machine, not the program")
-    for when, origin in zip(("before", "after"), origins, strict=True):
+    for when, origin in zip((BEFORE, AFTER), origins, strict=True):
         found += [f"{when}: {note}" for note in origin.notes]
     return found
 

@@ -32,7 +32,7 @@ def verdicts(comparison):
     return [layer.verdict for layer in comparison.layers]
 
 
-def test_a_difference_counts_when_the_middle_halves_are_apart(profile):
+def test_a_difference_counts_when_the_runs_are_apart(profile):
     before = profile([10, 10, 11, 12], [5, 5, 5, 5])
     after = profile([5, 5, 6, 6], [5.1, 5.1, 5.1, 5.1])
     found = compare_profiles(before, after)
@@ -46,6 +46,12 @@ def test_what_overlaps_is_noise_however_far_the_medians_are_apart(profile):
     before = profile([4, 6, 20, 22], [5] * 4)
     after = profile([4, 5, 8, 9], [5] * 4)
     assert verdicts(compare_profiles(before, after)) == [Verdict.NOISE, Verdict.NOISE]
+
+
+def test_runs_that_other_work_made_longer_hide_no_difference(profile):
+    before = profile([10] * 6 + [50] * 2, [5] * 8)
+    after = profile([6] * 6 + [50] * 2, [5] * 8)
+    assert verdicts(compare_profiles(before, after)) == [Verdict.FASTER, Verdict.NOISE]
 
 
 def test_less_than_the_clock_takes_is_noise(profile):
