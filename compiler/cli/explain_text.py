@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from octavo.compiler.cli.width_lines import width_text
-from octavo.compiler.report.units import count_text, printable, time_text
+from octavo.compiler.report.units import count_text, printable, shorten, time_text
 
 if TYPE_CHECKING:
     from octavo.compiler.explain.explanation import Explanation, LayerExplanation
     from octavo.compiler.explain.float_answer import FloatAnswer
 
+MAX_NAME, ALIKE_COLUMNS = 32, 13
 NUM_ALTERNATIVES = 6
 NUM_CAUSES, NUM_NAMES = 2, 4
 MIN_COST_SHARE = 0.1  # of a layer's time: less is not worth a word
@@ -21,24 +22,31 @@ def overview(found: "Explanation", limit: int) -> list[Any]:
 
     Args:
         found: The facts.
-        limit: Layers to show.
+        limit: Layers to show; equal ones are one.
     """
     from rich.table import Table
 
+    from octavo.compiler.explain.alike import alike
+
     table = Table(box=None, pad_edge=False)
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=36)
+    width = MAX_NAME + ALIKE_COLUMNS
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=width)
     for header in ("time", "share", "of roof"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("because of")
     table.add_column("faster in float?", overflow="fold")
-    for layer in found.layers[:limit]:
+    kinds = alike(found.layers)
+    for layer, count in kinds[:limit]:
+        name = printable(layer.name)
+        if count > 1:
+            name = f"{shorten(name, MAX_NAME)} and {count - 1} alike"
         roof = "" if not layer.roof_us else f"{layer.roof_us / layer.latency_us:.0%}"
         table.add_row(
-            printable(layer.name), time_text(layer.latency_us), f"{layer.share:.1%}", roof,
+            name, time_text(layer.latency_us), f"{layer.share:.1%}", roof,
             main_causes(layer), short_float_text(layer))
     lines: list[Any] = [table]
-    if len(found.layers) > limit:
-        lines.append(f"{len(found.layers) - limit} more take less time (-v shows them)")
+    if len(kinds) > limit:
+        lines.append(f"{len(kinds) - limit} more take less time (-v shows them)")
     return [*lines, "", *_totals(found)]
 
 

@@ -135,7 +135,9 @@ def _shape(step: Mapping[str, Any], macs: int, traffic: Traffic) -> Iterator[Cau
     operation = step["operation"] or {}
     if operation.get("type") != "Conv":
         return
-    item_bytes = 1 if step["placement"] == "int8" else FLOAT_BYTES
+    stores_integers = (
+        step["placement"] == "int8" and operation["requantize"]["dtype"] != "float32")
+    item_bytes = 1 if stores_integers else FLOAT_BYTES
     outputs = max(1, traffic.written_bytes // item_bytes)
     per_output = macs / outputs
     if per_output < FEW_PRODUCTS:

@@ -35,6 +35,7 @@ class LayerExplanation:
         nodes: Names of its ONNX nodes.
         op_types: Operators, in order.
         steps: Indices of its steps in the artifact.
+        functions: What these call; equal layers call the same.
         placement: "int8" or "float32", of that step.
         variant: Its implementation.
         latency_us: Median of all its steps, microseconds.
@@ -55,6 +56,7 @@ class LayerExplanation:
     nodes: tuple[str, ...]
     op_types: tuple[str, ...]
     steps: tuple[int, ...]
+    functions: tuple[str, ...]
     placement: str
     variant: str
     latency_us: float

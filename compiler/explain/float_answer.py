@@ -1,5 +1,6 @@
 """Would float be faster for one layer? From measured times of both, conversions included."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +42,17 @@ class FloatAnswer:
         """How many times longer the slower one takes, at least 1."""
         slow, fast = max(self.int8_us, self.float_us), min(self.int8_us, self.float_us)
         return slow / fast if fast else 1.0
+
+
+def sum_of(answers: Sequence[FloatAnswer]) -> FloatAnswer:
+    """The answer for layers together that have the same verdict.
+
+    Args:
+        answers: At least one.
+    """
+    return FloatAnswer(answers[0].verdict, *(
+        sum(getattr(one, name) for one in answers)
+        for name in ("int8_us", "float_us", "layer_us", "conversions_us", "saved_us")))
 
 
 def answer(

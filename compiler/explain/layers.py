@@ -82,6 +82,7 @@ def explain_layers(
             nodes=nodes,
             op_types=tuple(op for step in ours for op in step.op_types),
             steps=tuple(step.index for step in ours),
+            functions=tuple(str(manifest["steps"][step.index]["kernel"]) for step in ours),
             placement=main.placement,
             variant=main.variant,
             latency_us=time.latency_us,

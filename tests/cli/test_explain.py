@@ -20,7 +20,7 @@ def _short_rounds(monkeypatch, tmp_path):
     import octavo.compiler.explain.explain as module
 
     monkeypatch.setattr(
-        "octavo.compiler.measurements.database.database_path",
+        "octavo.compiler.measurements.profiles.database_path",
         lambda: tmp_path / "measurements.sqlite")
     monkeypatch.setattr(module, "ExplainOptions", partial(module.ExplainOptions, seconds=0.1))
 

@@ -4,7 +4,8 @@ import pytest
 
 from octavo.compiler.explain.causes import step_causes
 
-CONV = {"type": "Conv", "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
+CONV = {"type": "Conv", "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1,
+        "requantize": {"dtype": "uint8"}}  # fmt: skip
 # 40,000 products at 400 in a nanosecond take 0.1 us.
 STEP = {
     "placement": "int8", "reason": "", "operation": CONV, "variant": "conv_gemm.isa.4x16",
@@ -81,6 +82,12 @@ def test_float_and_generic_code():
 def test_shapes(changes, kind, part):
     assert part in causes(1.0, **changes)[kind].text
     assert kind not in causes(1.0)
+
+
+def test_results_in_float_have_four_bytes():
+    stored = CONV | {"requantize": {"dtype": "float32"}}
+    assert "shallow" in causes(1.0, macs=100 * 63)
+    assert "shallow" not in causes(1.0, macs=100 * 63, operation=stored)
 
 
 def test_small_layers(peaks):
