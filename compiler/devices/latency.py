@@ -46,6 +46,11 @@ class Disturbance:
     waited_share: float = 0.0
     computed_s: float = 0.0
 
+    @property
+    def typical_reference_us(self) -> float | None:
+        """Median of the times of the loop; None where the program does not say."""
+        return float(np.median(self.reference_us)) if self.reference_us else None
+
 
 def read_times(device: str, data: bytes) -> DeviceTimes:
     """Read the file that ``bench --samples`` writes.

@@ -34,8 +34,8 @@ class Surroundings:
         elapsed_s: Between them.
         num_threads: Of the program.
         cpus: That it was kept on; empty: all.
-        best_reference_us: Least time of the loop of fixed work that is known of this device,
-            from this and earlier measurements; None where none is known.
+        best_reference_us: Typical time of the loop of fixed work in the best round that is
+            known of this device; None where none is known.
     """
 
     before: Conditions
@@ -92,12 +92,11 @@ def _of_rounds(measured: Measurement, tolerance: float) -> Iterator[str]:
 
 
 def _of_program(measured: Measurement, around: Surroundings) -> Iterator[str]:
-    references = [time for r in measured.rounds for time in r.disturbance.reference_us]
+    references = [
+        time for r in measured.rounds
+        if (time := r.disturbance.typical_reference_us) is not None]
     if references:
-        best = min(references)
-        known = around.best_reference_us
-        if known is not None and known > 0:
-            best = min(best, known)
+        best = min(filter(None, (*references, around.best_reference_us)), default=0.0)
         slower = float(np.median(references)) / best - 1 if best > 0 else 0.0
         if slower > REFERENCE_SPREAD:
             yield (f"a loop of fixed work took {slower:.0%} longer than at its best:"

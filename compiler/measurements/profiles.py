@@ -24,6 +24,7 @@ from octavo.errors import DeviceError
 
 # Longer ago, other conditions may have held.
 CONTINUE_S = 3600.0
+REMEMBER_S = 86_400.0  # how fast the device can be: a colder day may not be seen again
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class ProfileStore(LatencyStore):
         Raises:
             StoreError: The file is damaged, or cannot be written.
         """
-        oldest = (datetime.now(UTC) - timedelta(seconds=CONTINUE_S)).isoformat()
+        oldest = _ago(CONTINUE_S)
         with self._translated(), self._database as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute(
@@ -116,7 +117,7 @@ class ProfileStore(LatencyStore):
             StoreError: The file is damaged, or cannot be written.
         """
         facts = json.dumps(asdict(measured.disturbance))
-        reference_us = min(measured.disturbance.reference_us, default=None)
+        reference_us = measured.disturbance.typical_reference_us
         with self._translated(), self._database as database:
             database.execute(
                 "INSERT INTO rounds VALUES (?, ?, ?, ?)",
@@ -141,15 +142,18 @@ class ProfileStore(LatencyStore):
         self._database.execute("DELETE FROM rounds WHERE profile = ?", (profile,))
 
     def best_reference_us(self, device: str, machine: str) -> float | None:
-        """Least time of the loop of fixed work in all profiles of a device; None without one.
+        """Typical time of the loop of fixed work in the best round on a device of late.
+
+        None without a round.
 
         Raises:
             StoreError: The file is damaged.
         """
         with self._translated():
             (best,) = self._database.execute(
-                "SELECT min(best_reference_us) FROM profiles WHERE device = ? AND machine = ?",
-                (device, machine)).fetchone()
+                """SELECT min(best_reference_us) FROM profiles WHERE device = ?
+                AND machine = ? AND changed_at >= ?""",
+                (device, machine, _ago(REMEMBER_S))).fetchone()
             return None if best is None else float(best)
 
     def _measured(self, profile: str) -> Measurement:
@@ -201,4 +205,8 @@ def _is_alive(process: int) -> bool:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    return _ago(0.0)
+
+
+def _ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()

@@ -152,16 +152,19 @@ def test_rounds_that_cannot_be_read_are_measured_again(store):
     assert len(store.begin(KEY).measured.rounds) == 2
 
 
-def test_the_best_time_of_the_loop_stays(store):
+def test_the_best_time_of_the_loop_stays_for_a_day(store):
     assert store.best_reference_us("local", "a CPU") is None
-    for best in (8.0, 7.0, 9.0, None):
+    for typical in (8.0, 7.0, 9.0, None):
         begun = store.begin(KEY)
-        times = () if best is None else (best, 10.0)
+        times = () if typical is None else (typical, 5.0, 10.0)
         measured = replace(ROUND, disturbance=Disturbance(times))
         store.add_round(begun.id, len(begun.measured.rounds), measured, [])
     store.finish(begun.id)
     assert store.best_reference_us("local", "a CPU") == 7.0
     assert store.best_reference_us("adb", "a CPU") is None
+    store._database.execute("UPDATE profiles SET changed_at = '2026-01-01'")
+    store._database.commit()
+    assert store.best_reference_us("local", "a CPU") is None
 
 
 def test_a_profile_goes_on_after_its_device_went_away(
