@@ -22,14 +22,12 @@ from octavo.targets.x86.levels import (
 _V2 = {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 _V3 = _V2 | {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"}
 _V4 = _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_BF16 = frozenset(_V4 | {"avx512_vnni", "avx512vbmi", "avx512_bf16"})
 
 # Best first.
 LEVELS: tuple[tuple[Target, frozenset[str]], ...] = (
-    (X86_64_AMX, frozenset(_V4 | {"avx512_vnni", "avx512vbmi", "amx_tile", "amx_int8"})),
-    (
-        X86_64_AVX512_BF16,
-        frozenset(_V4 | {"avx512_vnni", "avx512vbmi", "avx512_bf16"}),
-    ),
+    (X86_64_AMX, frozenset(_BF16 | {"amx_tile", "amx_int8"})),
+    (X86_64_AVX512_BF16, _BF16),
     (X86_64_AVX512_VNNI, frozenset(_V4 | {"avx512_vnni", "avx512vbmi"})),
     (X86_64_CASCADE_LAKE, frozenset(_V4 | {"avx512_vnni"})),
     (X86_64_AVX_VNNI, frozenset(_V3 | {"avx_vnni"})),

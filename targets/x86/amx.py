@@ -20,7 +20,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets.tile_unit import Expr, TileShape, TileUnit
-from octavo.targets.x86.avx512_vnni import Avx512Vbmi
+from octavo.targets.x86.avx512_bf16 import Avx512Bf16
 
 PALETTE = 1  # the only one: 8 tiles of 1 KiB
 SHAPES_BYTES = 64
@@ -84,12 +84,12 @@ class AmxTiles(TileUnit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AmxInt8(Avx512Vbmi):
-    """AVX-512 with VNNI and byte permutations, and the tiles beside them."""
+class AmxInt8(Avx512Bf16):
+    """AVX-512 with VNNI, byte permutations and bfloat16, and the tiles beside them."""
 
     name: str = "amx_int8"
     tiles: TileUnit | None = AmxTiles()
-    features: tuple[str, ...] = (*Avx512Vbmi.features, "amx-tile", "amx-int8")
+    features: tuple[str, ...] = (*Avx512Bf16.features, "amx-tile", "amx-int8")
 
 
 def _move(name: str, tile: int, buffer: Any, offset: Expr, stride_bytes: Expr) -> None:
