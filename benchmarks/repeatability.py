@@ -39,6 +39,7 @@ NUM_CALIBRATION = 16
 SECONDS = 2.5
 ALONE, COMPUTING, STREAMING, BURSTS = "alone", "computing", "streaming", "coming and going"
 KINDS = (ALONE,) * 8 + (COMPUTING,) * 4 + (STREAMING,) * 4 + (BURSTS,) * 4
+EVIDENCE = {"the rounds": "of_rounds", "the program": "of_program", "the system": "of_system"}
 BURST_S = (0.1, 0.8)
 STREAM_BYTES = 256 << 20
 
@@ -52,7 +53,7 @@ class Outcome:
         latency_us: p50 of the whole run.
         interval_us: Where the median is with 95% confidence, if that can be said.
         num_rounds: Rounds behind it.
-        reasons: Why it is too noisy; empty: it is steady.
+        noise: Why it is too noisy, by kind of evidence.
         others: CPUs that other programs kept at work, by the system's own account.
         waited_share: Part of the runs' time without a processor.
     """
@@ -61,9 +62,13 @@ class Outcome:
     latency_us: float
     interval_us: tuple[float, float] | None
     num_rounds: int
-    reasons: tuple[str, ...]
+    noise: dict[str, tuple[str, ...]]
     others: float
     waited_share: float
+
+    def is_noisy(self, without: str = "") -> bool:
+        """Whether any evidence says so, but for one kind."""
+        return any(lines for kind, lines in self.noise.items() if kind != without)
 
 
 def compute() -> None:
@@ -122,20 +127,20 @@ def profile(artifact: Path, store: ProfileStore, kind: str) -> Outcome:
         latency_us=float(np.median(measured.runs_us)),
         interval_us=measured.interval_us,
         num_rounds=len(measured.rounds),
-        reasons=found.noise.reasons,
+        noise={kind: getattr(found.noise, name) for kind, name in EVIDENCE.items()},
         others=busy_s / elapsed_s,
         waited_share=float(np.mean([r.disturbance.waited_share for r in measured.rounds])),
     )
 
 
-def pair_counts(outcomes: list[Outcome]) -> dict[str, int]:
-    """How many pairs agree, and of how many the verdict warns."""
+def pair_counts(outcomes: list[Outcome], without: str = "") -> dict[str, int]:
+    """How many pairs agree, and of how many the verdict warns without a kind of evidence."""
     counts = dict.fromkeys(
         ("agree, both steady", "agree, warned of", "differ, warned of", "differ, missed"), 0)
     for first, second in combinations(outcomes, 2):
         low, high = sorted((first.latency_us, second.latency_us))
         agreement = "agree" if high <= low * (1 + LIMIT) else "differ"
-        is_warned = bool(first.reasons or second.reasons)
+        is_warned = first.is_noisy(without) or second.is_noisy(without)
         unwarned = "both steady" if agreement == "agree" else "missed"
         counts[f"{agreement}, {'warned of' if is_warned else unwarned}"] += 1
     return counts
@@ -147,25 +152,30 @@ def text(network: str, outcomes: list[Outcome], counts: dict[str, int]) -> str:
         "# Repeated profiles", "",
         f"{len(outcomes)} profiles of {network} (INT8, one thread) of {SECONDS:g} s each on"
         f" {this_machine().cpu}, in random order. Made by"
-        " `python -m benchmarks.repeatability`.",
+        " `python -m benchmarks.repeatability`. Alone is without programs of this script; what"
+        " else ran is in the last table.",
         "", "| beside | profiles | p50 from | to | called noisy |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for kind in LOADS:
         found = [outcome for outcome in outcomes if outcome.kind == kind]
         times = [outcome.latency_us for outcome in found]
-        noisy = sum(bool(outcome.reasons) for outcome in found)
+        noisy = sum(outcome.is_noisy() for outcome in found)
         lines.append(
             f"| {kind} | {len(found)} | {min(times):.0f} us | {max(times):.0f} us"
             f" | {noisy} of {len(found)} |")
     lines += ["", f"All pairs; they agree when their p50 are within {LIMIT:.0%}:", "",
               "| pairs | number |", "|---|---|"]  # fmt: skip
     lines += [f"| {name} | {number} |" for name, number in counts.items()]
+    lines += ["", "Pairs that differ and would be missed without one kind of evidence:", "",
+              "| without | missed |", "|---|---|"]  # fmt: skip
+    lines += [
+        f"| {kind} | {pair_counts(outcomes, kind)['differ, missed']} |" for kind in EVIDENCE]
     lines += ["", "Every profile, in the order that they were measured:", "",
               "| beside | p50 | rounds | CPUs of others | waited | why noisy |",
               "|---|---|---|---|---|---|"]  # fmt: skip
     lines += [
         f"| {o.kind} | {o.latency_us:.0f} us | {o.num_rounds} | {o.others:.2f}"
-        f" | {o.waited_share:.1%} | {'; '.join(o.reasons)} |"
+        f" | {o.waited_share:.1%} | {'; '.join(sum(o.noise.values(), ()))} |"
         for o in outcomes
     ]
     return "\n".join(lines) + "\n"

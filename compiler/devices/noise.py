@@ -48,16 +48,24 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Noise:
-    """A verdict.
+    """Why another measurement may differ by more than 5%: a line for each sign of it.
 
     Attributes:
-        reasons: Why another measurement may differ by more than 5%, a line each; empty where
-            nothing says so.
-        notes: What the user may want to change on the device.
+        of_rounds: What the rounds say of each other.
+        of_program: What the bench program noticed while it ran.
+        of_system: What the system counted.
+        notes: No noise by themselves, but the user may want to change them on the device.
     """
 
-    reasons: tuple[str, ...] = ()
+    of_rounds: tuple[str, ...] = ()
+    of_program: tuple[str, ...] = ()
+    of_system: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All lines but the notes."""
+        return (*self.of_rounds, *self.of_program, *self.of_system)
 
     @property
     def is_steady(self) -> bool:
@@ -75,10 +83,12 @@ def judge(
         around: The device before and after them.
         tolerance: Half of the interval of the median, as a part of the median.
     """
-    reasons = (
-        *_of_rounds(measured, tolerance), *_of_program(measured, around),
-        *_of_system(measured, around))
-    return Noise(tuple(reasons), tuple(_notes(around)))
+    return Noise(
+        of_rounds=tuple(_of_rounds(measured, tolerance)),
+        of_program=tuple(_of_program(measured, around)),
+        of_system=tuple(_of_system(measured, around)),
+        notes=tuple(_notes(around)),
+    )
 
 
 def _of_rounds(measured: Measurement, tolerance: float) -> Iterator[str]:
