@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from octavo.compiler.report.layer_groups import LayerGroup, layer_groups
 from octavo.compiler.report.profile_document import Profile
 from octavo.compiler.report.records import LatencyRecord, StepRecord
+
+if TYPE_CHECKING:
+    from octavo.compiler.report.turns import Turns
 
 NOISE = 0.05  # of a median: profiles of one artifact, minutes apart, differ by so much
 BEFORE, AFTER = "before", "after"  # how warnings say which profile they are about
@@ -68,8 +72,10 @@ class Comparison:
         run_before: A whole run before.
         run_after: After.
         verdict: Of the whole run.
+        speedup: Time before over time after, and its limits; above 1 is faster.
         layers: In run order.
         warnings: Why the two may not be comparable, in sentences.
+        num_turns: Rounds of each, where they were measured in turns; 0: one after the other.
     """
 
     before: Profile
@@ -77,53 +83,60 @@ class Comparison:
     run_before: Span
     run_after: Span
     verdict: Verdict
+    speedup: Span
     layers: tuple[LayerChange, ...]
     warnings: tuple[str, ...]
+    num_turns: int = 0
 
     @property
     def by_won(self) -> list[LayerChange]:
         """Layers, the largest differences first, whichever way."""
         return sorted(self.layers, key=lambda layer: -abs(layer.won_us))
 
-    @property
-    def speedup(self) -> Span:
-        """Time before over time after, and its limits; above 1 is faster."""
-        before, after = self.run_before, self.run_after
-        return Span(
-            _ratio(before.latency_us, after.latency_us),
-            _ratio(before.low_us, after.high_us),
-            _ratio(before.high_us, after.low_us),
-        )
 
-
-def compare_profiles(before: Profile, after: Profile) -> Comparison:
+def compare_profiles(
+    before: Profile, after: Profile, turns: "Turns | None" = None
+) -> Comparison:
     """Compare two profiles, layer by layer.
 
     Args:
         before: Of one build of a model.
         after: Of another one, or of the same one at another time.
+        turns: The rounds behind both, where they were measured in turns.
     """
     run_before, run_after = _span([before.run]), _span([after.run])
+    speedup = Span(
+        _ratio(run_before.latency_us, run_after.latency_us),
+        _ratio(run_before.low_us, run_after.high_us),
+        _ratio(run_before.high_us, run_after.low_us),
+    )
     return Comparison(
         before=before,
         after=after,
         run_before=run_before,
         run_after=run_after,
-        verdict=_verdict(run_before, run_after),
+        verdict=turns.run_verdict() if turns else _verdict(run_before, run_after),
+        speedup=(turns and turns.speedup()) or speedup,
         layers=tuple(
-            _change(before, after, group) for group in layer_groups(before.steps, after.steps)
+            _change(before, after, group, turns)
+            for group in layer_groups(before.steps, after.steps)
         ),
         warnings=tuple(_warnings(before, after)),
+        num_turns=turns.num_rounds if turns else 0,
     )
 
 
-def _change(before: Profile, after: Profile, group: LayerGroup) -> LayerChange:
+def _change(
+    before: Profile, after: Profile, group: LayerGroup, turns: "Turns | None"
+) -> LayerChange:
     steps_before = tuple(before.steps[i] for i in group.before)
     steps_after = tuple(after.steps[i] for i in group.after)
     time_before = _span([before.latencies[i] for i in group.before]) if group.before else None
     time_after = _span([after.latencies[i] for i in group.after]) if group.after else None
     if time_before is None or time_after is None:
         verdict = Verdict.NEW if time_before is None else Verdict.GONE
+    elif turns is not None:
+        verdict = turns.layer_verdict(group.before, group.after)
     else:
         verdict = _verdict(time_before, time_after)
     profile, indices = (after, group.after) if group.after else (before, group.before)

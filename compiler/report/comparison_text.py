@@ -73,7 +73,8 @@ def layers_text(comparison: Comparison) -> str:
         if layers:
             won_us = sum(layer.won_us for layer in layers)
             parts.append(f"{len(layers)} {verdict} ({added_text(won_us)})")
-    return f"layers: {', '.join(parts)}; + is time won"
+    turns = f"; measured in turns, {comparison.num_turns} rounds each"
+    return f"layers: {', '.join(parts)}; + is time won{turns if comparison.num_turns else ''}"
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "speedup": comparison.speedup.latency_us,
         "speedup_low": comparison.speedup.low_us,
         "speedup_high": comparison.speedup.high_us,
+        "turns": comparison.num_turns,
         "warnings": list(comparison.warnings),
         "layers": list(_layers(comparison)),
     }

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from tests.chromium import assert_is_fine
 
@@ -103,3 +104,51 @@ def test_what_is_no_profile_is_refused_before_anything_is_measured(
     assert found.code == 2
     assert "manifest.json is no profile" in found.error_line
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_artifacts_are_measured_in_turns(octavo, artifacts, tmp_path, browser):
+    after, before = artifacts
+    page = tmp_path / "turns.html"
+    found = octavo("compare", before, after, "--seconds", 1, "--report", page)
+    assert found.code == 0, found.err
+    assert "measured in turns, " in found.out
+    assert "measured in turns" in page.read_text()
+    assert_is_fine(browser.look(page, 1280), 2)
+
+    inputs = tmp_path / "input.npz"
+    np.savez(inputs, image=np.ones((1, 2, 4, 4), np.float32))
+    options = ("--seconds", 0, "--input", inputs, "--num-threads", 2, "--json")
+    document = octavo("compare", before, after, *options).json
+    assert document["turns"] >= 1
+    assert {document[side]["inputs"] for side in ("before", "after")} == {"given"}
+    assert {document[side]["num_threads"] for side in ("before", "after")} == {2}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--device", "qemu"), "--device qemu has no times to compare"),
+        (("--seconds", "1"), "--seconds is for artifacts"),
+        (("--input",), "--input is for artifacts"),
+        ((), "two artifacts or two profiles, not one with the other"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(octavo, artifacts, samples, options, message):
+    one = other = artifacts[0] / "manifest.json"
+    if "qemu" in options:
+        one = other = artifacts[0]
+    elif options == ("--input",):
+        options = ("--input", samples)
+    elif not options:
+        one = artifacts[0]
+    found = octavo("compare", one, other, *options)
+    assert found.code == 2
+    assert message in found.error_line
+
+
+def test_an_input_that_does_not_fit_is_refused(octavo, artifacts, tmp_path):
+    inputs = tmp_path / "input.npz"
+    np.savez(inputs, image=np.ones((1, 2, 4, 5), np.float32))
+    found = octavo("compare", *artifacts, "--input", inputs)
+    assert found.code == 2
+    assert "image" in found.error_line
