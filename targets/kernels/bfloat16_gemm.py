@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from octavo.targets.bfloat16_isa import BFLOAT16_MARK, Bfloat16Isa, bfloat16_isa
 from octavo.targets.isa import Isa
+from octavo.targets.kernel import Slower
 from octavo.targets.kernels.conv_gemm import GemmEmitter
 from octavo.targets.kernels.rounded_input import BFLOAT16_BYTES, RoundedInput
 from octavo.targets.kernels.tiling import Tiling
 from octavo.targets.ops.bfloat16_conv import Bfloat16Conv, round_bfloat16
+from octavo.targets.padding import PIXELS, Padding, round_up
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -39,6 +41,8 @@ class Bfloat16Gemm:
             return f"{isa.name} has no products of bfloat16 numbers"
         if op.groups > 1 and op.group_in % arithmetic.dot_k:
             return f"groups of {op.group_in} channels are not whole pairs"
+        if op.in_c == 1:
+            return Slower("half of each pair of channels would be zeros")
         return ""
 
     def schedules(self, op: Bfloat16Conv, isa: Isa) -> list[Tiling]:
@@ -54,6 +58,16 @@ class Bfloat16Gemm:
         emitter = _Emitter(op, isa, self.schedule)
         tile = f"{emitter.tiling.rows}x{emitter.tiling.panel * emitter.isa.lanes}"
         return f"{self.name}.{emitter.isa.name}.{tile}"
+
+    def padding(self, op: Bfloat16Conv, isa: Isa) -> tuple[Padding, ...]:
+        """Channels are rounded up to vectors and pairs, pixels to tiles."""
+        emitter = _Emitter(op, isa, self.schedule)
+        outputs, inputs = emitter.packing.padding
+        # Channels of the rounded copy may be one more than those that are wanted.
+        taps = emitter.packing.run // emitter.op.group_in
+        wanted = Padding(inputs.axis, op.group_in * taps, inputs.computed)
+        pixels = round_up(emitter.pixels, emitter.tiling.rows)
+        return outputs, wanted, Padding(PIXELS, emitter.pixels, pixels)
 
     def build(self, op: Bfloat16Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import zig
 from octavo.targets.isa import Isa
+from octavo.targets.kernel import Slower
 
 ALIGNMENT = 64
 GUARD_BYTES = 256
@@ -88,7 +89,8 @@ class Runner:
 
     def build(self, kernel: Any, op: Any, isa: Isa) -> Callable[..., int]:
         """Compile the kernel of one operation; the result takes ``Guarded`` operands."""
-        assert kernel.reject(op, isa) == ""
+        reason = kernel.reject(op, isa)
+        assert isinstance(reason, Slower) or reason == ""
         assert kernel.variant(op, isa)
         function = self.compile(kernel.build(op, isa), llvm_cpu(isa), isa.features)
         return lambda *operands: function(*[operand.pointer for operand in operands])

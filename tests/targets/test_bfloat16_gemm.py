@@ -5,6 +5,7 @@ import pytest
 
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
+from octavo.targets.kernel import Slower
 from octavo.targets.kernels.bfloat16_gemm import Bfloat16Gemm
 from octavo.targets.library import select
 from octavo.targets.ops.bfloat16_conv import (
@@ -183,3 +184,15 @@ def test_what_cannot_be_multiplied_is_refused():
     op = Bfloat16Conv(1, 5, 5, 9, 9, 3, 3, groups=9)
     assert "pairs" in KERNEL.reject(op, ISA)
     assert "avx512_vbmi" in KERNEL.reject(SHAPES["3x3"], ISAS["avx512_vbmi"])
+
+
+def test_a_single_channel_wins_nothing():
+    """Twice the products at twice the rate, and the rounding on top."""
+    assert isinstance(KERNEL.reject(SHAPES["one channel"], ISA), Slower)
+
+
+def test_what_is_computed_in_vain_is_told():
+    padding = KERNEL.padding(SHAPES["first layer"], ISA)
+    inputs = {p.axis: (p.wanted, p.computed) for p in padding}
+    assert inputs["input channels"] == (9, 12)
+    assert inputs["output channels"] == (32, 32)
