@@ -79,8 +79,10 @@ def profile_command(
         console, device, artifact, input_file, num_threads, measuring)
     manifest, measured = dict(profile.manifest), profile.measured
     samples_us = measured.steps_us.tolist()
-    for reason in profile.noise.reasons:
-        console.warn(f"too noisy to be repeated within 5%: {reason}")
+    warnings = tuple(
+        f"too noisy to be repeated within 5%: {reason}" for reason in profile.noise.reasons)
+    for warning in warnings:
+        console.warn(warning)
     for note in profile.noise.notes:
         console.note(note)
     if input_file is None:
@@ -101,7 +103,7 @@ def profile_command(
         num_threads=num_threads,
         inputs="zeros" if input_file is None else "given",
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=(*profile.noise.reasons, *profile.noise.notes),
+        notes=(*warnings, *profile.noise.notes),
     )
     conditions = conditions_record(profile)
     show_profile(console, artifact, facts, origin, samples_us, output, conditions)

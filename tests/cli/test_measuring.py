@@ -45,7 +45,9 @@ def test_rounds_and_conditions_are_in_the_document(octavo, artifact, android):
     assert governor in done.err
     assert any(note.startswith(governor) for note in found["notes"])
     for reason in found["noise"]:
-        assert f"warning: too noisy to be repeated within 5%: {reason}" in done.err
+        warning = f"too noisy to be repeated within 5%: {reason}"
+        assert f"warning: {warning}" in done.err
+        assert warning in found["notes"]
 
 
 def test_a_device_without_performance_cores_says_so(octavo, artifact, android):
