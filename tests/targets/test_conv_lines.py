@@ -51,7 +51,8 @@ OPS = {
 
 def here(isa):
     """Whether this machine runs the instructions."""
-    words = {"sse4.2": "sse4_2", "avxvnni": "avx_vnni", "avx512vnni": "avx512_vnni"}
+    words = {"sse4.2": "sse4_2", "avxvnni": "avx_vnni", "avx512vnni": "avx512_vnni",
+             "avx512bf16": "avx512_bf16"}  # fmt: skip
     names = {words.get(name, name) for name in isa.features}
     return isinstance(isa, X86Isa) and names <= cpu_flags(CPUINFO)
 
