@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from octavo.compiler.report.charts import HEIGHT, MIN_BAR, WIDTH, Bar, Chart, Tick, nice_steps
-from octavo.compiler.report.comparison import Comparison, Span
+from octavo.compiler.report.charts import WIDTH, Chart, nice_steps
+from octavo.compiler.report.comparison import Comparison, LayerChange, Span
+from octavo.compiler.report.paired_chart import Pair, paired_chart
 from octavo.compiler.report.roofline_chart import Mark
 from octavo.compiler.report.units import time_text
 
 ROW, ROW_GAP = 22.0, 8.0  # of the chart of whole runs, user units
-AFTER_PART = 0.6  # of a column's width, so that the one behind it is seen
 
 
 @dataclass(frozen=True)
@@ -84,37 +84,22 @@ def _span_bar(label: str, kind: str, span: Span, y: float, unit_us: float) -> Sp
 
 def layers_chart(comparison: Comparison) -> Chart:
     """Each layer in run order: its time before behind its time after."""
-    layers = comparison.layers
-    times = [
-        (
-            layer.before_time.latency_us if layer.before_time else 0.0,
-            layer.after_time.latency_us if layer.after_time else 0.0,
-        )
-        for layer in layers
-    ]
-    steps = nice_steps(max((max(pair) for pair in times), default=0.0))
-    pitch = WIDTH / max(len(layers), 1)
-    gap = min(2.0, pitch * 0.2)
-
-    def column(index: int, time_us: float, part: float, kind: str, title: str) -> Bar:
-        height = max(HEIGHT * time_us / steps[-1], MIN_BAR)
-        width = max((pitch - gap) * part, MIN_BAR)
-        x = (index + 0.5) * pitch - width / 2
-        return Bar(x, HEIGHT - height, width, height, kind, title)
-
-    bars = []
-    for i, (layer, (before_us, after_us)) in enumerate(zip(layers, times, strict=True)):
-        title = (
-            f"{layer.name}: {time_text(before_us) if layer.before else 'nothing'} before,"
-            f" {time_text(after_us) if layer.after else 'nothing'} after, {layer.verdict}"
-        )
-        if layer.before:
-            bars.append(column(i, before_us, 1.0, "before", title))
-        if layer.after:
-            kind = layer.verdict.name.lower()
-            bars.append(column(i, after_us, AFTER_PART, kind, title))
-    ticks = tuple(
-        Tick(HEIGHT * (1 - step / steps[-1]), time_text(step) if step else "0")
-        for step in steps
+    return paired_chart(
+        [
+            Pair(
+                behind_us=layer.before_time.latency_us if layer.before_time else None,
+                front_us=layer.after_time.latency_us if layer.after_time else None,
+                kind=layer.verdict.name.lower(),
+                title=_title(layer),
+            )
+            for layer in comparison.layers
+        ]
     )
-    return Chart(tuple(bars), (), ticks)
+
+
+def _title(layer: LayerChange) -> str:
+    before, after = (
+        "nothing" if time is None else time_text(time.latency_us)
+        for time in (layer.before_time, layer.after_time)
+    )
+    return f"{layer.name}: {before} before, {after} after, {layer.verdict}"

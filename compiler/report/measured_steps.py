@@ -52,5 +52,5 @@ def measured_steps(report: Report, order: str = BY_ORDER) -> list[MeasuredStep]:
     found, cumulative = [], 0.0
     for step, latency, roof in rows:
         cumulative += latency.share
-        found.append(MeasuredStep(step, latency, roof, cumulative))
+        found.append(MeasuredStep(step, latency, roof, min(cumulative, 1.0)))
     return found

@@ -9,6 +9,7 @@ from octavo.compiler.report.comparison_facts import comparison_facts
 from octavo.compiler.report.comparison_text import change_text
 from octavo.compiler.report.measured_steps import BY_TIME, measured_steps
 from octavo.compiler.report.records import Report
+from octavo.compiler.report.selection_chart import selection_chart
 from octavo.compiler.report.summary import summarize
 from octavo.compiler.report.units import (
     added_text,
@@ -97,6 +98,7 @@ def render_page(report: Report, comparison: Comparison | None = None) -> str:
         latency_chart=charts.latency_chart(measured),
         cumulative_chart=charts.cumulative_chart(slowest),
         half_text=charts.cumulative_text(slowest),
+        selection_chart=selection_chart(report.selection),
         memory_chart=charts.memory_chart(report),
         roofline_chart=roofline_chart.roofline_chart(report),
         by_gain=bottlenecks.steps_by_gain(report),

@@ -8,6 +8,7 @@ from tests.chromium import assert_is_fine
 from octavo.compiler.cli.selection_lines import selection_lines
 from octavo.compiler.report.manifest import report_from_manifest
 from octavo.compiler.report.page import render_page
+from octavo.compiler.report.selection_chart import selection_chart
 from octavo.compiler.report.summary import summarize
 from octavo.errors import ArtifactError
 
@@ -125,4 +126,18 @@ def test_a_damaged_selection_is_a_malformed_manifest(selected, damage):
 def test_chromium_shows_the_section(selected, browser, tmp_path, width):
     page = tmp_path / "selection.html"
     page.write_text(render_page(report_from_manifest(selected)))
-    assert_is_fine(browser.look(page, width), 1)
+    look = browser.look(page, width)
+    assert_is_fine(look, 2)  # and memory
+    marks = {chart["label"]: chart["marks"] for chart in look.charts}
+    # What each of the four layers takes, and the other arithmetic of narrow and of wide.
+    assert marks["Cost of 4 layers"] == 6
+
+
+def test_the_chart_holds_each_layer_against_the_other_arithmetic(selected):
+    chart = selection_chart(report_from_manifest(selected).selection)
+    assert [bar.kind for bar in chart.bars] == [
+        "int8", "before", "float", "before", "int8", "int8"
+    ]  # fmt: skip
+    assert chart.bars[1].title == "narrow: float32 3.00 us; int8 5.00 us"
+    assert chart.bars[1].height > chart.bars[2].height
+    assert selection_chart(None) is None
