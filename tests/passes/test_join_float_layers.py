@@ -1,4 +1,4 @@
-"""Rounding disappears between float layers, and stays wherever integers are written or read."""
+"""Rounding disappears between float layers, and stays where integers are written or read."""
 
 import numpy as np
 import pytest

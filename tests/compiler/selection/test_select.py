@@ -71,7 +71,8 @@ class FakeMachine:
 
 @pytest.fixture
 def select():
-    def run(times_us, candidates=(FIRST, OTHER, FLOAT), broken=(), builds=None):
+    def run(times_us, broken=(), builds=None, forecast=lambda: None):
+        candidates = (FIRST, OTHER, FLOAT)
         graph = chain(len(times_us))
         table = {f"l{i}": dict(zip(("int8", "int8 b", "float32"), row, strict=True))
                  for i, row in enumerate(times_us)}
@@ -82,7 +83,8 @@ def select():
             "net", "host", [], [], [Step("whole", "k", (), (), (), "float32", "whole")], {})
         for us in (builds or {}).values():
             table["whole"] = {"whole": us}
-        return Selector(graph, candidates, machine.lower, machine, made).run(), machine
+        selector = Selector(graph, candidates, machine.lower, machine, made, forecast)
+        return selector.run(), machine
 
     return run
 
@@ -137,3 +139,19 @@ def test_finalists_are_measured_side_by_side_in_the_end(select):
     assert set(machine.measured[-1]) == {0, 1, 2, 3, 4}
     assert {t.name for t in selection.finalists} == {
         "float32 build", "int8", "int8 b", "float32", "selected 1"}
+
+
+def test_what_a_forecast_rules_out_for_every_layer_is_not_measured(select):
+    def forecast(program):
+        return [0.9 * step_us for step_us in lowest[program.steps[0].variant]]
+
+    lowest = {"int8 b": (4, 20, 3, 3), "float32": (50, 50)}
+    selection, machine = select([(10, 5, 50), (10, 20, 50)], forecast=lambda: forecast)
+    assert [t.measurement.failure for t in selection.uniform] == [
+        "", "", "not measured: predicted to be slower for every layer"]
+    assert names(selection) == ["int8 b", "int8"]
+    assert len(machine.programs) == 3
+    lowest["float32"] = (50, 5)  # it may win one layer
+    assert len(select([(10, 5, 50), (10, 20, 50)], forecast=lambda: forecast)[1].programs) == 4
+    _, unsure = select([(10, 5, 50), (10, 20, 50)], forecast=lambda: lambda _: None)
+    assert len(unsure.programs) == 4

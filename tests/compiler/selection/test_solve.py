@@ -25,9 +25,8 @@ def problems(draw):
     conversions = []
     for index in range(draw(st.integers(0, 5))):
         readers = tuple(draw(st.lists(st.sampled_from(names), max_size=3, unique=True)))
-        tensor = IntegerTensor(
-            f"t{index}", 10, draw(st.sampled_from([None, *names])), readers, draw(st.booleans())
-        )
+        writer = draw(st.sampled_from([None, *names]))
+        tensor = IntegerTensor(f"t{index}", 10, writer, readers, draw(st.booleans()))
         conversions.append(Conversion(tensor, draw(COSTS), draw(COSTS)))
     return options, conversions
 
