@@ -11,9 +11,11 @@ import click
 
 from octavo.compiler.cli.console import Console, to_json_value
 from octavo.compiler.cli.device_option import chosen_device
+from octavo.compiler.cli.progress import progress_bar
 from octavo.errors import DeviceError, StoreError
 
 if TYPE_CHECKING:
+    from octavo.compiler.devices.measurement import Round
     from octavo.compiler.measurements.kept_rounds import Keeper
     from octavo.compiler.measurements.profiles import ProfileStore, StoredProfile
     from octavo.compiler.measurements.profiling import MeasuredProfile
@@ -143,17 +145,30 @@ def measure_artifact(
     plan = RoundPlan(
         runs=measuring.runs, seconds=measuring.seconds, warmup=measuring.warmup,
         num_threads=num_threads, cool_down_s=measuring.cool_down_s)
-    with _opened(console) if measuring.is_kept else nullcontext() as store:
-        keeper = None if store is None else _keeper(console, store, measuring)
+    lost: list[str] = []  # why rounds are not kept
+    ended: "list[Round]" = []
+    with (
+        _opened(console) if measuring.is_kept else nullcontext() as store,
+        progress_bar(console) as advance,
+    ):
+
+        def count(measured_round: "Round") -> None:
+            ended.append(measured_round)
+            if advance is not None:
+                advance("rounds", len(ended), 0)
+
+        keeper = None if store is None else _keeper(console, store, measuring, lost)
         profile = measure_profile(
             chosen_device(device), artifact, plan, inputs,
-            cores=measuring.cores, keeper=keeper)
+            cores=measuring.cores, keeper=keeper, on_round=count)
+    for line in lost:
+        console.warn(line)
     if profile.measured.failure:
         num_rounds = len(profile.measured.rounds)
         raise DeviceError(
             profile.measured.failure
             + (f"; {_count(num_rounds)} kept, and the same command goes on from there"
-               if num_rounds and keeper is not None else ""))
+               if num_rounds and keeper is not None and not lost else ""))
     return profile
 
 
@@ -192,7 +207,10 @@ def _opened(console: Console) -> "AbstractContextManager[ProfileStore | None]":
         return nullcontext()
 
 
-def _keeper(console: Console, store: "ProfileStore", measuring: Measuring) -> "Keeper":
+def _keeper(
+    console: Console, store: "ProfileStore", measuring: Measuring, lost: list[str]
+) -> "Keeper":
+    """Keeps rounds in a database; what it cannot keep is told in ``lost``."""
     from octavo.compiler.measurements.kept_rounds import Keeper
 
     def resume(stored: "StoredProfile") -> None:
@@ -201,4 +219,4 @@ def _keeper(console: Console, store: "ProfileStore", measuring: Measuring) -> "K
             f" {_count(len(stored.measured.rounds))}, begun at {stored.begun_at[:19]} UTC"
             " (--fresh begins anew)")
 
-    return Keeper(store, measuring.is_fresh, console.warn, resume)
+    return Keeper(store, measuring.is_fresh, lost.append, resume)

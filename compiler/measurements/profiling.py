@@ -1,7 +1,7 @@
 """One profile: rounds on a device, each kept when it ends, and how they can be relied on."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from octavo.compiler.artifact.manifest import read_manifest
 from octavo.compiler.devices.base import Deployment, Device
 from octavo.compiler.devices.conditions import Conditions, read_conditions
 from octavo.compiler.devices.cores import ALL, find_cpus
-from octavo.compiler.devices.measurement import Measurement
+from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.noise import Noise, Surroundings, judge
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
@@ -54,6 +54,7 @@ def measure_profile(
     *,
     cores: str = ALL,
     keeper: Keeper | None = None,
+    on_round: Callable[[Round], None] | None = None,
 ) -> MeasuredProfile:
     """Measure an artifact's runs and steps where it is meant to run.
 
@@ -64,6 +65,7 @@ def measure_profile(
         inputs: As ``checked_inputs`` gives them; None: zeros.
         cores: As ``find_cpus`` takes it.
         keeper: Keeps every round when it ends; None: nothing is kept.
+        on_round: Called with every round when it was kept.
 
     Returns:
         What was measured; ``measured.failure`` says why it ended early.
@@ -80,11 +82,16 @@ def measure_profile(
         plan = replace(plan, cpus=find_cpus(cores, deployment, plan.num_threads))
         key = profile_key(manifest, device.name, machine, plan, inputs)
         run = KeptRounds(manifest, machine, plan, keeper, key)
+
+        def end_round(_: int, measured_round: Round) -> None:
+            run.keep(measured_round)
+            if on_round is not None:
+                on_round(measured_round)
+
         before = read_conditions(deployment)
         start_s = time.monotonic()
         (measured,) = measure_rounds(
-            [deployment], plan, inputs, earlier=[run.earlier],
-            on_round=lambda _, measured_round: run.keep(measured_round))
+            [deployment], plan, inputs, earlier=[run.earlier], on_round=end_round)
         elapsed_s = time.monotonic() - start_s
         after = before if measured.failure else _conditions_after(deployment, before)
     if not measured.failure:

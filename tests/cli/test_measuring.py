@@ -5,6 +5,7 @@ from tests.compiler.devices.android import connect
 from tests.compiler.devices.phone import write_phone
 
 from octavo.compiler.measurements.profiles import ProfileStore
+from octavo.errors import StoreError
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,21 @@ def test_an_interrupted_profile_can_be_left_alone(
     assert "going on" not in done.err
     done = octavo("profile", artifact, "--runs", "30", "--no-roofline")
     assert ("going on" in done.err) == (option == "--no-save")
+
+
+def test_rounds_that_could_not_be_kept_are_not_said_to_be(
+    octavo, artifact, android, monkeypatch
+):
+    def fail(self, *_):
+        (android / "PIXEL8.gone").touch()
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(ProfileStore, "add_round", fail)
+    done = octavo("profile", artifact, "--device", "adb:PIXEL8", "--runs", "30")
+    assert done.code == 4
+    assert done.err == (
+        "warning: not kept: the disk is full\n"
+        "octavo: adb:PIXEL8: adb: device 'PIXEL8' not found\n")
 
 
 def test_without_a_database_there_is_a_profile_and_a_warning(
