@@ -146,7 +146,7 @@ def measure_artifact(
         runs=measuring.runs, seconds=measuring.seconds, warmup=measuring.warmup,
         num_threads=num_threads, cool_down_s=measuring.cool_down_s)
     lost: list[str] = []  # why rounds are not kept
-    ended: "list[Round]" = []
+    ended: list[Round] = []
     with (
         _opened(console) if measuring.is_kept else nullcontext() as store,
         progress_bar(console) as advance,

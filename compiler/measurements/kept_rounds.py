@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.round_program import RoundPlan
-from octavo.compiler.measurements.key import device_text, json_text
+from octavo.compiler.measurements.key import device_text, json_text, toolchain_of
 from octavo.compiler.measurements.profile_rows import profile_rows
 from octavo.compiler.measurements.profiles import (
     ProfileKey,
@@ -18,7 +18,7 @@ from octavo.compiler.measurements.profiles import (
     StoredProfile,
 )
 from octavo.compiler.roofline.machine import Machine
-from octavo.errors import StoreError
+from octavo.errors import ArtifactError, StoreError
 
 _PAGE = "report.html"  # may be replaced at any time: no part of what an artifact computes
 
@@ -89,7 +89,7 @@ class KeptRounds:
                 self._give_up(error)
 
     def best_reference_us(self) -> float | None:
-        """Least time of the loop of fixed work in all profiles of the device."""
+        """See ``ProfileStore.best_reference_us``; None without a database too."""
         if self._keeper is None:
             return None
         with suppress(StoreError):
@@ -118,9 +118,18 @@ def profile_key(
         machine: That runs it.
         plan: How it is measured.
         inputs: Of the model; None: zeros.
+
+    Raises:
+        ArtifactError: The manifest lacks an entry.
     """
+    try:
+        code = f"{manifest['target_details']['triple']} {toolchain_of(manifest['versions'])}"
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
+        ) from error
     return ProfileKey(
-        _digest(manifest), device, device_text(machine), _options(plan, inputs))
+        _digest(manifest), device, f"{device_text(machine)} {code}", _options(plan, inputs))
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

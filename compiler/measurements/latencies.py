@@ -148,6 +148,20 @@ class LatencyStore(MeasurementDatabase):
             finally:
                 self._database.execute("DETACH DATABASE other")
 
+    def with_ids(self, beginning: str) -> list[KernelLatency]:
+        """Measurements whose ids begin with a text, by id.
+
+        Args:
+            beginning: Letters, digits and hyphens.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        query = f"SELECT {_COLUMNS} FROM latencies WHERE id GLOB ? ORDER BY id"
+        with self._translated():
+            rows = self._database.execute(query, (f"{beginning}*",)).fetchall()
+            return [_latency(row) for row in rows]
+
     def statistics(self) -> list[DeviceStatistics]:
         """What there is, by device, code and toolchain."""
         with self._translated():

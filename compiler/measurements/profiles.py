@@ -34,7 +34,8 @@ class ProfileKey:
     Attributes:
         artifact: Digest of its manifest.
         device: As the user names it.
-        machine: The CPU, as keys of measurements have it.
+        machine: The CPU, as keys of measurements have it, and what made the bench program:
+            only in the same code does its loop of fixed work take the same time.
         options: How it is measured, and the inputs, as canonical JSON.
     """
 
