@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+
 from octavo.passes.layer_format import EIGHT_BITS, FLOAT, WIDTHS, LayerFormat
 
 
@@ -27,7 +28,7 @@ def test_other_texts_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize("width", [0, 1, 5, 64])
 def test_other_widths_are_refused(width: int) -> None:
-    with pytest.raises(ValueError, match="weight_bits .* allowed: 2, 3, 4, 8, 16, 32"):
+    with pytest.raises(ValueError, match=r"weight_bits .* allowed: 2, 3, 4, 8, 16, 32"):
         LayerFormat(width, 8)
     with pytest.raises(ValueError, match="activation_bits"):
         LayerFormat.parse(f"w8a{width}")
