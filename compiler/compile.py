@@ -184,7 +184,7 @@ def compile_model(
             for name, value in done.output_sqnr_db.items()
         },
         "notes": list(done.notes),
-        **({} if chosen is None else {"selection": chosen.record}),
+        **({"selection": chosen.record} if chosen and chosen.record else {}),
     }
     report("build", 0, 1)
     manifest = write_artifact(
