@@ -1,4 +1,11 @@
-"""Collect latencies: python -m benchmarks.predictor compile|measure|gather."""
+"""How well latencies are predicted: python -m benchmarks.predictor evaluate.
+
+The latencies it judges by are kept beside the results. To collect them again:
+
+    python -m benchmarks.predictor compile
+    python -m benchmarks.predictor measure     # again and again: one round each
+    python -m benchmarks.predictor gather
+"""
 
 import json
 import lzma
@@ -6,7 +13,8 @@ from pathlib import Path
 
 import click
 
-DATA = Path(__file__).parents[1] / "results" / "predictor_latencies.jsonl.xz"
+RESULTS = Path(__file__).parents[1] / "results"
+DATA = RESULTS / "predictor_latencies.jsonl.xz"
 WORK = Path(__file__).parents[2] / "build" / "predictor"
 
 folder_option = click.option(
@@ -49,6 +57,33 @@ def gather_command(folder: Path, output: Path) -> None:
     lines = [json.dumps(record, separators=(",", ":")) for record in gather(folder)]
     text = "".join(f"{line}\n" for line in lines)
     output.write_bytes(lzma.compress(text.encode(), preset=9))
+
+
+@main.command("evaluate")
+@click.option("--data", default=DATA, type=click.Path(path_type=Path), help="of gather")
+def evaluate_command(data: Path) -> None:
+    """Judge the predictor; writes results/predictor.json and predictor.md."""
+    from benchmarks.predictor.compare import compare, held_out_shapes
+    from benchmarks.predictor.data import read_caches, read_programs
+    from benchmarks.predictor.evaluate import cross_validate, held_out, timed_fit
+    from benchmarks.predictor.tables import markdown
+
+    programs, (cpu, caches) = read_programs(data), read_caches(data)
+    results = {
+        "cpu": cpu,
+        "programs": len(programs),
+        "calls": sum(len(program.calls) for program in programs),
+        "fit_s": timed_fit(programs, caches),
+        "held_out": held_out(programs, caches),
+        "cross_validated": cross_validate(programs, caches),
+        "compared": compare(programs, caches),
+        "shapes": held_out_shapes(programs, caches),
+    }
+    RESULTS.joinpath("predictor.md").write_text(markdown(results))
+    for row in (*results["held_out"], *results["cross_validated"]):
+        row["num_kernels"] = len(row.pop("kernels"))  # the tables say what they say
+    RESULTS.joinpath("predictor.json").write_text(
+        json.dumps(results, indent=1, default=bool) + "\n")
 
 
 if __name__ == "__main__":

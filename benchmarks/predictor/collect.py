@@ -16,6 +16,7 @@ import octavo
 from benchmarks.predictor.networks import FAMILIES
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
+from octavo.compiler.roofline.machine import this_machine
 from octavo.errors import OctavoError
 
 NUM_CALIBRATION = 4
@@ -137,6 +138,7 @@ def measure(directory: Path, turn_s: float) -> dict[str, Any]:
 
 def gather(folder: Path) -> Iterator[dict[str, Any]]:
     """What is kept of each artifact: its steps with their latencies."""
+    machine = this_machine()
     for network in networks():
         for precision in PRECISIONS:
             kept = folder / network.name / f"{precision}.rounds"
@@ -153,6 +155,7 @@ def gather(folder: Path) -> Iterator[dict[str, Any]]:
             yield {
                 "network": network.name, "family": network.family, "is_zoo": network.is_zoo,
                 "precision": precision, "rounds": len(rounds),
+                "cpu": machine.cpu, "caches": machine.caches,
                 "whole_us": float(np.median([r["whole_us"] for r in rounds])),
                 "whole_rounds_us": [r["whole_us"] for r in rounds],
                 "arena_bytes": manifest["memory"]["arena_bytes"],

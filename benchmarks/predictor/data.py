@@ -3,6 +3,7 @@
 import json
 import lzma
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from octavo.compiler.measurements.key import json_text
 from octavo.compiler.measurements.step_operation import step_operation
 from octavo.compiler.predictor.call import call_from_record
+from octavo.compiler.predictor.features import Caches
 from octavo.compiler.predictor.training_set import MeasuredCall
 
 
@@ -43,8 +45,19 @@ class Program:
 
 def read_programs(path: Path) -> list[Program]:
     """Read what ``gather`` wrote."""
+    return [_program(record) for record in _records(path)]
+
+
+def read_caches(path: Path) -> tuple[str, Caches]:
+    """Name of the CPU that was measured, and its caches."""
+    record = next(_records(path))
+    sizes = dict(record["caches"])
+    return record["cpu"], Caches(sizes[1], sizes[2])
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
-        return [_program(json.loads(line)) for line in lines]
+        yield from map(json.loads, lines)
 
 
 def _program(record: dict[str, Any]) -> Program:

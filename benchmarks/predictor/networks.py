@@ -323,5 +323,5 @@ Family = Callable[[int], onnx.ModelProto]
 # How many networks of each kind; each is built for INT8 and for float.
 FAMILIES: tuple[tuple[Family, int], ...] = (
     (mobile, 14), (residual, 12), (branches, 12), (transformer, 14), (perceptron, 8),
-    (recurrent, 14), (decoder, 14), (preactivation, 8), (pooled, 8),
+    (recurrent, 28), (decoder, 14), (preactivation, 8), (pooled, 8),
 )

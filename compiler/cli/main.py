@@ -15,6 +15,7 @@ from octavo.compiler.cli.console import Console, one_line
 from octavo.compiler.cli.database import database_command
 from octavo.compiler.cli.devices import devices_command
 from octavo.compiler.cli.doctor import doctor_command
+from octavo.compiler.cli.estimate import estimate_command
 from octavo.compiler.cli.explain import explain_command
 from octavo.compiler.cli.inspect import inspect_command
 from octavo.compiler.cli.profile import profile_command
@@ -27,6 +28,7 @@ from octavo.errors import OctavoError
 COMMANDS: tuple[click.Command, ...] = (
     inspect_command,
     quantize_command,
+    estimate_command,
     compile_command,
     run_command,
     profile_command,

@@ -12,6 +12,7 @@ from octavo.compiler.predictor.call import Call
 
 LANES = 16  # columns are also counted in vectors of this many; remainders tell of others
 DOT_K = 4  # 8-bit products that most instruction sets add up at once
+RECURRENT = frozenset({"Lstm", "Gru"})
 SLOW_FUNCTIONS = re.compile(r"erf|exp|tanh|sigmoid|sqrt|pow|log|div|sin|cos|softmax")
 
 FloatArray = NDArray[np.float64]
@@ -71,8 +72,11 @@ class Tile:
 
 
 def tile_of(call: Call) -> Tile:
-    """Read the tile from the name of the variant, whose last part is ROWSxCOLUMNS."""
-    found = re.search(r"\.(\d+)x(\d+)(?:x\d+)?$", call.variant)
+    """Read the tile from the name of the variant, whose last part is ROWSxCOLUMNS.
+
+    Of kernels without products, such a part is the window.
+    """
+    found = re.search(r"\.(\d+)x(\d+)(?:x\d+)?$", call.variant) if call.work.macs else None
     return Tile(int(found.group(1)), int(found.group(2))) if found else Tile(1, LANES)
 
 
@@ -104,6 +108,9 @@ def geometry_of(call: Call, tile: Tile) -> Geometry:
         steps = work.window // work.window_h * _parts(work.window_h, dot_k)
     row_tiles, column_tiles = _parts(work.rows, tile.rows), _parts(columns, tile.columns)
     padded_columns = _parts(columns, LANES) * LANES
+    if work.is_depthwise:  # tiles end with the line, and none has fewer columns
+        row_tiles = work.rows // work.line * _parts(work.line, tile.rows)
+        padded_columns = column_tiles * tile.columns
     padded = work.macs
     if work.is_depthwise or (work.macs and work.depth > 1):  # else how it is cut is unknown
         padded = repeats * row_tiles * tile.rows * padded_columns * steps * dot_k
@@ -118,6 +125,12 @@ def geometry_of(call: Call, tile: Tile) -> Geometry:
 def _span_bytes(call: Call) -> int:
     work = call.work
     return max(work.span_bytes, work.read_bytes + work.written_bytes)
+
+
+def _reused_bytes(call: Call, tile: Tile) -> int:
+    """Weights that are read again and again: of a tile, or of all gates in each time step."""
+    columns = call.work.columns if call.kind in RECURRENT else tile.columns
+    return call.work.depth * columns * call.work.in_bits // 8
 
 
 def _parts(count: int, size: int) -> int:
@@ -145,6 +158,7 @@ def cost_terms(call: Call, program: ProgramSize, caches: Caches) -> FloatArray:
         geometry.padded_macs,
         geometry.tiles * geometry.steps * (tile.rows + tile.columns / LANES),
         geometry.tiles,
+        geometry.padded_macs / tile.rows * (_reused_bytes(call, tile) > caches.l1_bytes),
         geometry.results,
         work.rows * work.repeats,
         geometry.results * (work.depth if not work.macs else work.extra_terms),
@@ -161,7 +175,7 @@ def cost_terms(call: Call, program: ProgramSize, caches: Caches) -> FloatArray:
 NUMBERS = (
     "macs", "padded_macs", "waste", "results", "rows", "columns", "depth", "repeats",
     "read_bytes", "written_bytes", "weight_bytes", "touched_bytes", "span_bytes",
-    "program_bytes", "program_weight_bytes",
+    "program_bytes", "program_weight_bytes", "reused_bytes",
     "intensity", "run", "window", "window_h", "stride", "line", "extra_terms", "in_bits",
     "out_bits", "is_padded", "is_dilated", "tile_rows", "tile_columns", "tiles", "row_rest",
     "column_rest", "lane_rest", "depth_rest", "run_rest", "block_tiles", "blocks",
@@ -192,6 +206,7 @@ def numbers(call: Call, program: ProgramSize) -> FloatArray:
         "span_bytes": _log(_span_bytes(call)),
         "program_bytes": _log(program.num_bytes),
         "program_weight_bytes": _log(program.weight_bytes),
+        "reused_bytes": _log(_reused_bytes(call, tile) if work.macs else 0),
         "intensity": _log(work.macs) - _log(touched + work.weight_bytes),
         "run": _log(work.run),
         "window": work.window,

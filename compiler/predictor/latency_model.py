@@ -169,4 +169,6 @@ def _boosted(
 
     trees = HistGradientBoostingRegressor(
         **settings, categorical_features=[0, 1], random_state=seed)
-    return trees.fit(inputs, targets, sample_weight=weights)
+    # Equal weights change nothing, but the median of a leaf then takes a tenth of the time.
+    is_weighted = bool((weights != weights[0]).any())
+    return trees.fit(inputs, targets, sample_weight=weights if is_weighted else None)

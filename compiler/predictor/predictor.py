@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from octavo.compiler.predictor.call import Call
 from octavo.compiler.predictor.conformal import enough_groups, grouped_quantile
-from octavo.compiler.predictor.distance import Neighbours, find_neighbours
+from octavo.compiler.predictor.cost_model import FASTEST_US
 from octavo.compiler.predictor.features import Caches, program_size
 from octavo.compiler.predictor.latency_model import (
     LatencyModel,
@@ -19,6 +19,7 @@ from octavo.compiler.predictor.latency_model import (
     fit_spread_model,
     make_table,
 )
+from octavo.compiler.predictor.ranges import Ranges, find_ranges
 from octavo.compiler.predictor.training_set import TrainingSet
 from octavo.errors import DataError
 
@@ -31,6 +32,7 @@ DEFAULT_INTERVAL = 0.9
 # Conv layers are predicted better than pools: each kernel that twice as many networks as an
 # interval takes have gets a calibration of its own, and the others get one together.
 OWN_NETWORKS = 2
+KNOWN_SPREAD = 0.03  # of a logarithm: what one kernel differs by between two programs
 EXTRAPOLATED_SHARE = 0.1  # of a program's time
 
 
@@ -61,7 +63,7 @@ class Predictor:
         caches: Of the device.
         latency_model: Fitted to everything.
         spread_model: Of the residuals that were left when a network was left out.
-        neighbours: The measured calls.
+        ranges: What was measured.
         scores: (calls,) residuals over their predicted size, of calls left out of the fit.
         kernels: (calls,) kernel of each.
         networks: (calls,) network of each.
@@ -72,7 +74,7 @@ class Predictor:
     caches: Caches
     latency_model: LatencyModel
     spread_model: SpreadModel
-    neighbours: Neighbours
+    ranges: Ranges
     scores: FloatArray
     kernels: tuple[str, ...]
     networks: NDArray[np.int64]
@@ -102,7 +104,8 @@ class Predictor:
             for log, low, high, is_far in zip(logs, lows, highs, far, strict=True)]
 
     def predict_total(
-        self, calls: Sequence[Call], interval: float = DEFAULT_INTERVAL
+        self, calls: Sequence[Call], interval: float = DEFAULT_INTERVAL,
+        known_us: Sequence[float | None] = (),
     ) -> Prediction:
         """Predict the latency of a program: the sum of its calls.
 
@@ -112,6 +115,8 @@ class Predictor:
         Args:
             calls: All calls of the program, at least one.
             interval: Probability that the measured sum lies in the interval, in (0, 1).
+            known_us: Of each call, the latency that was measured in another program, if any;
+                empty for none.
 
         Raises:
             DataError: Too few networks were measured for such an interval.
@@ -119,6 +124,10 @@ class Predictor:
         factor = _finite(
             grouped_quantile(self.total_scores, self.total_networks, interval), interval)
         logs, spreads, far = self._predict(calls)
+        for place, latency_us in enumerate(known_us):
+            if latency_us is not None:
+                logs[place] = math.log(max(latency_us, FASTEST_US))
+                spreads[place], far[place] = min(spreads[place], KNOWN_SPREAD), False
         latencies = np.exp(logs)
         total, spread = _total(latencies, spreads, np.ones(len(calls), np.int64))
         is_far = float(latencies[far].sum()) > EXTRAPOLATED_SHARE * total
@@ -150,7 +159,7 @@ class Predictor:
         size = program_size((call, 1) for call in calls)
         table = make_table(calls, [size] * len(calls), self.caches)
         logs = self.latency_model.log_latency(table)
-        return logs, self.spread_model.spread(table, logs), self.neighbours.are_far(table)
+        return logs, self.spread_model.spread(table, logs), self.ranges.are_outside(table)
 
 
 def _finite(factor: float, interval: float) -> float:
@@ -197,7 +206,7 @@ def fit_predictor(data: TrainingSet, caches: Caches, seed: int = 0) -> Predictor
         caches,
         fit_latency_model(table, data.latencies_us, weights, seed),
         fit_spread_model(table, logs, residuals, weights, seed),
-        find_neighbours(table, data.networks),
+        find_ranges(table),
         np.abs(residuals) / spreads,
         table.kernels,
         data.networks,

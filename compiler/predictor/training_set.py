@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.measurements.key import Context, json_text
+from octavo.compiler.measurements.key import Context
 from octavo.compiler.measurements.latencies import KernelLatency
 from octavo.compiler.predictor.call import Call, call_from_record
 from octavo.compiler.predictor.cost_model import FASTEST_US
 from octavo.compiler.predictor.features import ProgramSize, program_size
+from octavo.compiler.predictor.program_calls import Identity, row_identity
 
 # Another version of the kernels computes the same with other loops: it says something, less.
 OLDER_WEIGHT = 0.3
@@ -142,10 +143,10 @@ def measured_programs(
         if (key.code, key.device, key.num_threads) == mine:
             profiles[_profile(row)].append(row)
     in_time = sorted(profiles.values(), key=lambda rows: (rows[0].measured_at, rows[0].id))
-    programs: dict[frozenset[tuple[str, str, str]], list[list[KernelLatency]]] = {}
-    newest: dict[tuple[str, str, str], str] = {}
+    programs: dict[frozenset[Identity], list[list[KernelLatency]]] = {}
+    newest: dict[Identity, str] = {}
     for rows in in_time:
-        calls = frozenset(map(_identity, rows))
+        calls = frozenset(map(row_identity, rows))
         programs.setdefault(calls, []).append(rows)
         newest |= dict.fromkeys(calls, rows[0].key.context.toolchain)
     found = (_program(rows, newest, context.toolchain) for rows in programs.values())
@@ -158,21 +159,17 @@ def _profile(row: KernelLatency) -> str:
     return profile if dash else f"{row.measured_at} {row.key.context.toolchain}"
 
 
-def _identity(row: KernelLatency) -> tuple[str, str, str]:
-    return row.key.kernel, row.key.operation, json_text(row.schedule)
-
-
 def _program(
     profiles: Sequence[Sequence[KernelLatency]],
-    newest: dict[tuple[str, str, str], str],
+    newest: dict[Identity, str],
     toolchain: str,
 ) -> list[MeasuredCall]:
     newest_toolchain = profiles[-1][0].key.context.toolchain
     current = [p for p in profiles if p[0].key.context.toolchain == newest_toolchain]
-    rows: dict[tuple[str, str, str], list[KernelLatency]] = defaultdict(list)
+    rows: dict[Identity, list[KernelLatency]] = defaultdict(list)
     for profile in current:
         for row in profile:
-            rows[_identity(row)].append(row)
+            rows[row_identity(row)].append(row)
     weight = 1.0 if newest_toolchain == toolchain else OLDER_WEIGHT
     program = []
     for identity, same in rows.items():
