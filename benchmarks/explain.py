@@ -23,6 +23,8 @@ from benchmarks.zoo.store import model_path
 from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices import find_device
+from octavo.compiler.devices.measurement import Measurement
+from octavo.compiler.devices.median import median_interval
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.explain.explain import ExplainOptions, explain_artifact
@@ -48,13 +50,23 @@ class Row:
         layer: Its name.
         int8_us: What it takes in integers, as explained.
         said_us: How much longer a run takes with it in float, by the answer.
-        measured_us: The same of the network that was built like that.
+        measured_us: The same of the network that was built like that: median of the
+            differences of neighbouring rounds.
+        low_us, high_us: Where that median is with 95% confidence.
     """
 
     layer: str
     int8_us: float
     said_us: float
     measured_us: float
+    low_us: float
+    high_us: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether what was said is in the interval, give or take a tenth."""
+        slack = 0.1 * abs(self.said_us)
+        return self.low_us - slack <= self.said_us <= self.high_us + slack
 
 
 @click.command()
@@ -99,10 +111,16 @@ def measure(name: str, num_layers: int) -> list[Row]:
         base, *others = measure_rounds(
             deployments, RoundPlan(seconds=SECONDS, with_steps=False))
         return [
-            Row(
-                layer.name, round(layer.latency_us, 2), round(_said_us(layer), 2),
-                round(other.latency_us - base.latency_us, 2))
+            Row(layer.name, round(layer.latency_us, 2), round(_said_us(layer), 2),
+                *_difference(base, other))
             for layer, other in zip(chosen, others, strict=True)]
+
+
+def _difference(base: Measurement, other: Measurement) -> tuple[float, float, float]:
+    """Median of the differences of rounds that were taken in one turn, and its interval."""
+    differences = [b - a for a, b in zip(base.medians_us, other.medians_us, strict=True)]
+    low, high = median_interval(differences) or (float("nan"), float("nan"))
+    return round(float(np.median(differences)), 2), round(low, 2), round(high, 2)
 
 
 def _said_us(layer: LayerExplanation) -> float:
@@ -126,15 +144,19 @@ def _build(
 
 def table(rows: dict[str, list[Row]]) -> str:
     """Markdown: one line for each layer."""
+    every = [row for found in rows.values() for row in found]
     lines = [
         "How much longer one run takes when one layer computes in float: by the answer of"
-        " `octavo explain`, and as measured of the network that was built like that.",
+        " `octavo explain`, and as measured of the network that was built like that, with the"
+        f" 95% interval. {sum(row.agrees for row in every)} of {len(every)} answers are in the"
+        " interval, give or take a tenth.",
         "",
-        "| network | layer | INT8, us | said, us | measured, us |",
-        "|---|---|---|---|---|",
+        "| network | layer | INT8, us | said, us | measured, us | interval |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {r.layer} | {r.int8_us:.2f} | +{r.said_us:.2f} | {r.measured_us:+.2f} |"
+        f"| {name} | {r.layer} | {r.int8_us:.2f} | {r.said_us:+.2f} | {r.measured_us:+.2f} |"
+        f" {r.low_us:+.2f} to {r.high_us:+.2f} |"
         for name, found in rows.items() for r in found]
     return "\n".join(lines)
 

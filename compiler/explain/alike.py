@@ -8,7 +8,7 @@ from octavo.compiler.explain.float_answer import sum_of
 
 
 def alike(layers: Iterable[LayerExplanation]) -> list[tuple[LayerExplanation, int]]:
-    """Put layers together that call the same functions and have the same answer about float.
+    """Put layers together that call the same function and have the same answer about float.
 
     Returns:
         The first of each kind in run order, with the times, shares and multiply-accumulates of
@@ -17,13 +17,13 @@ def alike(layers: Iterable[LayerExplanation]) -> list[tuple[LayerExplanation, in
     kinds: dict[object, list[LayerExplanation]] = {}
     for layer in layers:
         verdict = None if layer.float_answer is None else layer.float_answer.verdict
-        kinds.setdefault((layer.functions, verdict), []).append(layer)
+        kinds.setdefault((layer.function, verdict), []).append(layer)
     found = [(_together(group), len(group)) for group in kinds.values()]
     return sorted(found, key=lambda pair: -pair[0].latency_us)
 
 
 def _together(group: list[LayerExplanation]) -> LayerExplanation:
-    first, count = min(group, key=lambda layer: layer.steps), len(group)
+    first, count = min(group, key=lambda layer: layer.step), len(group)
     answers = [layer.float_answer for layer in group if layer.float_answer is not None]
     roofs = [layer.roof_us for layer in group if layer.roof_us is not None]
     return replace(

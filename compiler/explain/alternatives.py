@@ -10,6 +10,8 @@ from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.measurements.key import Context, json_text
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
 
+EXPLAIN_ID = "explain-"
+
 
 @dataclass(frozen=True)
 class Alternatives:
@@ -22,10 +24,10 @@ class Alternatives:
     by_step: dict[int, tuple[Alternative, ...]]
 
     def added_to(self, layer: LayerExplanation) -> LayerExplanation:
-        """The layer with those of its only step; of several steps there is no telling."""
-        if layer.alternatives or len(layer.steps) != 1:
+        """The layer with those of its step, unless a selection has told more."""
+        if layer.alternatives:
             return layer
-        return replace(layer, alternatives=self.by_step.get(layer.steps[0], ()))
+        return replace(layer, alternatives=self.by_step.get(layer.step, ()))
 
 
 def selected_from(
@@ -71,6 +73,9 @@ def alternatives_of(
     newest: dict[tuple[str, str, str], KernelLatency] = {}
     wanted = {step.operation for step in steps if step.operation}
     for row in store.latencies():
+        # Rows of explanations are of layers among others in float.
+        if row.id.startswith(EXPLAIN_ID):
+            continue
         if row.key.context == context and row.key.operation in wanted:
             place = (row.key.operation, row.key.kernel, json_text(row.schedule))
             known = newest.get(place)

@@ -28,23 +28,23 @@ class Alternative:
 
 @dataclass(frozen=True)
 class LayerExplanation:
-    """One layer: the steps that the float network computes together, too.
+    """One layer: a step that computes more than a conversion.
 
     Attributes:
-        name: Of its most expensive step.
+        name: What a person calls it.
         nodes: Names of its ONNX nodes.
         op_types: Operators, in order.
-        steps: Indices of its steps in the artifact.
-        functions: What these call; equal layers call the same.
-        placement: "int8" or "float32", of that step.
+        step: Its index in the artifact.
+        function: What it calls; equal layers call the same.
+        placement: Its arithmetic.
         variant: Its implementation.
-        latency_us: Median of all its steps, microseconds.
+        latency_us: Median, microseconds.
         share: Of all steps, in [0, 1].
         macs: Multiply-accumulates.
         roof_us: The least time it could take; None without the machine's peaks.
         bound_by: What bounds it; "" without.
-        causes: Of its most expensive step.
-        float_answer: None for what is float already or has no counterpart in float.
+        causes: What it must take, then what costs it more.
+        float_answer: None for what is float already.
         conversions_us: Conversions next to it that exist because something beside it is float,
             the model's inputs and outputs included.
         widths: Channel widths that waste products, with friendly ones.
@@ -55,8 +55,8 @@ class LayerExplanation:
     name: str
     nodes: tuple[str, ...]
     op_types: tuple[str, ...]
-    steps: tuple[int, ...]
-    functions: tuple[str, ...]
+    step: int
+    function: str
     placement: str
     variant: str
     latency_us: float

@@ -7,6 +7,7 @@ from enum import StrEnum
 from octavo.compiler.explain.step_times import StepTime
 
 MIN_GAIN = 0.05  # differences below this count as none: two profiles differ by as much
+MIN_GAIN_US = 0.1  # nor do some ticks of the clocks around steps, which count in tens of ns
 
 
 class Verdict(StrEnum):
@@ -68,12 +69,11 @@ def answer(
     """
     int8_us = int8.latency_us + saved.latency_us
     float_us = in_float.latency_us + needed.latency_us
+    least_us = max(MIN_GAIN * int8_us, MIN_GAIN_US)
     # Float is faster only when that shows in the slower half of its runs, too.
-    if float_us < (1 - MIN_GAIN) * int8_us and (
-        in_float.high_us + needed.high_us < int8_us
-    ):
+    if float_us < int8_us - least_us and in_float.high_us + needed.high_us < int8_us:
         verdict = Verdict.YES
-    elif float_us <= (1 + MIN_GAIN) * int8_us:
+    elif float_us <= int8_us + least_us:
         verdict = Verdict.SAME
     else:
         verdict = Verdict.NO

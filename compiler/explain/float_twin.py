@@ -1,6 +1,6 @@
-"""The same network in float: what an artifact's layers are compared with."""
+"""The network in float, and with single layers in float: what layers are compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.importer import import_model
-from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.lower import lower
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import code_text
@@ -22,21 +22,21 @@ from octavo.targets import get_target
 from octavo.targets.base import Target
 
 MODEL = "model.int8.onnx"
+NUM_MIXED = 4  # programs: neighbours in a chain, and around a residual block, are apart
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True, eq=False)
-class FloatTwins:
-    """Two float programs of one quantized model.
+class MixedProgram:
+    """The network with some of its layers in float, each among integers as it would be.
 
     Attributes:
-        network: Nothing is rounded between layers.
-        rounded: What lies between layers is rounded to integers and back, step by step: its
-            conversions are those that a float layer among integer ones needs.
+        program: Every such layer has the conversions that it would need alone.
+        steps: Indices of the artifact's steps that it computes in float.
     """
 
-    network: Program
-    rounded: Program
+    program: Program
+    steps: tuple[int, ...]
 
 
 def artifact_target(manifest: Mapping[str, Any]) -> Target:
@@ -61,25 +61,50 @@ def read_model(artifact: Path) -> ir.Model:
     return model
 
 
-def float_twins(
-    artifact: Path, target: Target, mode: str, scheduler: Scheduler = model_choice
-) -> FloatTwins:
-    """Lower the model of an artifact in float, with the weights that it has.
+def float_network(artifact: Path, target: Target, mode: str) -> Program:
+    """Lower the whole model of an artifact in float, with the weights that it has.
 
     Args:
         artifact: Folder that the compiler wrote.
         target: What it was compiled for.
-        mode: How its conversions round, "float32" or "dyadic".
-        scheduler: Asked for the implementation of every kernel call.
+        mode: How conversions round, "float32" or "dyadic".
     """
-    programs = []
-    for joins in (True, False):
+    model = read_model(artifact)
+    names = {node.name for node in model.graph if node.name and not is_op(node, *QUANTIZERS)}
+    JoinFloatLayers([])(model)
+    RemoveUnusedNodesPass()(model)
+    return lower(model, target, mode=mode, float_nodes=names)
+
+
+def mixed_programs(
+    artifact: Path, target: Target, mode: str, steps: Sequence[ProgramStep]
+) -> list[MixedProgram]:
+    """Lower the model of an artifact with every integer layer once in float.
+
+    A layer that is slow in float because all others' weights are four times as large is not so
+    if it is the only one: so there are several programs, and in each only some layers, far
+    from each other, are in float.
+
+    Args:
+        artifact: Folder that the compiler wrote.
+        target: What it was compiled for.
+        mode: How conversions round, "float32" or "dyadic".
+        steps: Of the artifact.
+    """
+    layers = [s for s in steps if s.placement == "int8" and s.nodes and not s.is_conversion]
+    integer_nodes = {node for step in layers for node in step.nodes}
+    float_nodes = {
+        node for step in steps if step.placement != "int8" and not step.is_conversion
+        for node in step.nodes}
+    found = []
+    for first in range(min(NUM_MIXED, len(layers))):
+        chosen = layers[first::NUM_MIXED]
         model = read_model(artifact)
-        names = {
-            node.name for node in model.graph if node.name and not is_op(node, *QUANTIZERS)}
-        if joins:
-            JoinFloatLayers([])(model)
-            RemoveUnusedNodesPass()(model)
-        programs.append(
-            lower(model, target, mode=mode, scheduler=scheduler, float_nodes=names))
-    return FloatTwins(*programs)
+        for layer in chosen:
+            # One by one: two of them that are neighbours convert between them all the same.
+            JoinFloatLayers(integer_nodes - set(layer.nodes))(model)
+        RemoveUnusedNodesPass()(model)
+        names = float_nodes | {node for step in chosen for node in step.nodes}
+        program = lower(model, target, mode=mode, float_nodes=names)
+        found.append(MixedProgram(program, tuple(step.index for step in chosen)))
+    return found

@@ -21,21 +21,31 @@ from octavo.targets.base import Target
 
 
 @dataclass(frozen=True)
+class MeasuredMixed:
+    """A program with some layers in float, with times.
+
+    Attributes:
+        chosen: Indices of the artifact's steps that it computes in float.
+        steps, times: Its own.
+    """
+
+    chosen: Sequence[int]
+    steps: Sequence[ProgramStep]
+    times: Sequence[StepTime]
+
+
+@dataclass(frozen=True)
 class MeasuredPrograms:
-    """The artifact and its float twins, with times.
+    """The artifact, and programs with its layers in float, with times.
 
     Attributes:
         steps, times: Of the artifact.
-        float_steps, float_times: Of the float network; empty where there is none.
-        rounded_steps, rounded_times: Of the float network that rounds between layers.
+        mixed: Every integer layer is in float in one of them; none for a float network.
     """
 
     steps: Sequence[ProgramStep]
     times: Sequence[StepTime]
-    float_steps: Sequence[ProgramStep]
-    float_times: Sequence[StepTime]
-    rounded_steps: Sequence[ProgramStep]
-    rounded_times: Sequence[StepTime]
+    mixed: Sequence[MeasuredMixed]
 
 
 def explain_layers(
@@ -64,39 +74,36 @@ def explain_layers(
         node for step in programs.steps if step.placement != "int8" for node in step.nodes
         if not step.is_conversion}
     layers = []
-    for ours, theirs in layer_groups(programs.steps, programs.float_steps):
-        time = total(programs.times, ours)
-        main = max(ours, key=lambda step: programs.times[step.index].latency_us)
-        entry = manifest["steps"][main.index]
-        nodes = tuple(dict.fromkeys(node for step in ours for node in step.nodes))
-        float_answer, conversions_us = _float_answer(
-            graph, programs, ours, theirs, nodes, float_nodes)
+    for step in programs.steps:
+        if step.is_conversion or not step.nodes:
+            continue
+        time_us = programs.times[step.index].latency_us
+        entry = manifest["steps"][step.index]
+        float_answer, conversions_us = _float_answer(graph, programs, step, float_nodes)
         bound = None
         if peaks:
             bound = step_bound(
-                int(entry["macs"]), main.placement, _traffic(entry), program_bytes, peaks)
-        causes = step_causes(
-            entry, programs.times[main.index].latency_us, program_bytes, peaks)
+                int(entry["macs"]), step.placement, _traffic(entry), program_bytes, peaks)
         layers.append(LayerExplanation(
-            name=main.name,
-            nodes=nodes,
-            op_types=tuple(op for step in ours for op in step.op_types),
-            steps=tuple(step.index for step in ours),
-            functions=tuple(str(manifest["steps"][step.index]["kernel"]) for step in ours),
-            placement=main.placement,
-            variant=main.variant,
-            latency_us=time.latency_us,
-            share=time.latency_us / all_us if all_us else 0.0,
-            macs=sum(int(manifest["steps"][step.index]["macs"]) for step in ours),
+            name=step.name,
+            nodes=step.nodes,
+            op_types=step.op_types,
+            step=step.index,
+            function=str(entry["kernel"]),
+            placement=step.placement,
+            variant=step.variant,
+            latency_us=time_us,
+            share=time_us / all_us if all_us else 0.0,
+            macs=int(entry["macs"]),
             roof_us=None if bound is None else bound.roof_us,
             bound_by="" if bound is None else bound.bound_by,
-            causes=tuple(causes),
+            causes=tuple(step_causes(entry, time_us, program_bytes, peaks)),
             float_answer=float_answer,
             conversions_us=conversions_us,
             widths=step_widths(entry, target),
-            alternatives=selected_from(manifest, nodes),
+            alternatives=selected_from(manifest, step.nodes),
         ))
-    return sorted(layers, key=lambda layer: (-layer.latency_us, layer.steps))
+    return sorted(layers, key=lambda layer: (-layer.latency_us, layer.step))
 
 
 def _traffic(entry: Mapping[str, Any]) -> Traffic:
@@ -107,20 +114,24 @@ def _traffic(entry: Mapping[str, Any]) -> Traffic:
 def _float_answer(
     graph: ir.Graph,
     programs: MeasuredPrograms,
-    ours: Sequence[ProgramStep],
-    theirs: Sequence[ProgramStep],
-    nodes: Collection[str],
+    step: ProgramStep,
     float_nodes: Collection[str],
 ) -> tuple[FloatAnswer | None, float]:
     """The comparison with float, and what conversions at the layer's edges cost now."""
-    edges = edges_of(graph, nodes, float_nodes)
+    edges = edges_of(graph, step.nodes, float_nodes)
+    mixed = next((m for m in programs.mixed if step.index in m.chosen), None)
+    if mixed is None:
+        needed = total(programs.times, _conversions(programs.steps, edges.needed))
+        return None, needed.latency_us
     saved = total(programs.times, _conversions(programs.steps, edges.saved))
-    if not theirs or all(step.placement != "int8" for step in ours):
-        needed_now = total(programs.times, _conversions(programs.steps, edges.needed))
-        return None, needed_now.latency_us
-    needed = total(programs.rounded_times, _conversions(programs.rounded_steps, edges.needed))
-    found = answer(
-        total(programs.times, ours), total(programs.float_times, theirs), needed, saved)
+    needed = total(mixed.times, _conversions(mixed.steps, edges.needed))
+    # What it computes together with others, already in float, is compared together.
+    ours, theirs = next(
+        (group for group in layer_groups(programs.steps, mixed.steps) if step in group[0]),
+        ((), ()))
+    if not theirs:
+        return None, saved.latency_us
+    found = answer(total(programs.times, ours), total(mixed.times, theirs), needed, saved)
     return found, saved.latency_us
 
 

@@ -1,12 +1,14 @@
 """Times of the steps of programs: from the database, or measured side by side now."""
 
 import tempfile
-import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +18,13 @@ from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices import Device
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.explain.float_twin import MODEL
 from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.lowering.program import Program
-from octavo.compiler.measurements.key import Context, json_text
+from octavo.compiler.measurements.key import device_text, json_text, toolchain_text
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
 from octavo.compiler.measurements.profile_rows import profile_rows
+from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
 from octavo.targets.base import Target
 
@@ -58,46 +62,54 @@ class ProgramTimes:
     is_new: bool
 
 
+def explained_key(manifest: Mapping[str, Any], machine: Machine, num_threads: int) -> str:
+    """What the ids of measurements begin with that explain an artifact on a machine."""
+    model = manifest["files"][MODEL]
+    facts = (model, manifest["steps"], device_text(machine), num_threads)
+    text = json_text([*facts, toolchain_text()])
+    return f"explain-{sha256(text.encode()).hexdigest()[:16]}"
+
+
 def known_times(
-    store: LatencyStore, programs: Sequence[tuple[Sequence[ProgramStep], Context]]
+    store: LatencyStore, key: str, programs: Sequence[Sequence[ProgramStep]]
 ) -> list[ProgramTimes] | None:
-    """Look up every step of every program.
+    """Look up what an earlier explanation measured: all programs in one go, or nothing.
+
+    Single measurements from elsewhere would not do: the same kernel takes another time where
+    other layers leave the caches otherwise.
 
     Args:
         store: The database.
-        programs: Steps, and in which context they ran.
+        key: From ``explained_key``.
+        programs: Steps of the artifact, and of the programs that it is compared with.
 
     Returns:
-        One record for each program, from the newest measurement of each step; None where one
-        was not measured, or has no key to find it by.
+        One record for each program, from the newest time that all of them were measured; None
+        where there is none, or where a step has no key to keep its time by.
     """
-    contexts = {context for _, context in programs}
-    newest: dict[tuple[Context, str, str, str], KernelLatency] = {}
-    for row in store.latencies():
-        key = row.key
-        if key.context in contexts:
-            place = (key.context, key.kernel, key.operation, json_text(row.schedule))
-            known = newest.get(place)
-            if known is None or known.measured_at <= row.measured_at:
-                newest[place] = row
-    found = []
-    for steps, context in programs:
-        rows = [
-            newest.get((context, step.variant, step.operation, step.schedule))
-            for step in steps]
-        known_rows = [row for row in rows if row is not None]
-        if len(known_rows) != len(rows) or not rows:
-            return None
-        found.append(ProgramTimes(
-            tuple(StepTime(r.latency_us, r.low_us, r.high_us) for r in known_rows),
-            min(row.measured_at for row in known_rows),
-            is_new=False))
-    return found
+    newest: dict[str, dict[str, KernelLatency]] = defaultdict(dict)
+    for row in store.with_ids(f"{key}-"):
+        begun, place = row.id.removeprefix(f"{key}-").split("-", 1)
+        newest[begun][place] = row
+    places = [
+        [f"{number}-{step.index}" for step in steps] for number, steps in enumerate(programs)]
+    for _, rows in sorted(newest.items(), reverse=True):
+        if all(place in rows for program in places for place in program):
+            return [
+                ProgramTimes(
+                    tuple(_from_row(rows[place]) for place in program),
+                    min(row.measured_at for row in rows.values()), is_new=False)
+                for program in places]
+    return None
+
+
+def _from_row(row: KernelLatency) -> StepTime:
+    return StepTime(row.latency_us, row.low_us, row.high_us)
 
 
 def measured_times(
     device: Device, artifact: Path, programs: Sequence[Program], target: Target,
-    plan: RoundPlan,
+    plan: RoundPlan, key: str,
 ) -> tuple[list[ProgramTimes], list[KernelLatency]]:
     """Build programs and measure them beside an artifact, in turns.
 
@@ -107,6 +119,7 @@ def measured_times(
         programs: The others.
         target: What they are compiled for.
         plan: How to measure; steps are timed.
+        key: From ``explained_key``; ids of the rows begin with it.
 
     Returns:
         Times of the artifact and of the programs, and rows for the database.
@@ -127,14 +140,15 @@ def measured_times(
         if failed:
             raise DeviceError(failed)
         machine = deployments[0].machine()
-        now = datetime.now(UTC).isoformat()
+        now = datetime.now(UTC)
+        begun = f"{key}-{now:%Y%m%dT%H%M%S%f}"
         times, rows = [], []
-        for folder, measurement in zip(folders, measured, strict=True):
+        for number, (folder, measurement) in enumerate(zip(folders, measured, strict=True)):
             steps_us = measurement.steps_us.tolist()
             manifest = read_manifest(folder)
-            times.append(ProgramTimes(_summaries(steps_us), now, is_new=True))
+            times.append(ProgramTimes(_summaries(steps_us), now.isoformat(), is_new=True))
             rows += profile_rows(
-                manifest, steps_us, machine, plan.num_threads, uuid.uuid4().hex)
+                manifest, steps_us, machine, plan.num_threads, f"{begun}-{number}")
         return times, rows
 
 

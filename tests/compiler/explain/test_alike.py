@@ -11,7 +11,7 @@ from octavo.compiler.explain.step_times import NO_TIME, StepTime
 
 def layer(index, function, latency_us, float_us):
     return LayerExplanation(
-        f"layer{index}", (f"layer{index}",), ("Conv",), (index,), (function,), "int8", "v",
+        f"layer{index}", (f"layer{index}",), ("Conv",), index, function, "int8", "v",
         latency_us, latency_us / 100, 50, latency_us / 2, "compute",
         (Cause("padding", "", 1.0), Cause("shallow", "")),
         answer(time(latency_us), time(float_us), NO_TIME, NO_TIME), 0.0, ())  # fmt: skip

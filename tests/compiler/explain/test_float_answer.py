@@ -21,6 +21,9 @@ def time(median, spread=0.0):
         (time(100), time(120), NO_TIME, time(60), "yes", 160 / 120),
         (time(100), time(98), NO_TIME, NO_TIME, "same", 100 / 98),
         (time(100), time(104), NO_TIME, NO_TIME, "same", 1.04),
+        # A few ticks of a clock.
+        (time(0.05), time(0.03), NO_TIME, NO_TIME, "same", 5 / 3),
+        (time(0.05), time(0.12), NO_TIME, NO_TIME, "same", 2.4),
         # Faster at the median, but its slower half is not.
         (time(100), time(90, spread=20), NO_TIME, NO_TIME, "same", 100 / 90),
     ],

@@ -1,26 +1,26 @@
-"""Times of programs as the database knows them."""
-
-from dataclasses import replace
+"""Times of programs as the database knows them: those that were measured together."""
 
 import pytest
 
 from octavo.compiler.explain.program_steps import ProgramStep
-from octavo.compiler.explain.step_times import StepTime, known_times, total
+from octavo.compiler.explain.step_times import StepTime, explained_key, known_times, total
 from octavo.compiler.measurements.key import Context, TuningKey
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
+from octavo.compiler.roofline.machine import Machine
 
-HERE = Context("isa", "cpu", "toolchain", 1)
-STEPS = (
-    ProgramStep(0, "a", ("Conv",), ("a",), "int8", "conv.4x16", '{"x":1}', '{"rows":4}'),
-    ProgramStep(1, "b", ("Conv",), ("b",), "int8", "conv.4x16", '{"x":2}', '{"rows":4}'),
-)
+KEY = "explain-0123"
+STEPS = tuple(
+    ProgramStep(i, name, ("Conv",), (name,), "int8", "conv.4x16", f'{{"x":{i}}}', "null")
+    for i, name in enumerate("ab"))
+PROGRAMS = [STEPS, STEPS[:1]]
 
 
-def row(step, latency_us, day=1, context=HERE, schedule=None):
+def row(place, latency_us, key=KEY, begun="20260101T000000"):
+    context = Context("isa", "cpu", "toolchain", 1)
     return KernelLatency(
-        TuningKey(step.variant, step.operation, context), schedule or {"rows": 4},
-        latency_us, latency_us - 1, latency_us + 1, latency_us + 2, 9,
-        f"2026-01-{day:02}T00:00:00+00:00")  # fmt: skip
+        TuningKey("conv.4x16", "{}", context), None, latency_us, latency_us - 1,
+        latency_us + 1, latency_us + 2, 9, f"2026-01-{latency_us:02}T00:00:00+00:00",
+        f"{key}-{begun}-{place}")  # fmt: skip
 
 
 @pytest.fixture
@@ -29,36 +29,44 @@ def store(tmp_path):
         yield store
 
 
-def test_the_newest_of_each_step(store):
-    store.add([row(STEPS[0], 5, day=2), row(STEPS[0], 4, day=1), row(STEPS[1], 7, day=3)])
-    (found,) = known_times(store, [(STEPS, HERE)])
-    assert [t.latency_us for t in found.steps] == [5, 7]
-    assert found.steps[0] == StepTime(5, 4, 6)
-    assert found.measured_at.startswith("2026-01-02")
-    assert not found.is_new
-    assert total(found.steps, STEPS) == StepTime(12, 10, 14)
+def times(found):
+    return [[t.latency_us for t in program.steps] for program in found]
 
 
-@pytest.mark.parametrize("other", [
-    {"context": replace(HERE, device="another")},
-    {"context": replace(HERE, num_threads=2)},
-    {"schedule": {"rows": 5}},
-])  # fmt: skip
-def test_what_was_measured_otherwise_does_not_count(store, other):
-    store.add([row(STEPS[0], 5), row(STEPS[1], 5, **other)])
-    assert known_times(store, [(STEPS, HERE)]) is None
-    assert known_times(store, [(STEPS[:1], HERE)]) is not None
+def test_every_step_of_every_program(store):
+    store.add([row("0-0", 5), row("0-1", 7), row("1-0", 3)])
+    found = known_times(store, KEY, PROGRAMS)
+    assert times(found) == [[5, 7], [3]]
+    assert found[0].steps[0] == StepTime(5, 4, 6)
+    assert found[0].measured_at.startswith("2026-01-03")
+    assert not found[0].is_new
+    assert total(found[0].steps, STEPS) == StepTime(12, 10, 14)
 
 
-def test_all_programs_or_none(store):
-    later = replace(HERE, toolchain="newer")
-    store.add([row(STEPS[0], 5)])
-    programs = [(STEPS[:1], HERE), (STEPS[:1], later)]
-    assert known_times(store, programs) is None
-    store.add([row(STEPS[0], 3, context=later)])
-    first, second = known_times(store, programs)
-    assert (first.steps[0].latency_us, second.steps[0].latency_us) == (5, 3)
+def test_a_missing_step_makes_it_unknown(store):
+    store.add([row("0-0", 5), row("1-0", 3)])
+    assert known_times(store, KEY, PROGRAMS) is None
+    assert times(known_times(store, KEY, [STEPS[:1], STEPS[:1]])) == [[5], [3]]
 
 
-def test_steps_without_an_operation_are_not_known(store):
-    assert known_times(store, [((replace(STEPS[0], operation=""),), HERE)]) is None
+def test_steps_of_another_artifact_or_machine_do_not_count(store):
+    store.add([row("0-0", 5), row("0-1", 7), row("1-0", 3, key="explain-4567")])
+    assert known_times(store, KEY, PROGRAMS) is None
+
+
+def test_the_newest_that_was_measured_together(store):
+    store.add([row(p, 5, begun="20260102T000000") for p in ("0-0", "0-1", "1-0")])
+    store.add([row(p, 6, begun="20260101T000000") for p in ("0-0", "0-1", "1-0")])
+    # The newest of all is not complete.
+    store.add([row("0-0", 4, begun="20260103T000000")])
+    assert times(known_times(store, KEY, PROGRAMS)) == [[5, 5], [5]]
+
+
+def test_keys_differ_where_times_would():
+    manifest = {"files": {"model.int8.onnx": "abc"}, "steps": [{"a": 1}]}
+    other = manifest | {"steps": [{"a": 2}]}
+    machine = Machine("cpu", ("avx2",), ((1, 32768),))
+    keys = {
+        explained_key(manifest, machine, 1), explained_key(other, machine, 1),
+        explained_key(manifest, machine, 2), explained_key(manifest, machine, 1)}
+    assert len(keys) == 3
