@@ -1,18 +1,37 @@
 """``octavo profile --device qemu``: counted work of each step, which is no time."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from octavo.compiler.cli.console import Console, to_json_value
+from octavo.compiler.cli.fitting_table import Column, FittingTable, Named
 from octavo.compiler.cli.profile_output import ProfileOutput
 from octavo.compiler.counting.counts import CountedRun, Counts
 from octavo.compiler.report.measured_steps import BY_ORDER
 from octavo.compiler.report.records import Report, StepRecord
-from octavo.compiler.report.units import count_text, printable, shorten
+from octavo.compiler.report.units import count_text
 
 NUM_LARGEST = 15  # rows without -v
-NAME_COLUMNS = 34
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A step, what it executed, and its part of one inference, alone and with those above."""
+
+    step: StepRecord
+    counts: Counts
+    share: float
+    cumulative: float
+
+
+_STEP = Named[_Row](
+    header="step",
+    name=lambda row: row.step.name,
+    detail_header="kernel",
+    detail=lambda row: row.step.variant,
+    number=lambda row: row.step.index,
+)
 
 
 def profile_counts(
@@ -82,7 +101,7 @@ def _relative(step: StepRecord, counts: Counts, total: Counts) -> dict[str, Any]
 
 def counts_table(
     facts: Report, counted: CountedRun, *, limit: int | None, in_order: bool, is_wide: bool
-) -> Any:
+) -> "FittingTable[_Row]":
     """Steps by instructions, most first.
 
     Args:
@@ -92,36 +111,31 @@ def counts_table(
         in_order: As they run instead.
         is_wide: With whole names.
     """
-    from rich.table import Table
-
     rows = list(zip(facts.steps, counted.steps, strict=True))
     if not in_order:
         rows.sort(key=lambda row: (-row[1].instructions, row[0].index))
-    rows = rows[:limit]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("step", overflow="fold")
-    table.add_column("kernel", overflow="fold")
-    headers = ("MACs", counted.unit, "share", "cumulative", "per MAC", "loads", "stores")
-    for header in headers:
-        table.add_column(header, justify="right", no_wrap=True)
-    total, cumulative = counted.total, 0
-    for step, counts in rows:
-        cumulative += counts.instructions
-        name = printable(step.name)
-        table.add_row(
-            str(step.index),
-            name if is_wide else shorten(name, NAME_COLUMNS),
-            printable(step.variant),
-            count_text(step.macs),
-            count_text(counts.instructions),
-            f"{counts.instructions / total.instructions:.1%}",
-            f"{cumulative / total.instructions:.1%}",
-            f"{counts.instructions / step.macs:.3f}" if step.macs else "",
-            count_text(counts.loads),
-            count_text(counts.stores),
-        )
-    return table
+    total, so_far, counted_rows = counted.total.instructions, 0, []
+    for step, counts in rows[:limit]:
+        so_far += counts.instructions
+        share, cumulative = counts.instructions / total, so_far / total
+        counted_rows.append(_Row(step, counts, share, cumulative))
+    numbers: tuple[Column[_Row], ...] = (
+        Column("MACs", lambda row: count_text(row.step.macs)),
+        Column(counted.unit, lambda row: count_text(row.counts.instructions)),
+        Column("share", lambda row: f"{row.share:.1%}"),
+        Column("cum.", lambda row: f"{row.cumulative:.0%}"),
+        Column("per MAC", lambda row: _per_mac_text(row.step, row.counts)),
+    )
+    accesses: tuple[Column[_Row], ...] = (
+        Column("loads", lambda row: count_text(row.counts.loads)),
+        Column("stores", lambda row: count_text(row.counts.stores)),
+    )
+    layouts = ((*numbers, *accesses), numbers)
+    return FittingTable(counted_rows, _STEP, layouts, is_wide=is_wide)
+
+
+def _per_mac_text(step: StepRecord, counts: Counts) -> str:
+    return f"{counts.instructions / step.macs:.3f}" if step.macs else ""
 
 
 def total_line(facts: Report, counted: CountedRun) -> str:

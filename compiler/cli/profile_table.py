@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from octavo.compiler.cli.steps_table import StepsTable
+from octavo.compiler.cli.steps_table import steps_table
 from octavo.compiler.report.bottlenecks import next_bottleneck, peaks_text, total_gain
 from octavo.compiler.report.measured_steps import BY_ORDER, BY_TIME, measured_steps
 from octavo.compiler.report.origin import Origin
@@ -27,7 +27,7 @@ def profile_lines(
     """
     rows = measured_steps(facts, sort or BY_TIME)
     num_rows = len(rows) if is_wide or sort == BY_ORDER else NUM_SLOWEST
-    lines: list[Any] = [StepsTable(rows[:num_rows], is_wide=is_wide)]
+    lines: list[Any] = [steps_table(rows[:num_rows], is_wide=is_wide)]
     if num_rows < len(rows):
         lines.append(f"the slowest {num_rows} of {len(rows)} steps; -v shows all")
     lines += _run_lines(facts, origin.num_threads)

@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from octavo.compiler.cli.steps_table import NAME_COLUMNS, StepsTable
+from octavo.compiler.cli import steps_table as steps
+from octavo.compiler.cli.fitting_table import NAME_COLUMNS
 from octavo.compiler.report.manifest import report_from_manifest
 from octavo.compiler.report.measured_steps import measured_steps
 from octavo.compiler.report.units import shorten
@@ -81,7 +82,7 @@ def printed(table, width):
 
 
 def steps_table(report, *, order="time", is_wide=False):
-    return StepsTable(measured_steps(report, order), is_wide=is_wide)
+    return steps.steps_table(measured_steps(report, order), is_wide=is_wide)
 
 
 def test_one_line_for_each_step_where_there_is_room(report):

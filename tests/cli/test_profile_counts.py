@@ -40,7 +40,7 @@ def test_counts_are_shown_and_never_as_time(octavo, artifact):
     assert all(f'<th scope="row">{step["name"]}</th>' in html for step in steps)
     header = text.splitlines()[0].split()
     assert header == [
-        "#", "step", "kernel", "MACs", "instructions", "share", "cumulative", "per", "MAC",
+        "#", "step", "kernel", "MACs", "instructions", "share", "cum.", "per", "MAC",
         "loads", "stores",
     ]  # fmt: skip
     assert len(text.splitlines()) == 1 + len(steps) + 2
