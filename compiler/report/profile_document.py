@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 from octavo.compiler.report.bottlenecks import equal_steps_by_gain
@@ -17,6 +17,10 @@ from octavo.errors import DataError
 
 FORMAT = "octavo-profile-1"
 _MAX_BYTES = 256 << 20
+_MALFORMED = (
+    LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+_MAX_US = 1e15  # thirty years
+_MAX_COUNT = 1 << 63
 _PAGE = "report.html"  # may be replaced at any time: no part of what an artifact computes
 _TIMES = ("median_us", "low_us", "high_us", "p95_us", "min_us", "max_us")
 
@@ -121,9 +125,9 @@ def read_profile(path: Path) -> Profile:
     try:
         document = json.loads(text)
         if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']!r}, readable: {FORMAT}")
+            raise ValueError(f"format {brief(document['format'])}, readable: {FORMAT}")
         return _profile(document)
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _MALFORMED as error:
         raise DataError(
             f"{path} is no profile ({type(error).__name__}: {error});"
             " octavo profile --save-profile writes one"
@@ -139,12 +143,12 @@ def _profile(document: Mapping[str, Any]) -> Profile:
         origin=Origin(
             device=_text(document["device"]),
             machine=_text(document["machine"]),
-            num_threads=int(document["num_threads"]),
+            num_threads=_count(document["num_threads"]),
             inputs=_text(document["inputs"]),
             measured_at=_text(document["measured_at"]),
             notes=tuple(_text(note) for note in document["notes"]),
         ),
-        num_runs=int(document["runs"]),
+        num_runs=_count(document["runs"]),
         run=_latency(document["run"]),
         steps=steps,
         latencies=tuple(_latency(entry) for entry in document["steps"]),
@@ -152,7 +156,7 @@ def _profile(document: Mapping[str, Any]) -> Profile:
 
 
 def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
-    traffic = {name: int(value) for name, value in entry["traffic"].items()}
+    traffic = {name: _count(value) for name, value in entry["traffic"].items()}
     return StepRecord(
         index=index,
         name=_text(entry["name"]),
@@ -160,7 +164,7 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
         placement=_text(entry["placement"]),
         variant=_text(entry["variant"]),
         function=_text(entry["function"]),
-        macs=int(entry["macs"]),
+        macs=_count(entry["macs"]),
         reason=_text(entry["reason"]),
         traffic=Traffic(**traffic),
         nodes=tuple(_text(node) for node in entry["nodes"]),
@@ -178,12 +182,18 @@ def _latency(entry: Mapping[str, Any]) -> LatencyRecord:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{brief(value)} is no text")
     return value
 
 
 def _number(value: Any) -> float:
     number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{value!r} is no time or share")
+    if not 0 <= number <= _MAX_US:
+        raise ValueError(f"{brief(value)} is no time or share")
     return number
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < _MAX_COUNT:
+        raise ValueError(f"{brief(value)} is no count")
+    return value

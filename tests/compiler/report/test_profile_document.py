@@ -1,5 +1,6 @@
 """Profiles survive being written and read; what is no profile is named."""
 
+import copy
 import csv
 import json
 from io import StringIO
@@ -7,8 +8,10 @@ from io import StringIO
 import pytest
 
 from octavo.compiler.cli.console import to_json_value
+from octavo.compiler.report.comparison import compare_profiles
 from octavo.compiler.report.manifest import report_from_manifest
 from octavo.compiler.report.origin import Origin
+from octavo.compiler.report.page import render_comparison
 from octavo.compiler.report.profile_csv import COLUMNS, profile_csv
 from octavo.compiler.report.profile_document import (
     profile_document,
@@ -109,3 +112,45 @@ def test_a_table_without_peaks_leaves_their_columns_empty(manifest):
     row = next(csv.DictReader(StringIO(text, newline="")))
     assert row["step"] == 'a "quoted", name\nof two lines'
     assert row["roof_share"] == row["bound_by"] == row["gain_us"] == ""
+
+
+VALUES = (
+    None, -1, 0, 1e308, float("inf"), float("nan"), "", "x", [], {}, True, [1, 2], 10**400,
+    '<script>alert("x")</script>\x1b[31m\u202e',
+)  # fmt: skip
+
+
+def places(value, path=()):
+    """Where a document can be damaged."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in entries:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+def test_whatever_is_damaged_is_refused_or_harmless(report, tmp_path):
+    document = to_json_value(profile_document(report, ORIGIN))
+    unread = {"peaks", "bottlenecks"}
+    sound = read_profile(write(tmp_path / "sound.json", document))
+    path, refusals, num_read = tmp_path / "damaged.json", [], 0
+    for place in places({k: v for k, v in document.items() if k not in unread}):
+        for value in VALUES:
+            damaged = copy.deepcopy(document)
+            entry = damaged
+            for key in place[:-1]:
+                entry = entry[key]
+            entry[place[-1]] = value
+            path.write_text(json.dumps(damaged))
+            try:
+                found = read_profile(path)
+            except DataError as error:
+                refusals.append(str(error))
+                continue
+            num_read += 1
+            page = render_comparison(compare_profiles(found, sound))
+            assert "<script" not in page
+            assert "\x1b" not in page
+            assert "\u202e" not in page
+    assert min(len(refusals), num_read) > 100
+    assert all(len(text.splitlines()) == 1 and len(text) < 1000 for text in refusals)

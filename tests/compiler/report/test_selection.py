@@ -141,3 +141,20 @@ def test_the_chart_holds_each_layer_against_the_other_arithmetic(selected):
     assert chart.bars[1].title == "narrow: float32 3.00 us; int8 5.00 us"
     assert chart.bars[1].height > chart.bars[2].height
     assert selection_chart(None) is None
+
+
+def test_names_of_a_hostile_manifest_stay_text(selected):
+    hostile = '<script>alert("x")</script>\x1b[31m\u202e'
+    record = selected["metadata"]["selection"]
+    record.update(device=hostile, chosen=hostile)
+    record["programs"][0].update(name=hostile)
+    record["candidates"][1].update(name=hostile, failure=hostile)
+    record["conversions"][0].update(tensor=hostile, kind=hostile)
+    record["layers"][1].update(name=hostile, op_types=[hostile])
+    for option in (record["layers"][1]["chosen"], *record["layers"][1]["rejected"]):
+        option.update(candidate=hostile, variant=hostile)
+    report = report_from_manifest(selected)
+    for text in (render_page(report), "\n".join(selection_lines(report.selection))):
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "<script" not in render_page(report)
