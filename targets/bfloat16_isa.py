@@ -12,6 +12,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.ops.bfloat16_conv import FUSED
 
 # Attribute of PrimFuncs with such products: their LLVM code needs another type than TVM gives.
 BFLOAT16_MARK = "octavo.bfloat16"
@@ -22,6 +23,7 @@ class Bfloat16Products(ABC):
 
     bfloat16_name: str
     bfloat16_latency: float  # cycles until a sum can be added to again
+    bfloat16_sums: str = FUSED  # how two products are added (ops.bfloat16_conv)
 
     @abstractmethod
     def add_bfloat16(self, acc: Expr, a: Expr, b: Expr) -> Expr:

@@ -1,9 +1,9 @@
 """Give bfloat16 to LLVM, for which TVM has no type.
 
-Functions that multiply bfloat16 numbers name an intrinsic of half-precision numbers instead
-(octavo.targets.x86.avx512_bf16). Here the optimized LLVM code of these functions gets the
-intrinsic and the type that were meant, and is loaded again. Other functions stay as they are:
-half-precision numbers of theirs are just that.
+Functions that multiply bfloat16 numbers name intrinsics of half-precision numbers instead
+(octavo.targets.x86.avx512_bf16, octavo.targets.arm64.bf16). Here the optimized LLVM code of
+these functions gets the intrinsics and the type that were meant, and is loaded again. Other
+functions stay as they are: half-precision numbers of theirs are just that.
 """
 
 import re
@@ -43,9 +43,10 @@ def with_bfloat16(module: Any) -> Any:
 
 def retyped(code: str) -> str:
     """One function or declaration of LLVM code, with the bfloat16 numbers that it means."""
-    from octavo.targets.x86.avx512_bf16 import STAND_INS
+    from octavo.targets.arm64 import bf16
+    from octavo.targets.x86 import avx512_bf16
 
     meant = code
-    for name, intended in STAND_INS.items():
+    for name, intended in (bf16.STAND_INS | avx512_bf16.STAND_INS).items():
         meant = meant.replace(f"@{name}(", f"@{intended}(")
     return code if meant == code else HALF.sub("bfloat", meant)

@@ -4,9 +4,10 @@ import onnx_ir as ir
 
 from octavo.compiler.lowering.context import Context
 from octavo.errors import LoweringError
+from octavo.targets.bfloat16_isa import Bfloat16Products
 from octavo.targets.isa import Isa
 from octavo.targets.library import select
-from octavo.targets.ops.bfloat16_conv import bfloat16_conv
+from octavo.targets.ops.bfloat16_conv import Bfloat16Conv, bfloat16_conv
 from octavo.targets.ops.conv import Conv
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
@@ -39,15 +40,20 @@ def with_products(ctx: Context, node: ir.Node, op: Conv) -> tuple[Conv, str]:
     """
     wished = ctx.products.get(node.name or "", FLOAT32)
     on_cpu = ctx.builder.target.accelerator is None
-    if wished == BFLOAT16 and on_cpu and has_bfloat16(op, ctx.builder.isa):
-        return bfloat16_conv(op), BFLOAT16
+    if wished == BFLOAT16 and on_cpu:
+        rounded = rounded_conv(op, ctx.builder.isa)
+        if rounded is not None:
+            return rounded, BFLOAT16
     return op, FLOAT32
 
 
-def has_bfloat16(op: Conv, isa: Isa) -> bool:
-    """Whether a float convolution has a kernel that multiplies bfloat16 numbers."""
+def rounded_conv(op: Conv, isa: Isa) -> Bfloat16Conv | None:
+    """A float convolution with products of bfloat16 numbers; None where no kernel has them."""
+    if not isinstance(isa, Bfloat16Products):
+        return None
+    rounded = bfloat16_conv(op, isa.bfloat16_sums)
     try:
-        select(bfloat16_conv(op), isa)
+        select(rounded, isa)
     except LoweringError:
-        return False
-    return True
+        return None
+    return rounded

@@ -15,7 +15,7 @@ from octavo.compiler.lowering.tensor import Tensor, channels_last, dense_strides
 from octavo.compiler.roofline.machine import Machine
 from octavo.compiler.roofline.peaks import MEMORY
 from octavo.targets.base import Target
-from octavo.targets.bfloat16_isa import bfloat16_isa
+from octavo.targets.bfloat16_isa import Bfloat16Isa, bfloat16_isa
 from octavo.targets.float_isa import float_isa
 from octavo.targets.isa import Isa
 from octavo.targets.kernels import probes
@@ -171,7 +171,8 @@ class ProbeProgram:
             batch=1, in_h=1, in_w=rows, in_c=PRODUCT_DEPTH, out_c=PRODUCT_COLUMNS, dtype=dtype
         )
         if placement == "bfloat16":
-            op = bfloat16_conv(op)
+            assert isinstance(isa, Bfloat16Isa)
+            op = bfloat16_conv(op, isa.base.bfloat16_sums)
         x, y = (
             self._tensor(name, dtype, rows, channels)
             for name, channels in (("x", PRODUCT_DEPTH), ("y", PRODUCT_COLUMNS))

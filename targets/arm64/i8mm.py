@@ -15,6 +15,7 @@ from typing import Any
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
+from octavo.targets.arm64.bf16 import Bfdot
 from octavo.targets.arm64.dotprod import Dotprod
 from octavo.targets.arm64.saturating_narrow import REGISTER_BYTES, Arm64Isa
 from octavo.targets.isa import Expr, Isa
@@ -25,7 +26,7 @@ LOW_PAIRS, HIGH_PAIRS = (0, 1, 4, 5), (2, 3, 6, 7)  # of the lanes of two regist
 
 
 @dataclass(frozen=True, kw_only=True)
-class I8mm(Arm64Isa):
+class I8mm(Arm64Isa, Bfdot):
     """Cortex-A510, A710, X2, Neoverse V1 (2020) and later."""
 
     name: str = "arm64_i8mm"
@@ -37,7 +38,7 @@ class I8mm(Arm64Isa):
     block_registers: int = 2
     quantizes_blocks: bool = True
     group_steps: int = 2
-    features: tuple[str, ...] = ("neon", "dotprod", "i8mm")
+    features: tuple[str, ...] = ("neon", "dotprod", "i8mm", "bf16")
 
     @property
     def by_lane(self) -> Isa:

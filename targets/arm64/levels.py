@@ -61,8 +61,8 @@ ARM64_I8MM = Target(
     # For the order of instructions, as above; what it has beyond the level is left out.
     cpu="cortex-a710",
     features=(
-        "-sve", "-bf16", "-fullfp16", "-complxnum", "-flagm", "-altnzcv", "-fptoint",
-        "+dotprod", "+i8mm",
+        "-sve", "-fullfp16", "-complxnum", "-flagm", "-altnzcv", "-fptoint",
+        "+dotprod", "+i8mm", "+bf16",
     ),
     zig_target=ZIG_TARGET,
     program_zig_target=PROGRAM_ZIG_TARGET,
@@ -70,6 +70,7 @@ ARM64_I8MM = Target(
     # No core with matrix products and without scalable vectors is emulated by name.
     emulator=Emulator(program="qemu-aarch64", cpu="max,sve=off,sme=off"),
     isa="arm64_i8mm",
+    float_precisions=("float32", "bf16"),
     l1_bytes=64 * 1024,
     l2_bytes=512 * 1024,
     sources=(_ARCHITECTURE, "Arm Cortex-A710 Core Technical Reference Manual, 101800"),

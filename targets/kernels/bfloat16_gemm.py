@@ -39,6 +39,8 @@ class Bfloat16Gemm:
         arithmetic = bfloat16_isa(isa)
         if arithmetic is None:
             return f"{isa.name} has no products of bfloat16 numbers"
+        if op.sums != arithmetic.base.bfloat16_sums:
+            return f"sums are {op.sums}; those of {arithmetic.name} are not"
         if op.groups > 1 and op.group_in % arithmetic.dot_k:
             return f"groups of {op.group_in} channels are not whole pairs"
         if op.in_c == 1:
@@ -117,7 +119,7 @@ class _Emitter(GemmEmitter):
 
     def constants(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Weights of pairs of channels; the last may be of zeros."""
-        weight = round_bfloat16(arrays["weight"])
+        weight = round_bfloat16(arrays["weight"], self.rounded.op.sums)
         more = self.op.group_in - weight.shape[-1]
         weight = np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, more)))
         return super().constants({**arrays, "weight": weight})

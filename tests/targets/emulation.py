@@ -17,7 +17,7 @@ import numpy as np
 from tests.targets.conftest import random_array
 from tests.targets.runner import GUARD_BYTES, POOL, Guarded, Runner
 
-from octavo.compiler.artifact.raw_abi import lower_to_raw_abi
+from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.devices.qemu import emulator_command
 from octavo.targets import TARGETS
@@ -249,13 +249,12 @@ def _answers(
 
 def _link(functions: Sequence[Any], target: Target, folder: Path) -> None:
     import tvm
-    from tvm.tirx.build import codegen_build
 
     machine = tvm.target.Target(target.tvm_target())
     named = {f"kernel{index}": function for index, function in enumerate(functions)}
     alignments = {name: [target.alignment] * len(f.params) for name, f in named.items()}
-    module = lower_to_raw_abi(named, alignments, machine)
-    codegen_build(module, machine).write_to_file(str(folder / "kernels.o"))
+    module = native_code(named, alignments, machine)
+    module.write_to_file(str(folder / "kernels.o"))
     source = DRIVER + POOL
     for name, function in named.items():
         count = len(function.params)

@@ -1,7 +1,12 @@
 """Products of bfloat16 numbers equal their reference bit for bit."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
@@ -9,8 +14,10 @@ from octavo.targets.kernel import Slower
 from octavo.targets.kernels.bfloat16_gemm import Bfloat16Gemm
 from octavo.targets.library import select
 from octavo.targets.ops.bfloat16_conv import (
+    TO_ODD,
     Bfloat16Conv,
     add_pairs,
+    add_to_odd,
     bfloat16_conv,
     flush,
     reference,
@@ -76,10 +83,10 @@ def as_stored(op, x):
     return stored[: op.in_elements]
 
 
-def run(run_kernel, op, arrays, kernel=KERNEL):
+def run(run_kernel, op, arrays, kernel=KERNEL, isa=ISA):
     inputs = [as_stored(op, arrays["x"])] + ([arrays["residual"]] if op.residual else [])
     y = np.zeros((op.batch, op.full_h, op.full_w, op.out_c), np.float32)
-    result = run_kernel(kernel, op, ISA, inputs, arrays, y)
+    result = run_kernel(kernel, op, isa, inputs, arrays, y)
     place = op.placement
     written = result[:, place.offset_h :: place.step_h, place.offset_w :: place.step_w]
     return written[:, : op.out_h, : op.out_w]
@@ -163,6 +170,32 @@ def test_pairs_are_added_second_product_first():
     assert add_pairs(np.array(big), a[::-1].copy(), ones) == 1
 
 
+@settings(max_examples=300, deadline=None)
+@given(*[st.floats(width=32, allow_nan=False, allow_infinity=False)] * 2, st.integers(0, 40))
+def test_sums_to_odd_are_the_odd_neighbour_where_they_are_not_exact(a, b, shift):
+    """Of numbers of like and of distant sizes, against exact fractions."""
+    small = np.float32(b) * np.float32(2.0**-shift)
+    found = float(add_to_odd(np.array([a], np.float32), np.array([small]))[0])
+    exact = Fraction(a) + Fraction(float(small))
+    if abs(exact) < Fraction(2) ** -126:
+        assert found == 0
+    elif abs(exact) >= Fraction(2) ** 128:
+        assert np.isinf(found)
+    else:
+        step = Fraction(2) ** (math.frexp(found)[1] - 24)
+        assert abs(exact - Fraction(found)) < step
+        if Fraction(found) != exact:
+            assert np.float32(found).view(np.uint32) % 2 == 1
+
+
+def test_pairs_to_odd_are_summed_before_they_are_added():
+    """1 + 2**-30 is cut to 1 with an odd last bit; then 1 is taken away."""
+    a = round_bfloat16(np.array([1, 2.0**-30], np.float32))
+    ones = round_bfloat16(np.ones(2, np.float32))
+    assert add_pairs(np.array(np.float32(-1)), a, ones, TO_ODD) == 2.0**-23
+    assert add_pairs(np.array(np.float32(-1)), a, ones) == 0
+
+
 def test_denormals_are_zeros_of_their_sign():
     tiny = np.array([1e-40, -1e-40], np.float32)
     np.testing.assert_array_equal(flush(tiny).view(np.uint32), [0, 0x80000000])
@@ -178,12 +211,15 @@ def test_a_float_convolution_becomes_one_of_bfloat16():
         "bfloat16_gemm"}
     with pytest.raises(ValueError, match="uint8"):
         bfloat16_conv(Conv(1, 1, 1, 4, 4))
+    with pytest.raises(ValueError, match="exact"):
+        bfloat16_conv(op, "exact")
 
 
 def test_what_cannot_be_multiplied_is_refused():
     op = Bfloat16Conv(1, 5, 5, 9, 9, 3, 3, groups=9)
     assert "pairs" in KERNEL.reject(op, ISA)
     assert "avx512_vbmi" in KERNEL.reject(SHAPES["3x3"], ISAS["avx512_vbmi"])
+    assert "fused" in KERNEL.reject(SHAPES["3x3"], ISAS["arm64_i8mm"])
 
 
 def test_a_single_channel_wins_nothing():

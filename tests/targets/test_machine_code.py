@@ -112,13 +112,19 @@ def test_products_use_the_instruction_of_the_level(target, name):
 
 
 @pytest.mark.parametrize("name", ["1x1", "1x1 strided", "3x3", "first layer", "linear"])
-def test_products_of_bfloat16_are_one_instruction(name):
+@pytest.mark.parametrize(("target", "wanted", "unwanted"), [
+    ("x86-64-avx512bf16", (r"\tvdpbf16ps\t.*%zmm\d+, %zmm\d+", r"\tvcvtne2ps2bf16\t"),
+     r"\tvdpphps\t|\tvfmadd\S+\t"),
+    ("arm64-i8mm", (r"\tbfdot\tv\d+\.4s, v\d+\.8h, v\d+\.8h", r"\tbfcvtn2?\t"),
+     r"\tfmla\t|\tfcvtn2?\t"),
+])
+def test_products_of_bfloat16_are_one_instruction(name, target, wanted, unwanted):
     """And what stood for it in the kernel is gone."""
-    op = bfloat16_conv(replace(OPERATIONS[name], dtype="float32", requantize=Requantize()))
-    code = assembly(op, TARGETS["x86-64-avx512bf16"])
-    assert re.search(r"\tvdpbf16ps\t.*%zmm\d+, %zmm\d+", code)
-    assert re.search(r"\tvcvtne2ps2bf16\t", code)
-    assert not re.search(r"\tvdpphps\t|\tvfmadd\S+\t", code)
+    float_op = replace(OPERATIONS[name], dtype="float32", requantize=Requantize())
+    op = bfloat16_conv(float_op, isa_of(TARGETS[target]).bfloat16_sums)
+    code = assembly(op, TARGETS[target])
+    assert all(re.search(pattern, code) for pattern in wanted)
+    assert not re.search(unwanted, code)
 
 
 def test_rounding_is_not_fused_with_the_product_before_it():

@@ -45,8 +45,9 @@ def placements(model, target, products):
     return {step.nodes[0]: step.placement for step in steps if step.macs}
 
 
-def test_dense_layers_take_what_is_wished(network):
-    found = placements(network, "x86-64-avx512bf16", dict.fromkeys(DENSE, "bfloat16"))
+@pytest.mark.parametrize("target", ["x86-64-avx512bf16", "arm64-i8mm"])
+def test_dense_layers_take_what_is_wished(network, target):
+    found = placements(network, target, dict.fromkeys(DENSE, "bfloat16"))
     expected = dict.fromkeys(DENSE, "bfloat16") | {"depthwise": "float32"}
     assert found == expected
 
@@ -56,7 +57,7 @@ def test_a_wish_is_for_one_layer(network):
     assert {name for name, placement in found.items() if placement == "bfloat16"} == {"expand"}
 
 
-@pytest.mark.parametrize("target", ["x86-64-avx512vnni", "arm64-i8mm", "opencl"])
+@pytest.mark.parametrize("target", ["x86-64-avx512vnni", "arm64-dotprod", "opencl"])
 def test_a_target_without_such_products_stays_with_float32(network, target):
     found = placements(network, target, dict.fromkeys(DENSE, "bfloat16"))
     assert found == dict.fromkeys(DENSE, "float32")
