@@ -17,6 +17,12 @@ from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.kept_rounds import Keeper, KeptRounds, profile_key
+from octavo.compiler.measurements.key import (
+    Context,
+    code_text,
+    device_text,
+    toolchain_text,
+)
 from octavo.targets.base import Target
 
 
@@ -90,6 +96,16 @@ class DeviceBench:
         self._kept.append(
             KeptRounds(manifest, self._machine, self.plan, self.keeper, key))
         return len(self._deployments) - 1
+
+    @property
+    def context(self) -> Context:
+        """Of the measurements; known once there is a program."""
+        return Context(
+            code_text(self.target),
+            device_text(self._machine),
+            toolchain_text(),
+            self.plan.num_threads,
+        )
 
     def measure(
         self, numbers: Sequence[int], *, with_steps: bool = True

@@ -49,18 +49,12 @@ class CostTable:
             steps: Of the program.
             latencies_us: Of each step.
         """
-        layer_us: dict[str, float] = defaultdict(float)
-        tensor_us: dict[str, float] = defaultdict(float)
+        layer_us, tensor_us = self.shares(steps, latencies_us)
         parts: dict[str, list[str]] = defaultdict(list)
-        for step, latency_us in zip(steps, latencies_us, strict=True):
-            owners = self.owners(step)
-            for owner in owners:
-                layer_us[owner] += latency_us / len(owners)
-                schedule = json.dumps(step.schedule, sort_keys=True)
+        for step in steps:
+            schedule = json.dumps(step.schedule, sort_keys=True)
+            for owner in self.owners(step):
                 parts[owner].append(f"{step.variant} {schedule}")
-            converted = "" if owners else self.converts(step)
-            if converted:
-                tensor_us[converted] += latency_us
         for layer in self.graph.layers:
             candidate = assignment[layer.name]
             known = (layer.name, candidate.name)
@@ -75,6 +69,21 @@ class CostTable:
             if kind:
                 self._conversions[tensor.name, kind].append(tensor_us[tensor.name])
 
+    def shares(
+        self, steps: Sequence[Step], latencies_us: Sequence[float]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Times of a program's layers and of its conversions of integer tensors, by name."""
+        layer_us: dict[str, float] = defaultdict(float)
+        tensor_us: dict[str, float] = defaultdict(float)
+        for step, latency_us in zip(steps, latencies_us, strict=True):
+            owners = self.owners(step)
+            for owner in owners:
+                layer_us[owner] += latency_us / len(owners)
+            converted = "" if owners else self.converts(step)
+            if converted:
+                tensor_us[converted] += latency_us
+        return layer_us, tensor_us
+
     def owners(self, step: Step) -> list[str]:
         """Names of the layers that a step computes."""
         return list(
@@ -85,6 +94,10 @@ class CostTable:
         """Name of the integer tensor that a step converts, or ""."""
         found = (self.graph.tensor_of[n] for n in step.nodes if n in self.graph.tensor_of)
         return next(found, "")
+
+    def is_known(self, candidate: Candidate) -> bool:
+        """Whether a program of it was measured."""
+        return any(name == candidate.name for _, name in self._signatures)
 
     def layer_us(self, layer: str, candidate: Candidate) -> float:
         """Cost of a layer with a candidate that was measured."""

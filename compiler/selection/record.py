@@ -1,15 +1,15 @@
-"""What a selection found, as JSON values for the manifest, and in a line."""
+"""What a selection found, as JSON values for the manifest."""
 
 import math
 from collections.abc import Iterator
 from typing import Any
 
-from octavo.compiler.report.units import time_text
+from octavo.compiler.devices.measurement import TOLERANCE
 from octavo.compiler.selection.candidates import Candidate
 from octavo.compiler.selection.costs import conversion
 from octavo.compiler.selection.layers import Layer
 from octavo.compiler.selection.options import SelectionOptions
-from octavo.compiler.selection.select import SELECTED, Selection, Trial
+from octavo.compiler.selection.select import Selection, Trial
 
 
 def selection_record(selection: Selection, options: SelectionOptions) -> dict[str, Any]:
@@ -84,18 +84,16 @@ def _conversions(selection: Selection) -> Iterator[dict[str, Any]]:
             }
 
 
-def selection_note(record: dict[str, Any]) -> str:
-    """What was won, in a line."""
-    times = {p["name"]: p["latency_us"] for p in record["programs"]}
-    chosen, chosen_us = record["chosen"], times[record["chosen"]]
-    others = [
-        f"{name} {latency_us / chosen_us:.2f}x"
-        for name, latency_us in times.items()
-        if name != chosen and latency_us is not None and not name.startswith(SELECTED)
-    ]
-    what = "the choice for each layer" if chosen.startswith(SELECTED) else f"{chosen!r}"
-    text = f"measured on {record['device']}: {what} takes {time_text(chosen_us)}"
-    return f"{text}; {', '.join(others)} of that" if others else text
+def doubts(selection: Selection) -> tuple[str, ...]:
+    """What the user should know of how sure the choice is, a line or none."""
+    measured = [trial.measurement for trial in selection.finalists]
+    loose = [m for m in measured if not m.failure and not m.is_tight()]
+    if not loose:
+        return ()
+    return (
+        f"selection: the medians of {len(loose)} of {len(measured)} programs are not known to"
+        f" {TOLERANCE:.0%}: other work disturbed them, or --measure-seconds is too short",
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -11,12 +11,14 @@ from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.selection.candidates import INT8, Candidate, uniform
 from octavo.compiler.selection.costs import DEQUANTIZE, QUANTIZE, Assignment, CostTable
+from octavo.compiler.selection.forecast import Forecast
 from octavo.compiler.selection.layers import LayerGraph
 from octavo.compiler.selection.solve import Conversion, Option, Solution, solve
 from octavo.errors import DeviceError, LoweringError, ToolchainError
 
 MAX_CHOICES = 4  # each is built and measured; one that came before ends the search
 MAX_FINALISTS = 6
+HOPELESS = "not measured: predicted to be slower for every layer"
 SELECTED = "selected"  # and a number: a choice of the integer program
 # A layer leaves the first candidate for more than this part of its time: less is chance.
 MIN_GAIN = 0.01
@@ -90,6 +92,8 @@ class Selector:
         lower: Lowers the model with a candidate for each layer.
         bench: Builds and measures.
         builds: Other programs for the same model, by name, which the choice has to beat.
+        forecast: Called once the first candidate is built; what it gives tells which of the
+            others need no measurement. None: all are measured.
         progress: Called with what is being done, steps done and steps in all.
     """
 
@@ -98,6 +102,7 @@ class Selector:
     lower: Callable[[Assignment], Program]
     bench: Bench
     builds: Mapping[str, Callable[[], Program]] = field(default_factory=dict)
+    forecast: Callable[[], Forecast | None] = lambda: None
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None
 
     def __post_init__(self) -> None:
@@ -123,16 +128,40 @@ class Selector:
             chosen, finalists, uniform_trials, self._costs, working, solution)
 
     def _first_trials(self) -> tuple[Trial, ...]:
-        built = []
+        trials: list[Trial] = []
+        lowest_us: Forecast | None = None
         for done, candidate in enumerate(self.candidates):
             self.progress("build candidates", done, len(self.candidates))
-            built.append(self._build(candidate.name, uniform(self._names, candidate)))
+            trials.append(self._trial(candidate, lowest_us))
+            if not done and (lowest_us := self.forecast()) is not None:
+                trials = self._measure(trials, with_steps=True)
+                self._learn(trials[0], 1.0)
         self.progress("measure candidates", 0, 1)
-        measured = self._measure(built, with_steps=True)
+        measured = self._measure(trials, with_steps=True)
         self.progress("measure candidates", 1, 1)
         for trial in measured:
             self._learn(trial, 1.0)
         return tuple(measured)
+
+    def _trial(self, candidate: Candidate, lowest_us: Forecast | None) -> Trial:
+        """Build a candidate, unless it is sure to be slower than the first for every layer."""
+        assignment = uniform(self._names, candidate)
+        try:
+            program = self.lower(assignment)
+        except LoweringError as error:
+            return Trial(candidate.name, None, assignment, -1, Measurement(failure=str(error)))
+        if lowest_us is not None and self._is_hopeless(program, lowest_us):
+            return Trial(candidate.name, None, assignment, -1, Measurement(failure=HOPELESS))
+        return self._build(candidate.name, assignment, lambda: program)
+
+    def _is_hopeless(self, program: Program, lowest_us: Forecast) -> bool:
+        steps_us, first = lowest_us(program), self.candidates[0]
+        if steps_us is None or not self._costs.is_known(first):
+            return False
+        layers_us, _ = self._costs.shares(program.steps, steps_us)
+        return all(
+            layers_us[name] > self._costs.layer_us(name, first) for name in self._names
+        )
 
     def _choose(
         self, working: Sequence[Candidate], uniform_trials: Sequence[Trial]

@@ -14,6 +14,7 @@ from octavo.compiler.lowering.kernel_call import Scheduler
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.kept_rounds import Keeper
 from octavo.compiler.measurements.profiles import open_profiles
+from octavo.compiler.predictor.trained import kept_predictor
 from octavo.compiler.selection.bench import DeviceBench
 from octavo.compiler.selection.candidates import (
     BFLOAT16,
@@ -25,15 +26,17 @@ from octavo.compiler.selection.candidates import (
     uniform,
 )
 from octavo.compiler.selection.costs import Assignment
+from octavo.compiler.selection.forecast import Forecast, forecast_of
 from octavo.compiler.selection.layers import LayerGraph, find_layers
 from octavo.compiler.selection.options import SelectionOptions
-from octavo.compiler.selection.record import selection_note, selection_record
+from octavo.compiler.selection.record import doubts, selection_record
 from octavo.compiler.selection.select import Selector
 from octavo.errors import StoreError
 from octavo.passes.join_float_layers import JoinFloatLayers
 from octavo.targets.base import Target
 
 FLOAT_BUILD = "float build"
+NO_LAYERS = "selection: no layer can be computed in integers, so there is nothing to choose"
 REASON = "measured: faster than in integers"
 
 # ``lower`` of octavo.compiler.lowering, with what does not change between programs.
@@ -48,13 +51,14 @@ class SelectedProgram:
     Attributes:
         program: Lowered.
         model: What it was lowered from.
-        record: Costs, choices and what was rejected, as JSON values for the manifest.
+        record: Costs, choices and what was rejected, as JSON values for the manifest; None
+            where there was nothing to choose.
         notes: For the user.
     """
 
     program: Program
     model: ir.Model
-    record: dict[str, Any]
+    record: dict[str, Any] | None
     notes: tuple[str, ...]
 
 
@@ -90,28 +94,28 @@ class SelectionStage:
             TargetError: The device does not run code for the target.
         """
         graph = find_layers(self.model)
-        plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
+        if not graph.layers:
+            program = self.lower(self.model, scheduler=self.scheduler)
+            return SelectedProgram(program, self.model, None, (NO_LAYERS,))
         notes: list[str] = []
         builds = {}
         if self.float_model is not None and not self.integer_only:
             builds[FLOAT_BUILD] = lambda: self.lower(
                 self.float_model, scheduler=self.scheduler)
         with ExitStack() as stack:
-            keeper = _keeper(stack, notes)
-            device = find_device(options.device)
-            bench = stack.enter_context(
-                DeviceBench(device, target, plan, options.cores, keeper))
+            bench = stack.enter_context(_bench(target, options, stack, notes))
             selection = Selector(
                 graph,
                 self._candidates(graph),
                 lambda assignment: self._program(graph, assignment),
                 bench,
                 builds,
+                lambda: _forecast(bench),
                 progress,
             ).run()
         chosen = selection.chosen
         record = selection_record(selection, options)
-        notes.append(selection_note(record))
+        notes.extend(doubts(selection))
         if chosen.program is None:
             raise AssertionError("a program was measured that was not built")
         if chosen.assignment is None:
@@ -163,6 +167,19 @@ class SelectionStage:
         JoinFloatLayers(in_integers)(model)
         RemoveUnusedNodesPass()(model)
         return model
+
+
+def _bench(
+    target: Target, options: SelectionOptions, stack: ExitStack, notes: list[str]
+) -> DeviceBench:
+    device = find_device(options.device)
+    plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
+    return DeviceBench(device, target, plan, options.cores, _keeper(stack, notes))
+
+
+def _forecast(bench: DeviceBench) -> Forecast | None:
+    predictor = kept_predictor(bench.context)
+    return None if predictor is None else forecast_of(predictor)
 
 
 def _keeper(stack: ExitStack, notes: list[str]) -> Keeper | None:
