@@ -75,11 +75,13 @@ def _total_text(rows: Rows) -> str:
     whole = np.abs([row["whole_error"] for row in rows])
     narrower = np.median([row["half_width"] / row["sum_of_half_widths"] for row in rows])
     large = [abs(row["error"]) for row in rows if row["measured_us"] >= 100]
+    random = [row["covered"] for row in rows if not row["is_zoo"]]
     return (
         f"Whole programs: median error {np.median(errors):.1%}, {np.mean(errors <= 0.1):.0%}"
         f" within 10% (of those of 100 us and more: {np.mean(np.array(large) <= 0.1):.0%});"
         f" against runs without a clock between the steps {np.median(whole):.1%}. Intervals"
-        f" cover {np.mean([row['covered'] for row in rows]):.1%} and are {narrower:.2f} times"
+        f" cover {np.mean([row['covered'] for row in rows]):.1%} ({sum(random)} of"
+        f" {len(random)} of the random networks) and are {narrower:.2f} times"
         " as wide as the sum of the 90% intervals of their kernels (Bonferroni's would be"
         " wider than that sum).")
 

@@ -1,5 +1,6 @@
 """``octavo estimate``: what a model would take, before it is built or measured."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,12 +170,18 @@ def estimate_lines(result: "Estimate", device: str, *, is_long: bool) -> list[An
     total = result.total
     lines.append(
         f"one inference: {time_text(total.latency_us)}, with {result.interval:.0%} probability"
-        f" {time_text(total.low_us)} to {time_text(total.high_us)}, on {printable(device)}")
+        f" {time_text(total.low_us)} to {time_text(total.high_us)},"
+        f" on {printable(_short_name(device))}")
     if total.is_extrapolated:
         lines.append(
             "nothing like the extrapolated steps was measured: the interval may be too narrow")
     lines += _helpful(result.steps)
     return lines
+
+
+def _short_name(device: str) -> str:
+    """The CPU, without its caches and features."""
+    return re.split(r" (?:L\d:|flags:)", device)[0]
 
 
 def _latency_us(step: "StepEstimate") -> float:
