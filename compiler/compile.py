@@ -53,6 +53,9 @@ def compile_model(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     recipe: str = "static_wi8_ai8",
     calibrator: str | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    block_size: int | None = None,
     keep_float: Sequence[str] = (),
     overrides: Any = None,
     requantize: str | None = None,
@@ -79,6 +82,9 @@ def compile_model(
         shapes: Sizes of dimensions that the model leaves open, by input name.
         recipe: Quantization recipe.
         calibrator: Observer of activations; None takes the recipe's.
+        weight_bits: Width of weights; None takes the recipe's.
+        activation_bits: Width of activations; None takes the recipe's.
+        block_size: Input channels of a weight that share a scale; None takes the recipe's.
         keep_float: Layers to keep in float.
         overrides: TOML file or mapping of per-layer choices.
         requantize: "float32" or "dyadic"; None takes the target's.
@@ -128,7 +134,13 @@ def compile_model(
             samples,
             report,
             # In integers throughout, or in float32 where eight bits lose too much.
-            recipe=get_recipe(recipe, float_normalization=False if integer_only else None),
+            recipe=get_recipe(
+                recipe,
+                float_normalization=False if integer_only else None,
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
+                block_size=block_size,
+            ),
             calibrator=calibrator,
             keep_float=keep_float,
             overrides=overrides,

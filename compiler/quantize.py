@@ -30,6 +30,7 @@ from octavo.compiler.recipes import (
     DEFAULT_RECIPE,
     Recipe,
     check_patterns_match,
+    configuration_overrides,
     get_recipe,
     keep_float_overrides,
     read_overrides,
@@ -40,6 +41,7 @@ from octavo.passes.correct_bias import CorrectBias
 from octavo.passes.equalize_layers import EqualizeLayers
 from octavo.passes.fused_regions import Region
 from octavo.passes.insert_quantizers import InsertQuantizers, place_with_ranges
+from octavo.passes.layer_format import LayerFormat
 from octavo.passes.narrow_ranges import Range
 from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
@@ -88,6 +90,7 @@ def quantize_model(
     calibrator: str | None = None,
     keep_float: Sequence[str] = (),
     overrides: Path | str | Mapping[str, Any] | None = None,
+    configuration: Mapping[str, LayerFormat] | None = None,
     activation_dtype: str = "uint8",
     max_samples: int | None = None,
     measure: bool = True,
@@ -104,6 +107,7 @@ def quantize_model(
         calibrator: Observer of activations; None takes the recipe's.
         keep_float: Layers to keep in float: node names, globs or operator types.
         overrides: Per-layer choices: a TOML file, or the mapping that it would hold.
+        configuration: Formats of layers by node name; they win over ``overrides``.
         activation_dtype: "uint8" or "int8".
         max_samples: Calibrate with at most so many samples; None: at most 1,000.
         measure: Measure errors and suggest layers to keep in float.
@@ -130,7 +134,11 @@ def quantize_model(
         raise RecipeError(f"activation_dtype {activation_dtype!r}; allowed: uint8, int8")
     if any(is_op(node, "QuantizeLinear") for node in model.graph):
         raise ModelError("the model is quantized already: it contains QuantizeLinear")
-    listed = (*read_overrides(overrides), *keep_float_overrides(keep_float))
+    listed = (
+        *read_overrides(overrides),
+        *keep_float_overrides(keep_float),
+        *configuration_overrides(configuration or {}),
+    )
     options = _options(job.chosen, activation_dtype, listed)
     job = replace(job, options=options)
     prepared = prepare(model.clone())
@@ -247,6 +255,10 @@ def _options(
 ) -> QuantizerOptions:
     return QuantizerOptions(
         activation_dtype=activation_dtype,
+        weight_bits=recipe.weight_bits,
+        activation_bits=recipe.activation_bits,
+        block_size=recipe.block_size,
+        weight_range=recipe.weight_range,
         granularity=recipe.granularity,
         symmetric_activations=recipe.symmetric_activations,
         float_output=recipe.float_output,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from octavo.errors import RecipeError
+from octavo.passes.layer_format import LayerFormat, check_width
 from octavo.passes.observers.choose import make_observer
 from octavo.passes.quantizer_options import Granularity, LayerOverride
+from octavo.passes.weight_scales import BLOCK_SIZES, RANGE_METHODS
 
 MAX_OVERRIDES_BYTES = 2**20
 
@@ -23,7 +25,13 @@ class Recipe:
         description: One line for listings.
         quantize_activations: False leaves arithmetic in float32.
         calibrator: Observer of activations.
-        granularity: Scales of weights.
+        weight_bits: Width of weights: 2, 3, 4, 8, 16 or 32.
+        activation_bits: Width of activations: the same choices.
+        block_size: Input channels of a weight of fewer than 8 bits that share a scale: 16,
+            32, 64 or 128; 0: all of them.
+        weight_range: How scales of weights are chosen: "minmax" or "mse"; None: the least
+            squared error up to 4 bits, the extremes above.
+        granularity: Scales of weights without blocks.
         symmetric_activations: Force zero points to the middle.
         float_output: Do not round the model's outputs to 8 bits.
         float_normalization: Compute LayerNormalization and the sum in front of it in float32;
@@ -38,6 +46,10 @@ class Recipe:
     description: str
     quantize_activations: bool = True
     calibrator: str = "minmax"
+    weight_bits: int = 8
+    activation_bits: int = 8
+    block_size: int = 0
+    weight_range: str | None = None
     granularity: Granularity = Granularity.PER_CHANNEL
     symmetric_activations: bool = False
     float_output: bool = False
@@ -88,6 +100,7 @@ def get_recipe(name: str, **options: Any) -> Recipe:
         given["granularity"] = _granularity(given["granularity"], "granularity")
     if "calibrator" in given:
         _check_calibrator(given["calibrator"])
+    _check_widths(given, "")
     return replace(known[name], **given)
 
 
@@ -115,6 +128,20 @@ def read_overrides(source: Path | str | Mapping[str, Any] | None) -> tuple[Layer
 def keep_float_overrides(patterns: Iterable[str]) -> tuple[LayerOverride, ...]:
     """Overrides that keep the named layers in float."""
     return tuple(LayerOverride(match=pattern, keep_float=True) for pattern in patterns)
+
+
+def configuration_overrides(
+    configuration: Mapping[str, LayerFormat],
+) -> tuple[LayerOverride, ...]:
+    """Overrides that give layers their formats, by node name."""
+    return tuple(
+        LayerOverride(
+            match=name,
+            weight_bits=layer.weight_bits,
+            activation_bits=layer.activation_bits,
+        )
+        for name, layer in configuration.items()
+    )
 
 
 def check_patterns_match(
@@ -147,7 +174,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _override(table: Mapping[str, Any]) -> LayerOverride:
     types = {
         "match": str,
-        "num_bits": int,
+        "weight_bits": int,
+        "activation_bits": int,
+        "block_size": int,
+        "weight_range": str,
         "keep_float": bool,
         "symmetric": bool,
         "granularity": str,
@@ -162,14 +192,30 @@ def _override(table: Mapping[str, Any]) -> LayerOverride:
             )
     if "match" not in table:
         raise RecipeError("override: match is missing; it names the layers")
-    if table.get("num_bits", 8) != 8:
-        raise RecipeError(f"override: num_bits = {table['num_bits']}; allowed: 8")
+    _check_widths(table, "override: ")
     given = dict(table)
     if "granularity" in given:
         given["granularity"] = _granularity(given["granularity"], "override: granularity")
     if "calibrator" in given:
         _check_calibrator(given["calibrator"])
     return LayerOverride(**given)
+
+
+def _check_widths(given: Mapping[str, Any], what: str) -> None:
+    try:
+        for key in ("weight_bits", "activation_bits"):
+            if key in given:
+                check_width(key, given[key])
+    except ValueError as error:
+        raise RecipeError(f"{what}{error}") from error
+    choices: dict[str, tuple[Any, ...]] = {
+        "block_size": (0, *BLOCK_SIZES),
+        "weight_range": RANGE_METHODS,
+    }
+    for key, allowed in choices.items():
+        if key in given and given[key] not in allowed:
+            listed = ", ".join(str(value) for value in allowed)
+            raise RecipeError(f"{what}{key} = {given[key]!r}; allowed: {listed}")
 
 
 def _granularity(value: Any, what: str) -> Granularity:

@@ -12,11 +12,17 @@ import onnx_ir as ir
 
 from octavo.passes.constants import float_constant
 from octavo.passes.fused_regions import Region
+from octavo.passes.layer_format import FLOAT_BITS
 from octavo.passes.narrow_ranges import Range, feeds_softmax_only, narrow_ranges
 from octavo.passes.placement import Placement
-from octavo.passes.quant_math import MIN_SCALE, QuantParams, choose_qparams
+from octavo.passes.quant_math import (
+    MIN_SCALE,
+    QuantParams,
+    choose_qparams,
+    integer_range,
+)
 from octavo.passes.quantizable_operators import OutputScale
-from octavo.passes.quantizer_options import QuantizerOptions
+from octavo.passes.quantizer_options import BYTE_BITS, QuantizerOptions
 from octavo.passes.wiring import is_op
 
 # Joining ranges costs each input at most one bit of resolution.
@@ -48,7 +54,7 @@ def choose_parameters(
     Args:
         placement: Where quantizers go.
         ranges: ``(low, high)`` of each tensor in ``placement.tensors``, by name.
-        options: Activation type and symmetry.
+        options: Activation type, widths and symmetry.
 
     Raises:
         ValueError: A tensor has no range, or one that 8 bits cannot represent; see
@@ -70,9 +76,11 @@ def choose_parameters(
         for value, region in making.items()
         if region.output_scale is OutputScale.UNIT
     }
+    wanted = _widths(placement, making, options)
     for region in placement.regions:
         if is_op(region.head, "Concat"):
-            _join_concat(groups, region, limits, unit)
+            is_narrow = any(wanted.get(v, BYTE_BITS) < BYTE_BITS for v in region.outputs)
+            _join_concat(groups, region, limits, unit, always=is_narrow)
     notes: list[str] = []
     chosen: dict[ir.Value, QuantParams] = {}
     for root, members in groups.items():
@@ -81,14 +89,41 @@ def choose_parameters(
         if root in unit:
             low, high = 0.0, min(high, 1.0)
         symmetric = any(_is_symmetric(value, making, options) for value in members)
-        params = _params(root, low, high, options.activation_dtype, symmetric, notes)
+        num_bits = max((wanted[value] for value in members if value in wanted), default=None)
+        num_bits = num_bits or _default_width(options)
+        params = _params(root, low, high, options.activation_dtype, symmetric, num_bits, notes)
         if root in unit and params.high > 0.5:
-            zero_point = -128 if options.activation_dtype == "int8" else 0
-            params = QuantParams(1.0 / 256.0, zero_point, options.activation_dtype)
+            zero_point = integer_range(params.dtype, num_bits)[0]
+            params = QuantParams(2.0**-num_bits, zero_point, params.dtype, num_bits)
         chosen.update((value, params) for value in members)
     owner = {value: groups.root(value) for value in chosen}
     narrowed = {value for value in placement.tensors if feeds_softmax_only(value)}
     return Parameters(chosen, owner, frozenset(narrowed | set(narrower)), tuple(notes))
+
+
+def _widths(
+    placement: Placement, making: Mapping[ir.Value, Region], options: QuantizerOptions
+) -> dict[ir.Value, int]:
+    """Bits of each tensor: the most that a reader asks for which computes something.
+
+    Regions that only move integers take what their own readers ask for; what nothing reads in
+    integers has the model's width.
+    """
+    widths: dict[ir.Value, int] = {}
+    for region in placement.regions:
+        if region.output_scale is OutputScale.SAME:
+            continue
+        num_bits = options.layer_format(region.head).activation_bits
+        for value in region.inputs:
+            widths[value] = max(num_bits, widths.get(value, 0))
+    for value in making:
+        if value.is_graph_output() and options.activation_bits != FLOAT_BITS:
+            widths[value] = max(options.activation_bits, widths.get(value, 0))
+    return widths
+
+
+def _default_width(options: QuantizerOptions) -> int:
+    return BYTE_BITS if options.activation_bits == FLOAT_BITS else options.activation_bits
 
 
 def representable(low: float, high: float) -> str:
@@ -105,12 +140,20 @@ def _is_zero(low: float, high: float) -> bool:
 
 
 def _params(
-    root: ir.Value, low: float, high: float, dtype: str, symmetric: bool, notes: list[str]
+    root: ir.Value,
+    low: float,
+    high: float,
+    dtype: str,
+    symmetric: bool,
+    num_bits: int,
+    notes: list[str],
 ) -> QuantParams:
     if _is_zero(low, high):
         notes.append(f"tensor {root.name!r} was zero in every sample; its scale is arbitrary")
         low, high = 0.0, 1.0
-    return choose_qparams(low, high, dtype=dtype, symmetric=symmetric)
+    if max(-low, high) < 2**num_bits * MIN_SCALE:  # 8 bits represent it, 16 do not
+        num_bits = min(num_bits, BYTE_BITS)
+    return choose_qparams(low, high, dtype=dtype, symmetric=symmetric, num_bits=num_bits)
 
 
 def _is_symmetric(
@@ -140,7 +183,12 @@ def _collect_ranges(
 
 
 def _join_concat(
-    groups: "_Groups", region: Region, limits: Mapping[ir.Value, Range], unit: set[ir.Value]
+    groups: "_Groups",
+    region: Region,
+    limits: Mapping[ir.Value, Range],
+    unit: set[ir.Value],
+    *,
+    always: bool = False,
 ) -> None:
     values = (*region.inputs, *region.outputs)
     roots = list(dict.fromkeys(groups.root(value) for value in values))
@@ -149,7 +197,8 @@ def _join_concat(
     spans = [_hull(limits[v] for v in groups.members(root)) for root in roots]
     low, high = _hull(spans)
     narrowest = min(span[1] - span[0] for span in spans)
-    if high - low <= CONCAT_MAX_WIDENING * narrowest:
+    # Copied, integers of few bits stay inside their limits.
+    if always or high - low <= CONCAT_MAX_WIDENING * narrowest:
         groups.join(values)
 
 

@@ -11,11 +11,18 @@ import onnx_ir as ir
 from octavo.passes.choose_parameters import Parameters, choose_parameters, representable
 from octavo.passes.constants import NameSource, add_constant, float_constant
 from octavo.passes.fused_regions import Region
+from octavo.passes.layer_format import FLOAT_BITS
 from octavo.passes.narrow_ranges import Range, narrow_masks
 from octavo.passes.placement import Placement, plan_placement
 from octavo.passes.quant_math import QuantParams, quantize
-from octavo.passes.quantize_weights import WeightWriter, write_layer_constants
-from octavo.passes.quantizer_options import QuantizerOptions
+from octavo.passes.quantizable_operators import OutputScale, why_not_quantizable
+from octavo.passes.quantize_weights import (
+    LAYERS_WITH_WEIGHTS,
+    WeightFormat,
+    WeightWriter,
+    write_layer_constants,
+)
+from octavo.passes.quantizer_options import BYTE_BITS, QuantizerOptions
 from octavo.passes.round_attention import round_weights
 from octavo.passes.wiring import bypass, is_op
 
@@ -94,6 +101,7 @@ def _write(
     writer = WeightWriter(graph, names)
     for region in placement.regions:
         _write_constants(writer, region, parameters, options)
+    _write_float_layers(graph, writer, placement, options)
     making = placement.region_making()
     readers = {
         (use.node, use.idx)
@@ -111,6 +119,23 @@ def _write(
         if region.absorbed is not None:
             # The quantizer behind it saturates at 0 and at the same upper end.
             bypass(graph, region.absorbed, region.nodes[0].outputs[0])
+
+
+def _write_float_layers(
+    graph: ir.Graph, writer: WeightWriter, placement: Placement, options: QuantizerOptions
+) -> None:
+    """Store the weights of layers that were asked to read float, narrower than float."""
+    heads = {region.head for region in placement.regions}
+    for node in list(graph):
+        if node in heads or not is_op(node, *LAYERS_WITH_WEIGHTS):
+            continue
+        reads_float = options.layer_format(node).activation_bits == FLOAT_BITS
+        if (
+            reads_float
+            and not options.keeps_float_weight(node)
+            and not why_not_quantizable(node)
+        ):
+            writer.write_float_layer(node, options)
 
 
 def _round_attention(graph: ir.Graph, names: NameSource, region: Region) -> None:
@@ -132,10 +157,17 @@ def _write_constants(
     if not operands:
         return
     scales = [parameters.of[value].scale for value in operands if value is not None]
-    granularity = options.weight_granularity(region.head)
+    layout = WeightFormat.of(region.head, options)
+    has_wide_input = any(parameters.of[v].num_bits > BYTE_BITS for v in operands if v)
     scale_b = scales[-1] if is_op(region.head, "MatMul") and len(scales) > 1 else None
     write_layer_constants(
-        writer, region.head, region.bias_add, scales[0], granularity, scale_b
+        writer,
+        region.head,
+        region.bias_add,
+        scales[0],
+        layout,
+        scale_b,
+        has_wide_input=has_wide_input,
     )
 
 
@@ -160,17 +192,23 @@ def _write_pair(
     params = shared.params(value)
     array = float_constant(value)
     if array is not None:
-        stored = quantize(array, params.scale, params.zero_point, params.dtype)
+        stored = quantize(
+            array, params.scale, params.zero_point, params.dtype, num_bits=params.num_bits
+        )
         quantized = add_constant(graph, names, f"{base}_quantized", stored)
         after: ir.Node | None = None
     else:
+        inside, before = value, value.producer()
+        if params.is_narrow and not (region and region.output_scale is OutputScale.SAME):
+            before = _clip(graph, names, value, params)
+            inside = before.outputs[0]
         node = ir.node(
-            "QuantizeLinear", [value, scale, zero_point], name=names.fresh(f"{base}_quantize")
+            "QuantizeLinear", [inside, scale, zero_point], name=names.fresh(f"{base}_quantize")
         )
         quantized = node.outputs[0]
         quantized.name = names.fresh(f"{base}_quantized")
         quantized.type, quantized.shape = zero_point.type, value.shape
-        _insert_behind(graph, value.producer(), node)
+        _insert_behind(graph, before, node)
         after = node
     back = ir.node(
         "DequantizeLinear",
@@ -185,6 +223,21 @@ def _write_pair(
         use.node.replace_input_with(use.idx, result)
     if is_output and not options.float_output:
         _take_over_output(graph, names, value, result)
+
+
+def _clip(graph: ir.Graph, names: NameSource, value: ir.Value, params: QuantParams) -> ir.Node:
+    """Saturate where integers of fewer bits than their type end: QuantizeLinear does not."""
+    base = value.name or "tensor"
+    limits = [
+        add_constant(graph, names, f"{base}_{end}", np.asarray(limit, np.float32))
+        for end, limit in (("low", params.low), ("high", params.high))
+    ]
+    node = ir.node("Clip", [value, *limits], name=names.fresh(f"{base}_saturate"))
+    result = node.outputs[0]
+    result.name = names.fresh(f"{base}_saturated")
+    result.dtype, result.shape = ir.DataType.FLOAT, value.shape
+    _insert_behind(graph, value.producer(), node)
+    return node
 
 
 def _insert_behind(graph: ir.Graph, after: ir.Node | None, node: ir.Node) -> None:

@@ -51,6 +51,15 @@ def output_axis(node: ir.Node) -> int:
     return 1
 
 
+def input_axis(node: ir.Node) -> int:
+    """Dimension of the weight that runs along inputs (of one group, for Conv)."""
+    if is_op(node, "Conv"):
+        return 1
+    if is_op(node, "Gemm"):
+        return 1 if int_attribute(node, "transB", 0) else 0
+    return -2 if is_op(node, "MatMul") else 0
+
+
 def num_outputs(node: ir.Node, weight: FloatArray) -> int:
     """Number of output channels or features."""
     groups = int_attribute(node, "group", 1) if is_op(node, "ConvTranspose") else 1

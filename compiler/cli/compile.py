@@ -93,6 +93,9 @@ def compile_command(
     data: Path | None,
     recipe: str,
     calibrator: str | None,
+    weight_bits: int | None,
+    activation_bits: int | None,
+    block_size: int | None,
     keep_float: tuple[str, ...],
     overrides: Path | None,
     max_samples: int | None,
@@ -124,7 +127,9 @@ def compile_command(
     if float_only and (integer_only or (data is not None and not rounds)):
         raise click.UsageError("--float-only goes with neither --integer-only nor --data")
     if integer_only and rounds:
-        raise click.UsageError("--float-precision is for float layers: not with --integer-only")
+        raise click.UsageError(
+            "--float-precision is for float layers: not with --integer-only"
+        )
     if tune and not use_tuned:
         raise click.UsageError("--tune measures to use what it finds: not with --no-tuned")
     if tune_seconds is not None and not tune:
@@ -147,6 +152,9 @@ def compile_command(
             shapes=shapes,
             recipe=recipe,
             calibrator=calibrator,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            block_size=block_size,
             keep_float=keep_float,
             overrides=overrides,
             requantize=requantize,

@@ -112,6 +112,26 @@ def quantize_options(function: FunctionT) -> FunctionT:
                 " mse or entropy. The recipe's own when left out.",
             ),
             click.option(
+                "--weight-bits",
+                type=int,
+                metavar="BITS",
+                help="Width of weights: 2, 3, 4, 8, 16 or 32 (float). The recipe's own when"
+                " left out.",
+            ),
+            click.option(
+                "--activation-bits",
+                type=int,
+                metavar="BITS",
+                help="Width of activations: the same choices.",
+            ),
+            click.option(
+                "--block-size",
+                type=int,
+                metavar="N",
+                help="Give every N input channels of weights of 2 to 4 bits a scale of their"
+                " own: 16, 32, 64 or 128. Such layers compute in float.",
+            ),
+            click.option(
                 "--keep-float",
                 multiple=True,
                 metavar="NODE",
@@ -178,6 +198,7 @@ threads_option = click.option(
     metavar="N",
     help="Threads that run the model.",
 )
+
 
 def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
     """The ``--shape`` options as a mapping; None when there are none."""

@@ -65,6 +65,9 @@ def quantize_command(
     output: Path,
     recipe: str,
     calibrator: str | None,
+    weight_bits: int | None,
+    activation_bits: int | None,
+    block_size: int | None,
     keep_float: tuple[str, ...],
     overrides: Path | None,
     max_samples: int | None,
@@ -79,6 +82,7 @@ def quantize_command(
     shapes = parse_shapes(shape_texts)
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
+    from octavo.compiler.recipes import get_recipe
     from octavo.compiler.samples import open_samples
 
     imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
@@ -87,7 +91,12 @@ def quantize_command(
         result = quantize_model(
             imported,
             samples,
-            recipe=recipe,
+            recipe=get_recipe(
+                recipe,
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
+                block_size=block_size,
+            ),
             calibrator=calibrator,
             keep_float=keep_float,
             overrides=overrides,

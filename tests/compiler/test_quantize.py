@@ -209,7 +209,12 @@ def test_overrides_from_a_file(digits, samples, tmp_path):
     ("text", "message"),
     [
         ("[[layer]]\nmatch = 'a'\nbits = 4", "unknown key 'bits'"),
-        ("[[layer]]\nmatch = 'a'\nnum_bits = 4", "num_bits = 4; allowed: 8"),
+        (
+            "[[layer]]\nmatch = 'a'\nweight_bits = 5",
+            "weight_bits 5 is not .*allowed: 2",
+        ),
+        ("[[layer]]\nmatch = 'a'\nblock_size = 8", "block_size = 8; allowed: 0, 16, 32"),
+        ("[[layer]]\nmatch = 'a'\nweight_range = 'max'", "allowed: minmax, mse"),
         ("[[layer]]\nmatch = 'a'\nsymmetric = 1", "symmetric = 1; allowed: a bool"),
         ("[[layer]]\nmatch = 'a'\ngranularity = 'row'", "allowed: per_tensor, per_channel"),
         ("[[layer]]\nmatch = 'a'\ncalibrator = 'max'", "unknown calibrator 'max'"),
