@@ -1,5 +1,6 @@
 """What operator selection measured and chose, from ``manifest.json``."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,8 +128,8 @@ class Selection:
     @property
     def counts(self) -> dict[str, int]:
         """Layers by what they take, the most first."""
-        names = [layer.chosen.candidate for layer in self.layers if layer.chosen]
-        return {n: names.count(n) for n in sorted(set(names), key=lambda n: -names.count(n))}
+        names = Counter(layer.chosen.candidate for layer in self.layers if layer.chosen)
+        return dict(names.most_common())
 
 
 def selection_from_manifest(manifest: Mapping[str, Any]) -> Selection | None:
