@@ -26,7 +26,10 @@ def change_text(layer: LayerChange, *, is_brief: bool = False) -> str:
     is_enough = len(set(kernels)) > 1 or " → " in arithmetic or len(sides) == 1
     if not (is_brief and is_enough):
         kernels = [_names(s.variant or kernel_name(s) for s in side) for side in sides]
-    return f"{arithmetic}, {_changes(kernels)}"
+    changed = _changes(kernels)
+    schedules = [[step.schedule for step in side] for side in sides]
+    is_other = " → " not in changed and len(sides) == 2 and schedules[0] != schedules[1]
+    return f"{arithmetic}, {changed}{' with another schedule' if is_other else ''}"
 
 
 def _changes(texts: list[str]) -> str:

@@ -1,5 +1,6 @@
 """From ``manifest.json`` to report records."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -141,7 +142,12 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
         is_tuned=None if entry.get("schedule") is None else bool(entry.get("tuned")),
         on_accelerator=bool(entry.get("on_accelerator")),
         nodes=tuple(str(node) for node in entry.get("nodes", ()) if node),
+        schedule=_schedule(entry.get("schedule")),
     )
+
+
+def _schedule(record: object) -> str:
+    return "" if record is None else json.dumps(record, sort_keys=True, separators=(",", ":"))
 
 
 def _buffer(entry: Mapping[str, Any]) -> BufferRecord:

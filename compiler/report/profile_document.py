@@ -168,6 +168,7 @@ def _step(index: int, entry: Mapping[str, Any]) -> StepRecord:
         reason=_text(entry["reason"]),
         traffic=Traffic(**traffic),
         nodes=tuple(_text(node) for node in entry["nodes"]),
+        schedule=_text(entry["schedule"]),
     )
 
 

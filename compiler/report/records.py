@@ -33,6 +33,7 @@ class StepRecord:
             choice.
         on_accelerator: The target's accelerator computes it, not its CPU.
         nodes: Names of the ONNX nodes that it computes; empty for a conversion that has none.
+        schedule: Loop decisions of its kernel as canonical JSON; "" where there are none.
     """
 
     index: int
@@ -47,6 +48,7 @@ class StepRecord:
     is_tuned: bool | None = None
     on_accelerator: bool = False
     nodes: tuple[str, ...] = ()
+    schedule: str = ""
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,16 @@ def test_what_cannot_be_compared_is_said(profile, changes, warning):
     assert warning in compare_profiles(before, after).warnings
 
 
+def test_another_schedule_of_the_same_kernel_is_said(manifest, profile):
+    manifest["steps"][0]["schedule"] = {"pixels": 4}
+    before = profile([10] * 4, [5] * 4)
+    manifest["steps"][0]["schedule"] = {"pixels": 8}
+    layer = compare_profiles(before, profile([10] * 4, [5] * 4)).layers[0]
+    assert change_text(layer, is_brief=True) == (
+        "int8, conv_gemm.portable.1x1 with another schedule"
+    )
+
+
 def test_the_same_artifact_twice_is_said(profile):
     before = profile([1] * 2, [1] * 2)
     assert compare_profiles(before, before).warnings == (
