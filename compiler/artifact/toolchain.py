@@ -105,7 +105,8 @@ def runtime_objects(
     sources = sorted((source / "src").glob("*.c"))
     if with_bench:
         sources.append(source / "bench" / "bench.c")
-    headers = sorted([*(source / "src").glob("*.h"), *(source / "include").glob("*.h")])
+    folders = ("src", "include", "bench")
+    headers = sorted(path for name in folders for path in (source / name).glob("*.h"))
     command = ["cc", "-target", zig_target, *RUNTIME_FLAGS, *flags]
     digest = hashlib.sha256(repr((command, _zig_version())).encode())
     for path in [*headers, *sources]:

@@ -1,20 +1,10 @@
 /* Measures the model that this program is linked with (its model.c built with -DOCTAVO_ENTRY). */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* syscall */
-#endif
-#ifndef _DARWIN_C_SOURCE
-#define _DARWIN_C_SOURCE /* ru_nivcsw */
-#endif
+#include "machine.h" /* first: it asks the system's headers for more than ISO C */
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #include "octavo_runtime.h"
 
@@ -35,8 +25,8 @@ static const char kUsage[] =
     "took a processor away, the part of their time that was spent waiting for one, and the seconds\n"
     "that the program computed in all.\n";
 
-enum { kMaxBindings = 64, kMaxCpus = 1024, kExitFailure = 1, kExitUsage = 2 };
-enum { kNumReferences = 3, kReferenceSteps = 1 << 17 }; /* some 0.3 ms each */
+enum { kMaxBindings = 64, kExitFailure = 1, kExitUsage = 2 };
+enum { kNumReferences = 3 };
 
 typedef struct binding {
   const char *name; /* not terminated: name_length bytes */
@@ -127,35 +117,6 @@ static arguments parse(int argc, char **argv) {
   return a;
 }
 
-/* Keeps this thread, and those that it starts, on the CPUs of a list like 0,4-7. */
-static void use_cpus(const char *list) {
-#if defined(__linux__)
-  enum { kBits = 8 * sizeof(unsigned long) };
-  unsigned long mask[kMaxCpus / kBits] = {0};
-  for (const char *text = list;; text++) {
-    char *end = NULL;
-    unsigned long first = strtoul(text, &end, 10), last = first;
-    bool valid = *text >= '0' && *text <= '9';
-    if (valid && *end == '-') {
-      text = end + 1;
-      valid = *text >= '0' && *text <= '9';
-      last = strtoul(text, &end, 10);
-    }
-    if (!valid || first > last || last >= kMaxCpus || (*end != ',' && *end != '\0')) {
-      fail(kExitUsage, "--cpus: not a list of CPUs", list);
-    }
-    for (unsigned long cpu = first; cpu <= last; cpu++) mask[cpu / kBits] |= 1ul << (cpu % kBits);
-    text = end;
-    if (*text == '\0') break;
-  }
-  if (syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) != 0) {
-    fail(kExitFailure, "the system does not allow these CPUs", list);
-  }
-#else
-  fail(kExitFailure, "this system does not let a program choose its CPUs", list);
-#endif
-}
-
 static char *beside(const char *program_path, const char *file) {
   const char *slash = strrchr(program_path, '/');
   size_t length = slash == NULL ? 0 : (size_t)(slash - program_path) + 1;
@@ -213,56 +174,12 @@ static void set_inputs(octavo_model *model, const octavo_program *program, void 
 
 /* ----------------------------------------------------------------------- statistics ---- */
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Time that this thread was ready to run and had no processor: the second number, see
- * https://docs.kernel.org/scheduler/sched-stats.html. 0 where the system does not say. */
-static uint64_t waited_ns(void) {
-  unsigned long long ran = 0, waited = 0;
-  FILE *file = fopen("/proc/self/schedstat", "r");
-  if (file == NULL) return 0;
-  if (fscanf(file, "%llu %llu", &ran, &waited) != 2) waited = 0;
-  fclose(file);
-  return waited;
-}
-
-/* How often the system took a processor from any thread of this process. */
-static long preemptions(void) {
-  struct rusage usage;
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
-}
-
-/* Time of all threads on processors, with that of the system on their behalf. */
-static double computed_s(void) {
-  struct rusage usage;
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
 /* What the machine did beside the runs. */
 typedef struct disturbance {
   uint64_t reference_ns[kNumReferences]; /* before, between and after runs and steps */
   long num_preemptions;                  /* in the whole runs */
   double waited_share;
 } disturbance;
-
-/* Time of a chain of multiplications, of which none can begin before the last one ended: it
- * depends on the processor's clock, and on nothing in memory. */
-static volatile uint64_t reference_result;
-static uint64_t reference_ns(void) {
-  uint64_t begin_ns = now_ns(), x = begin_ns;
-  for (int i = 0; i < kReferenceSteps; i++) {
-    x = x * 6364136223846793005u + 1442695040888963407u;
-    x ^= x >> 29; /* or the compiler would do several steps with one multiplication */
-  }
-  reference_result = x; /* or the compiler leaves the loop out */
-  return now_ns() - begin_ns;
-}
 
 static void append(samples *s, uint64_t ns) {
   if (s->size == s->capacity) {
@@ -377,15 +294,16 @@ static samples measure(const arguments *a, octavo_model *model, const octavo_pro
                        void *const *inputs, disturbance *d) {
   samples latency = {0};
   long preempted = preemptions();
-  uint64_t waited = waited_ns(), begin_ns = now_ns();
+  uint64_t first_ns = now_ns(), waited = waited_ns(), begin_ns = now_ns();
   while (latency.size < a->runs || (double)(now_ns() - begin_ns) * 1e-9 < a->min_seconds) {
     set_inputs(model, program, inputs);
     uint64_t start_ns = now_ns();
     require(octavo_run(model), "run");
     append(&latency, now_ns() - start_ns);
   }
-  double whole_ns = (double)(now_ns() - begin_ns);
-  d->waited_share = whole_ns > 0 ? (double)(waited_ns() - waited) / whole_ns : 0;
+  waited = waited_ns() - waited;
+  double whole_ns = (double)(now_ns() - first_ns); /* what waited lies in, so that 1 is the most */
+  d->waited_share = whole_ns > 0 ? (double)waited / whole_ns : 0;
   d->num_preemptions = preemptions() - preempted;
   return latency;
 }
@@ -406,7 +324,8 @@ static samples *profile(const arguments *a, octavo_model *model, const octavo_pr
 
 int main(int argc, char **argv) {
   arguments a = parse(argc, argv);
-  if (a.cpus != NULL) use_cpus(a.cpus);
+  const char *refused = a.cpus != NULL ? use_cpus(a.cpus) : NULL;
+  if (refused != NULL) fail(kExitUsage, refused, a.cpus);
   const octavo_program *program = octavo_entry();
   char *default_weights = beside(argv[0], "weights.bin");
   octavo_model *model = NULL;
