@@ -5,10 +5,10 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import octavo
 from octavo.compiler.artifact.toolchain import cache_folder
 from octavo.compiler.measurements.key import Context
 from octavo.compiler.measurements.latencies import KernelLatency
@@ -17,7 +17,6 @@ from octavo.compiler.predictor.predictor import Predictor, fit_predictor
 from octavo.compiler.predictor.training_set import TrainingSet, measured_programs, training_set
 from octavo.targets.base import Target
 
-FORMAT = 1  # raised when the same data would give another predictor
 FOLDER = "predictors"
 PACKAGES = ("scikit-learn", "numpy", "scipy")
 
@@ -54,10 +53,17 @@ def kept_predictor(context: Context) -> Predictor | None:
 
 
 def _path(context: Context) -> Path:
-    versions = [octavo.__version__, *(version(name) for name in PACKAGES)]
-    place = (context.code, context.device, context.num_threads, FORMAT, versions)
+    versions = [_sources(), *(version(name) for name in PACKAGES)]
+    place = (context.code, context.device, context.num_threads, versions)
     digest = hashlib.sha256(repr(place).encode()).hexdigest()
     return cache_folder() / FOLDER / f"{digest[:32]}.pickle"
+
+
+@cache
+def _sources() -> str:
+    """Digest of this package: other code would fit another predictor, or fail to use it."""
+    sources = sorted(Path(__file__).resolve().parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _digest(data: TrainingSet, caches: Caches, seed: int) -> str:
