@@ -35,7 +35,7 @@ ROWS = (
 )
 UNFRIENDLY = "unfriendly"
 NUM_CALIBRATION = 16
-SECONDS = 20.0  # of each comparison of the selection
+SECONDS = 6.0  # of each program in each comparison of the selection
 BUDGET_S = 10.0
 SELECTED, DEFAULT, FLOAT = "selected", "default", "float"
 

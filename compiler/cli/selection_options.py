@@ -37,7 +37,7 @@ def selection_options(function: FunctionT) -> FunctionT:
                 "--measure-seconds",
                 type=click.FloatRange(min=0, min_open=True),
                 metavar="S",
-                help="Of each of the comparisons that --device makes (10).",
+                help="Of each program in the comparisons that --device makes (4).",
             ),
         ),
     )
@@ -68,8 +68,7 @@ def selection_of(
     if device == QEMU:
         raise click.UsageError("--device qemu: an emulator has no times to choose by")
     from octavo.compiler.devices.cores import ALL
-    from octavo.compiler.devices.round_program import SECONDS
-    from octavo.compiler.selection.options import SelectionOptions
+    from octavo.compiler.selection.options import SECONDS, SelectionOptions
 
     return SelectionOptions(
         device, num_threads, cores or ALL, SECONDS if seconds is None else seconds)

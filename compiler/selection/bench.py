@@ -124,7 +124,11 @@ class DeviceBench:
 
         measured = measure_rounds(
             [self._deployments[number] for number in numbers],
-            replace(self.plan, with_steps=with_steps),
+            replace(
+                self.plan,
+                with_steps=with_steps,
+                seconds=self.plan.seconds * len(numbers),
+            ),
             earlier=[
                 self._kept[number].earlier if new else Measurement()
                 for number, new in zip(numbers, is_new, strict=True)

@@ -1,11 +1,21 @@
-"""What layers and conversions cost, as measured within whole programs."""
+"""What layers and conversions cost, as measured within whole programs.
+
+Programs are measured in turns, and the n-th round of one is compared with the n-th round of
+the reference, in which all layers take the first candidate: what changes on the machine meets
+both, and cancels in their difference.
+"""
 
 import json
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.compiler.devices.median import MIN_VALUES, median_interval
 from octavo.compiler.lowering.program import Step
 from octavo.compiler.selection.candidates import INT8, Candidate
 from octavo.compiler.selection.layers import IntegerTensor, LayerGraph
@@ -15,20 +25,39 @@ DEQUANTIZE, QUANTIZE = "dequantize", "quantize"
 # too little, so that a choice that may pay is tried, and then measured.
 OPTIMISM = 0.5
 
+MIN_AGREEING = 3  # rounds that must agree where there are too few for an interval
+
 Assignment = Mapping[str, Candidate]
 Signature = tuple[str, ...]
+Rounds = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredProgram:
+    """A program of a comparison.
+
+    Attributes:
+        assignment: What computed each layer.
+        steps: Of the program.
+        rounds_us: Median of each step in each round, microseconds, (steps, rounds).
+    """
+
+    assignment: Assignment
+    steps: Sequence[Step]
+    rounds_us: Rounds
 
 
 @dataclass
 class CostTable:
-    """Samples of costs; a program is one sample of everything in it.
+    """Costs, from one comparison after the other.
 
     Attributes:
         graph: The layers.
     """
 
     graph: LayerGraph
-    _layers: dict[tuple[str, Signature], list[float]] = field(
+    _reference_us: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _added_us: dict[tuple[str, Signature], list[float]] = field(
         default_factory=lambda: defaultdict(list)
     )
     _conversions: dict[tuple[str, str], list[float]] = field(
@@ -39,43 +68,64 @@ class CostTable:
     def __post_init__(self) -> None:
         self._layer_of = self.graph.layer_of
 
-    def add(
-        self, assignment: Assignment, steps: Sequence[Step], latencies_us: Sequence[float]
-    ) -> None:
-        """Take over what one program measured.
+    def add(self, reference: MeasuredProgram, *others: MeasuredProgram) -> None:
+        """Take over a comparison.
 
         Args:
-            assignment: What computed each layer in it.
-            steps: Of the program.
-            latencies_us: Of each step.
+            reference: All its layers take the first candidate.
+            others: Measured in turns with it.
         """
-        layer_us, tensor_us = self.shares(steps, latencies_us)
+        self._identify(reference)
+        reference_us, _ = self.shares(reference.steps, reference.rounds_us)
+        for name, rounds_us in reference_us.items():
+            self._reference_us[name] += rounds_us.tolist()
+        self._convert(reference)
+        for program in others:
+            self._identify(program)
+            layer_us, _ = self.shares(program.steps, program.rounds_us)
+            for layer in self.graph.layers:
+                own_us = layer_us.get(layer.name, np.zeros(program.rounds_us.shape[1]))
+                base_us = reference_us.get(layer.name, np.zeros(reference.rounds_us.shape[1]))
+                count = min(own_us.size, base_us.size)
+                signature = self.signature(layer.name, program.assignment[layer.name])
+                added_us = own_us[:count] - base_us[:count]
+                self._added_us[layer.name, signature] += added_us.tolist()
+            self._convert(program)
+
+    def _identify(self, program: MeasuredProgram) -> None:
         parts: dict[str, list[str]] = defaultdict(list)
-        for step in steps:
+        for step in program.steps:
             schedule = json.dumps(step.schedule, sort_keys=True)
             for owner in self.owners(step):
                 parts[owner].append(f"{step.variant} {schedule}")
         for layer in self.graph.layers:
-            candidate = assignment[layer.name]
-            known = (layer.name, candidate.name)
+            candidate = program.assignment[layer.name]
             # The first program of a candidate says what it is; conversions and neighbours may
             # change how it is called later.
-            signature = self._signatures.setdefault(
-                known, (candidate.placement, *parts[layer.name])
+            self._signatures.setdefault(
+                (layer.name, candidate.name), (candidate.placement, *parts[layer.name])
             )
-            self._layers[layer.name, signature].append(layer_us[layer.name])
+
+    def _convert(self, program: MeasuredProgram) -> None:
+        _, tensor_us = self.shares(program.steps, program.rounds_us)
         for tensor in self.graph.tensors:
-            kind = conversion(tensor, assignment)
+            kind = conversion(tensor, program.assignment)
             if kind:
-                self._conversions[tensor.name, kind].append(tensor_us[tensor.name])
+                rounds_us = tensor_us.get(tensor.name, np.zeros(1))
+                self._conversions[tensor.name, kind].append(float(np.median(rounds_us)))
 
     def shares(
-        self, steps: Sequence[Step], latencies_us: Sequence[float]
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Times of a program's layers and of its conversions of integer tensors, by name."""
-        layer_us: dict[str, float] = defaultdict(float)
-        tensor_us: dict[str, float] = defaultdict(float)
-        for step, latency_us in zip(steps, latencies_us, strict=True):
+        self, steps: Sequence[Step], times_us: Sequence[Any] | Rounds
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Times of a program's layers and of its conversions of integer tensors, by name.
+
+        Args:
+            steps: Of the program.
+            times_us: Of each step: a number, or one for each round.
+        """
+        layer_us: dict[str, Any] = defaultdict(float)
+        tensor_us: dict[str, Any] = defaultdict(float)
+        for step, latency_us in zip(steps, times_us, strict=True):
             owners = self.owners(step)
             for owner in owners:
                 layer_us[owner] += latency_us / len(owners)
@@ -101,7 +151,14 @@ class CostTable:
 
     def layer_us(self, layer: str, candidate: Candidate) -> float:
         """Cost of a layer with a candidate that was measured."""
-        return statistics.median(self._layers[layer, self.signature(layer, candidate)])
+        reference_us = self._reference_us.get(layer)
+        base_us = statistics.median(reference_us) if reference_us else 0.0
+        added_us = self._added_us.get((layer, self.signature(layer, candidate)))
+        return max(0.0, base_us + (statistics.median(added_us) if added_us else 0.0))
+
+    def is_faster(self, layer: str, candidate: Candidate) -> bool:
+        """Whether a candidate is faster for a layer than the first one, and not by chance."""
+        return is_below_zero(self._added_us.get((layer, self.signature(layer, candidate)), ()))
 
     def signature(self, layer: str, candidate: Candidate) -> Signature:
         """What a candidate is for a layer: equal for equal code, empty where not measured."""
@@ -128,6 +185,18 @@ class CostTable:
     def is_measured(self, tensor: IntegerTensor, kind: str) -> bool:
         """Whether a conversion was measured."""
         return bool(self._conversions.get((tensor.name, kind)))
+
+
+def is_below_zero(differences: Sequence[float]) -> bool:
+    """Whether the median of differences between rounds is negative, with 95% confidence.
+
+    Where there are too few of them to say so, all of them have to be.
+    """
+    interval = median_interval(differences)
+    if interval is not None:
+        return interval[1] < 0
+    is_enough = MIN_AGREEING <= len(differences) < MIN_VALUES
+    return is_enough and max(differences) < 0
 
 
 def conversion(tensor: IntegerTensor, assignment: Assignment) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from octavo.compiler.devices.cores import ALL
-from octavo.compiler.devices.round_program import SECONDS
+
+SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class SelectionOptions:
         device: Where to measure, as ``find_device`` takes it.
         num_threads: Threads of the parallel kernels, 1..256.
         cores: CPUs of the device, as ``find_cpus`` takes them.
-        seconds: Of each comparison: of all candidates, of every choice, of the finalists.
+        seconds: Of each program in each comparison.
     """
 
     device: str

@@ -10,7 +10,15 @@ import numpy as np
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.selection.candidates import INT8, Candidate, uniform
-from octavo.compiler.selection.costs import DEQUANTIZE, QUANTIZE, Assignment, CostTable
+from octavo.compiler.selection.costs import (
+    DEQUANTIZE,
+    QUANTIZE,
+    Assignment,
+    CostTable,
+    MeasuredProgram,
+    Rounds,
+    is_below_zero,
+)
 from octavo.compiler.selection.forecast import Forecast
 from octavo.compiler.selection.layers import LayerGraph
 from octavo.compiler.selection.solve import Conversion, Option, Solution, solve
@@ -20,7 +28,7 @@ MAX_CHOICES = 4  # each is built and measured; one that came before ends the sea
 MAX_FINALISTS = 6
 HOPELESS = "not measured: predicted to be slower for every layer"
 SELECTED = "selected"  # and a number: a choice of the integer program
-# A layer leaves the first candidate for more than this part of its time: less is chance.
+# A layer leaves the first candidate for more than this part of its time.
 MIN_GAIN = 0.01
 
 
@@ -65,7 +73,8 @@ class Selection:
     """What was chosen, and why.
 
     Attributes:
-        chosen: The fastest of the finalists.
+        chosen: The fastest of the finalists; the first candidate's program where it is not
+            surely slower than that, unless the float build is the fastest.
         finalists: The last choices, the fastest programs with one candidate for all layers and
             the float build: measured side by side in the end.
         uniform: Programs with one candidate for all layers, as they were measured first.
@@ -123,7 +132,7 @@ class Selector:
             raise DeviceError(f"nothing was measured: {uniform_trials[0].measurement.failure}")
         choices, solution = self._choose(working, uniform_trials)
         finalists = self._measured_again((*choices, *uniform_trials), builds)
-        chosen = min(finalists, key=lambda trial: trial.latency_us)
+        chosen = _fastest(finalists, uniform_trials[0])
         return Selection(
             chosen, finalists, uniform_trials, self._costs, working, solution)
 
@@ -135,12 +144,11 @@ class Selector:
             trials.append(self._trial(candidate, lowest_us))
             if not done and (lowest_us := self.forecast()) is not None:
                 trials = self._measure(trials, with_steps=True)
-                self._learn(trials[0], 1.0)
+                self._learn(trials[0])
         self.progress("measure candidates", 0, 1)
         measured = self._measure(trials, with_steps=True)
         self.progress("measure candidates", 1, 1)
-        for trial in measured:
-            self._learn(trial, 1.0)
+        self._learn(*measured)
         return tuple(measured)
 
     def _trial(self, candidate: Candidate, lowest_us: Forecast | None) -> Trial:
@@ -180,9 +188,7 @@ class Selector:
             self.progress("measure choices", len(choices), MAX_CHOICES)
             built = self._build(f"{SELECTED} {len(choices) + 1}", assignment)
             again, measured = self._measure([reference, built], with_steps=True)
-            # What changed on the machine since the candidates were measured met both.
-            change = again.latency_us / reference.latency_us
-            self._learn(measured, 1.0 / change if math.isfinite(change) else 1.0)
+            self._learn(again, measured)
             choices.append(measured)
 
     def _solve(self, working: Sequence[Candidate]) -> Solution:
@@ -206,17 +212,23 @@ class Selector:
         return solve(options, conversions)
 
     def _cost(self, layer: str, candidate: Candidate, first: Candidate) -> float:
-        own_us = self._costs.layer_us(layer, candidate)
-        return own_us if candidate is first else own_us / (1.0 - MIN_GAIN)
+        own_us, first_us = (self._costs.layer_us(layer, c) for c in (candidate, first))
+        if candidate is first:
+            return first_us
+        if own_us < first_us * (1 - MIN_GAIN) and self._costs.is_faster(layer, candidate):
+            return own_us
+        return max(own_us, first_us) * (1 + MIN_GAIN)
 
     def _measured_again(
         self, trials: Sequence[Trial], builds: Sequence[Trial]
     ) -> tuple[Trial, ...]:
         """The best of what is known and the other builds, side by side."""
         known = sorted(trials, key=lambda trial: trial.latency_us)
-        best = [trial for trial in known if math.isfinite(trial.latency_us)]
+        best = [trial for trial in known if math.isfinite(trial.latency_us)][:MAX_FINALISTS]
+        first = next(t for t in trials if t.name == self.candidates[0].name)
+        best = [first, *(trial for trial in best if trial is not first)]
         self.progress("measure finalists", 0, 1)
-        measured = self._measure([*best[:MAX_FINALISTS], *builds], with_steps=False)
+        measured = self._measure([*best, *builds], with_steps=False)
         self.progress("measure finalists", 1, 1)
         return tuple(measured)
 
@@ -242,15 +254,40 @@ class Selector:
             for trial in trials
         ]
 
-    def _learn(self, trial: Trial, factor: float) -> None:
-        steps_us = trial.measurement.steps_us
-        if trial.program is None or trial.assignment is None or not steps_us.size:
-            return
-        latencies_us = (np.median(steps_us, axis=1) * factor).tolist()
-        self._costs.add(trial.assignment, trial.program.steps, latencies_us)
+    def _learn(self, reference: Trial, *others: Trial) -> None:
+        """Take over what was measured in turns."""
+        programs = [
+            MeasuredProgram(t.assignment, t.program.steps, _rounds_us(t.measurement))
+            for t in (reference, *others)
+            if t.program is not None
+            and t.assignment is not None
+            and t.measurement.rounds
+            and not t.measurement.failure
+        ]
+        if programs and programs[0].assignment is reference.assignment:
+            self._costs.add(*programs)
 
     def _key(self, assignment: Assignment) -> tuple[str, ...]:
         """Equal for assignments that are the same code."""
         return tuple(
             "/".join(self._costs.signature(name, assignment[name])) for name in self._names
         )
+
+
+def _rounds_us(measurement: Measurement) -> Rounds:
+    """Median of each step in each round, (steps, rounds)."""
+    return np.stack([np.median(r.times.steps_us, axis=1) for r in measurement.rounds], axis=1)
+
+
+def _fastest(finalists: Sequence[Trial], first: Trial) -> Trial:
+    """The fastest; but the usual program, unless another one is faster by more than chance."""
+    best = min(finalists, key=lambda trial: trial.latency_us)
+    usual = next((trial for trial in finalists if trial.name == first.name), best)
+    if best.assignment is None or not math.isfinite(usual.latency_us):
+        return best
+    pairs = zip(best.measurement.medians_us, usual.measurement.medians_us, strict=False)
+    if is_below_zero([own - other for own, other in pairs]):
+        return best
+    # Not slower than the float build, whatever else is sure.
+    floats = [trial for trial in finalists if trial.assignment is None]
+    return min([usual, *floats], key=lambda trial: trial.latency_us)
