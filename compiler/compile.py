@@ -53,6 +53,8 @@ def compile_model(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     recipe: str = "static_wi8_ai8",
     calibrator: str | None = None,
+    rounding: str | None = None,
+    rounding_mode: str | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     block_size: int | None = None,
@@ -82,6 +84,8 @@ def compile_model(
         shapes: Sizes of dimensions that the model leaves open, by input name.
         recipe: Quantization recipe.
         calibrator: Observer of activations; None takes the recipe's.
+        rounding: How the integers of weights are chosen; None takes the recipe's.
+        rounding_mode: "sequential" or "parallel"; None takes the recipe's.
         weight_bits: Width of weights; None takes the recipe's.
         activation_bits: Width of activations; None takes the recipe's.
         block_size: Input channels of a weight that share a scale; None takes the recipe's.
@@ -142,6 +146,8 @@ def compile_model(
                 block_size=block_size,
             ),
             calibrator=calibrator,
+            rounding=rounding,
+            rounding_mode=rounding_mode,
             keep_float=keep_float,
             overrides=overrides,
             max_samples=max_samples,

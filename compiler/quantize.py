@@ -1,14 +1,12 @@
 """Quantize a float model: prepare, equalize, calibrate, correct, write QDQ, measure."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
-from numpy.typing import NDArray
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.calibration.balance import (
@@ -25,17 +23,24 @@ from octavo.compiler.calibration.layer_errors import (
     measure_outputs,
 )
 from octavo.compiler.calibration.mean_errors import measure_mean_errors
+from octavo.compiler.calibration.round_layers import Rounding, round_layers
 from octavo.compiler.calibration.suggest import Suggestion, suggest_keep_float
+from octavo.compiler.quantize_job import (
+    QuantizeJob,
+    Samples,
+    choose_recipe,
+    count_samples,
+    options_of,
+)
 from octavo.compiler.recipes import (
     DEFAULT_RECIPE,
     Recipe,
     check_patterns_match,
     configuration_overrides,
-    get_recipe,
     keep_float_overrides,
     read_overrides,
 )
-from octavo.errors import DataError, ModelError, RecipeError
+from octavo.errors import ModelError, RecipeError
 from octavo.passes.choose_parameters import Parameters, choose_parameters
 from octavo.passes.correct_bias import CorrectBias
 from octavo.passes.equalize_layers import EqualizeLayers
@@ -47,14 +52,13 @@ from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
 from octavo.passes.quantize_weights import LAYERS_WITH_WEIGHTS, QuantizeWeights
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, matches
+from octavo.passes.rounding.methods import NEAREST
 from octavo.passes.wiring import is_op
 
-DEFAULT_MAX_SAMPLES = 1000
 MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs six runs
 CORRECTION_SAMPLES = 16
+ROUNDING_SAMPLES = 128  # more gain nothing on the digits network; each runs for every layer
 SUGGEST_BELOW_DB = 20.0  # a network above this rarely loses answers
-
-Samples = Iterable[Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,7 @@ class QuantizeResult:
         float_nodes: Name of each node that computes in float32, with the reason.
         notes: One line for each thing that the user should know.
         num_samples: Samples that were used for calibration.
+        rounding: What choosing the integers of weights anew did; empty for nearest.
     """
 
     model: ir.Model
@@ -80,6 +85,7 @@ class QuantizeResult:
     float_nodes: Mapping[str, str]
     notes: tuple[str, ...]
     num_samples: int
+    rounding: Rounding
 
 
 def quantize_model(
@@ -88,6 +94,8 @@ def quantize_model(
     *,
     recipe: str | Recipe = DEFAULT_RECIPE,
     calibrator: str | None = None,
+    rounding: str | None = None,
+    rounding_mode: str | None = None,
     keep_float: Sequence[str] = (),
     overrides: Path | str | Mapping[str, Any] | None = None,
     configuration: Mapping[str, LayerFormat] | None = None,
@@ -105,6 +113,8 @@ def quantize_model(
         samples: Inferences to calibrate with; has to allow several iterations.
         recipe: Name of a recipe, or one made with ``get_recipe``.
         calibrator: Observer of activations; None takes the recipe's.
+        rounding: How the integers of weights are chosen; None takes the recipe's.
+        rounding_mode: "sequential" or "parallel"; None takes the recipe's.
         keep_float: Layers to keep in float: node names, globs or operator types.
         overrides: Per-layer choices: a TOML file, or the mapping that it would hold.
         configuration: Formats of layers by node name; they win over ``overrides``.
@@ -123,10 +133,12 @@ def quantize_model(
         RecipeError: An option is unknown or not allowed.
         ModelError: The model is quantized already, or cannot be run.
     """
-    job = _Job(
-        chosen=_choose_recipe(recipe, calibrator),
+    job = QuantizeJob(
+        chosen=choose_recipe(
+            recipe, calibrator=calibrator, rounding=rounding, rounding_mode=rounding_mode
+        ),
         samples=samples,
-        num_samples=_count(samples, max_samples),
+        num_samples=count_samples(samples, max_samples),
         options=QuantizerOptions(),
         progress=progress,
     )
@@ -139,7 +151,7 @@ def quantize_model(
         *keep_float_overrides(keep_float),
         *configuration_overrides(configuration or {}),
     )
-    options = _options(job.chosen, activation_dtype, listed)
+    options = options_of(job.chosen, activation_dtype, listed)
     job = replace(job, options=options)
     prepared = prepare(model.clone())
     _check_overrides(listed, model.graph, prepared.graph)
@@ -166,7 +178,8 @@ def quantize_model(
     placement = place_with_ranges(corrected.graph, options, ranges)
     parameters = choose_parameters(placement, ranges, options)
     notes += parameters.notes
-    quantized = _insert(corrected, ranges, options)
+    quantized = nearest = _insert(corrected, ranges, options)
+    rounded, quantized = _round(prepared, nearest, job)
     errors: tuple[LayerError, ...] = ()
     suggestion = Suggestion((), math.nan, math.nan)
     outputs: dict[str, float] = {}
@@ -182,9 +195,13 @@ def quantize_model(
             return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
 
         parts = balanced.origins or {}
+        reached = _worst(outputs)
+        if quantized is not nearest and reached < target_db:
+            # What keeping layers in float gains is compared without rounding anew each time.
+            reached = _worst(measure_outputs(prepared, nearest, job.take(MEASURED_SAMPLES)))
         suggestion = suggest_keep_float(
             [error for error in errors if error.layer not in parts],
-            _worst(outputs),
+            reached,
             remeasure,
             target_db=target_db,
             readers=_readers(placement.regions),
@@ -201,70 +218,7 @@ def quantize_model(
         },
         notes,
         job.num_samples,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    chosen: Recipe
-    samples: Samples
-    num_samples: int
-    options: QuantizerOptions
-    progress: Callable[[str, int, int], None] | None
-
-    def take(self, count: int) -> Iterator[Mapping[str, NDArray[Any]]]:
-        """Up to ``count`` samples, spread over those that are used."""
-        # The first of a file are often of one class.
-        stride = max(1, self.num_samples // count)
-        picked = islice(self.samples, 0, self.num_samples, stride)
-        return islice(picked, count)
-
-    def taken(self, count: int) -> int:
-        """How many samples ``take`` gives."""
-        stride = max(1, self.num_samples // count)
-        return min(count, -(-self.num_samples // stride))
-
-
-def _choose_recipe(recipe: str | Recipe, calibrator: str | None) -> Recipe:
-    if isinstance(recipe, str):
-        return get_recipe(recipe, calibrator=calibrator)
-    if calibrator is None:
-        return recipe
-    return replace(
-        recipe, calibrator=get_recipe(DEFAULT_RECIPE, calibrator=calibrator).calibrator
-    )
-
-
-def _count(samples: Samples, max_samples: int | None) -> int:
-    if max_samples is not None and max_samples < 1:
-        raise DataError(f"max_samples is {max_samples}; at least 1 is needed")
-    limit = max_samples or DEFAULT_MAX_SAMPLES
-    if isinstance(samples, Iterator):
-        raise TypeError("samples can be iterated only once; pass a list or a SampleSource")
-    try:
-        available = len(samples)  # type: ignore[arg-type]
-    except TypeError:
-        available = sum(1 for _ in islice(samples, limit))
-    if not available:
-        raise DataError("no samples to calibrate with; at least 1 is needed")
-    return min(limit, available)
-
-
-def _options(
-    recipe: Recipe, activation_dtype: str, overrides: tuple[LayerOverride, ...]
-) -> QuantizerOptions:
-    return QuantizerOptions(
-        activation_dtype=activation_dtype,
-        weight_bits=recipe.weight_bits,
-        activation_bits=recipe.activation_bits,
-        block_size=recipe.block_size,
-        weight_range=recipe.weight_range,
-        granularity=recipe.granularity,
-        symmetric_activations=recipe.symmetric_activations,
-        float_output=recipe.float_output,
-        float_normalization=recipe.float_normalization,
-        quantize_activations=recipe.quantize_activations,
-        overrides=overrides,
+        rounded,
     )
 
 
@@ -277,7 +231,7 @@ def _check_overrides(
     check_patterns_match(overrides, unmatched, [node.name or "" for node in prepared])
 
 
-def _equalize(model: ir.Model, job: _Job) -> tuple[str, ...]:
+def _equalize(model: ir.Model, job: QuantizeJob) -> tuple[str, ...]:
     """Equalize in place; the lines to tell the user."""
     imbalance = job.chosen.min_imbalance
     if imbalance is None:
@@ -290,7 +244,9 @@ def _equalize(model: ir.Model, job: _Job) -> tuple[str, ...]:
     return equalize.notes
 
 
-def _correct_biases(prepared: ir.Model, ranges: Mapping[str, Range], job: _Job) -> ir.Model:
+def _correct_biases(
+    prepared: ir.Model, ranges: Mapping[str, Range], job: QuantizeJob
+) -> ir.Model:
     corrected = prepared.clone()
     if not job.chosen.correct_bias:
         return corrected
@@ -309,7 +265,7 @@ def _correct_biases(prepared: ir.Model, ranges: Mapping[str, Range], job: _Job) 
     return corrected
 
 
-def _calibrate_missing(model: ir.Model, ranges: dict[str, Range], job: _Job) -> None:
+def _calibrate_missing(model: ir.Model, ranges: dict[str, Range], job: QuantizeJob) -> None:
     """Add the ranges of tensors that only another choice of layers quantizes."""
     plan = plan_placement(model.graph, job.options)
     missing = tuple(value for value in plan.tensors if value.name not in ranges)
@@ -335,11 +291,12 @@ def _insert(
 
 
 def _quantize_weights(
-    prepared: ir.Model, job: _Job, notes: tuple[str, ...], *, measure: bool
+    prepared: ir.Model, job: QuantizeJob, notes: tuple[str, ...], *, measure: bool
 ) -> QuantizeResult:
     quantized = prepared.clone()
     QuantizeWeights(job.options)(quantized)
     RemoveUnusedNodesPass()(quantized)
+    rounded, quantized = _round(prepared, quantized, job)
     placement = plan_placement(prepared.graph, job.options)
     layers = [_layer(r) for r in placement.regions if is_op(r.head, *LAYERS_WITH_WEIGHTS)]
     errors: tuple[LayerError, ...] = ()
@@ -350,12 +307,38 @@ def _quantize_weights(
     float_nodes = {node.name or "": "weights only by request" for node in prepared.graph}
     suggestion = Suggestion((), worst, worst)
     return QuantizeResult(
-        quantized, job.chosen, errors, suggestion, outputs, float_nodes, notes, job.num_samples
+        quantized,
+        job.chosen,
+        errors,
+        suggestion,
+        outputs,
+        float_nodes,
+        notes,
+        job.num_samples,
+        rounded,
     )
 
 
+def _round(
+    prepared: ir.Model, nearest: ir.Model, job: QuantizeJob
+) -> tuple[Rounding, ir.Model]:
+    """Choose the integers of weights as the recipe says; ``nearest`` stays as it is."""
+    if job.chosen.rounding == NEAREST:
+        return Rounding(), nearest
+    quantized = nearest.clone()
+    rounded = round_layers(
+        prepared,
+        quantized,
+        job.take(ROUNDING_SAMPLES),
+        rounding=job.chosen.rounding,
+        mode=job.chosen.rounding_mode,
+        progress=job.progress,
+    )
+    return rounded, quantized
+
+
 def _measure(
-    prepared: ir.Model, quantized: ir.Model, layers: Sequence[Layer], job: _Job
+    prepared: ir.Model, quantized: ir.Model, layers: Sequence[Layer], job: QuantizeJob
 ) -> tuple[tuple[LayerError, ...], dict[str, float]]:
     errors = measure_layers(
         prepared,

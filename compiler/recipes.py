@@ -11,6 +11,7 @@ from octavo.errors import RecipeError
 from octavo.passes.layer_format import LayerFormat, check_width
 from octavo.passes.observers.choose import make_observer
 from octavo.passes.quantizer_options import Granularity, LayerOverride
+from octavo.passes.rounding.methods import NEAREST, ROUNDING_MODES, ROUNDINGS
 from octavo.passes.weight_scales import BLOCK_SIZES, RANGE_METHODS
 
 MAX_OVERRIDES_BYTES = 2**20
@@ -40,6 +41,8 @@ class Recipe:
             those between two products a scale of their own, where calibration shows a gain.
         min_imbalance: Equalize layers whose channels differ by this factor; None: never.
         correct_bias: Take mean errors out of biases.
+        rounding: How the integers of weights are chosen: one of ``ROUNDINGS``.
+        rounding_mode: What layers read while they are: one of ``ROUNDING_MODES``.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Recipe:
     balance_channels: bool = True
     min_imbalance: float | None = 16.0
     correct_bias: bool = False
+    rounding: str = NEAREST
+    rounding_mode: str = ROUNDING_MODES[0]
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -101,6 +106,8 @@ def get_recipe(name: str, **options: Any) -> Recipe:
     if "calibrator" in given:
         _check_calibrator(given["calibrator"])
     _check_widths(given, "")
+    _check_known("rounding", given, ROUNDINGS)
+    _check_known("rounding_mode", given, ROUNDING_MODES)
     return replace(known[name], **given)
 
 
@@ -224,6 +231,11 @@ def _granularity(value: Any, what: str) -> Granularity:
     except ValueError as error:
         allowed = ", ".join(g.value for g in Granularity)
         raise RecipeError(f"{what} = {value!r}; allowed: {allowed}") from error
+
+
+def _check_known(option: str, given: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    if option in given and given[option] not in allowed:
+        raise RecipeError(f"{option} = {given[option]!r}; allowed: {', '.join(allowed)}")
 
 
 def _check_calibrator(name: str) -> None:

@@ -1,11 +1,9 @@
 """Round the weights of a quantized model anew, layer by layer, from what layers compute."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
@@ -16,14 +14,11 @@ from octavo.compiler.calibration.layer_moments import (
 )
 from octavo.errors import RecipeError
 from octavo.passes.linear_layers import linear_weight
-from octavo.passes.rounding.choose_rounding import MOMENT_METHODS, choose_rounding
+from octavo.passes.rounding.choose_rounding import choose_rounding
 from octavo.passes.rounding.columns import weight_matrix
+from octavo.passes.rounding.methods import NEAREST, ROUNDING_MODES, ROUNDINGS
 from octavo.passes.rounding.moments import moments_bytes
 from octavo.passes.rounding.stored_layer import StoredLayer, stored_layer
-
-ROUNDINGS = ("nearest", *MOMENT_METHODS)
-ROUNDING_MODES = ("sequential", "parallel")
-DEFAULT_ROUNDING_MODE = "sequential"
 
 MAX_MOMENT_BYTES = 512 * 2**20  # of the layers that are gathered together
 
@@ -59,8 +54,8 @@ class Rounding:
         skipped: Names of the layers that were left as they are, with the reason.
     """
 
-    layers: tuple[RoundedLayer, ...]
-    skipped: Mapping[str, str]
+    layers: tuple[RoundedLayer, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_rounding(rounding: str, mode: str) -> None:
@@ -79,7 +74,7 @@ def round_layers(
     samples: Samples,
     *,
     rounding: str,
-    mode: str = DEFAULT_ROUNDING_MODE,
+    mode: str = ROUNDING_MODES[0],
     progress: Progress | None = None,
 ) -> Rounding:
     """Choose the integers of every Conv, Gemm and MatMul weight anew, in place.
@@ -102,8 +97,8 @@ def round_layers(
         ModelError: A model cannot be run.
     """
     check_rounding(rounding, mode)
-    if rounding == "nearest":
-        return Rounding((), {})
+    if rounding == NEAREST:
+        return Rounding()
     kept = list(samples)
     layers, skipped = find_layers(float_model, quantized)
     done: list[RoundedLayer] = []
@@ -119,7 +114,7 @@ def round_layers(
                 moments.fitting,
                 moments.checking,
                 has_bias=stored.has_bias,
-                refit_scale=rounding == "second_order_scaled" and stored.can_rescale,
+                refit_scale=stored.can_rescale,
             )
             if choice is not stored.stored and not stored.write(choice):
                 skipped[stored.node.name or ""] = "its sums could leave int32"
@@ -158,17 +153,6 @@ def find_layers(
         else:
             layers.append(RoundingLayer(head, stored, weight_matrix(head, weight)))
     return layers, skipped
-
-
-def total_error(layers: Sequence[RoundedLayer]) -> tuple[float, float]:
-    """Mean over layers of log10(error after / error before), and the share that got better."""
-    ratios = [
-        math.log10(layer.error_after / layer.error_before)
-        for layer in layers
-        if layer.error_before > 0 and layer.error_after > 0
-    ]
-    better = sum(layer.error_after < layer.error_before for layer in layers)
-    return float(np.mean(ratios)) if ratios else 0.0, better / max(1, len(layers))
 
 
 def _groups(layers: Sequence[RoundingLayer], *, one_by_one: bool) -> list[list[RoundingLayer]]:

@@ -132,6 +132,19 @@ def quantize_options(function: FunctionT) -> FunctionT:
                 " own: 16, 32, 64 or 128. Such layers compute in float.",
             ),
             click.option(
+                "--rounding",
+                metavar="NAME",
+                help="How the integers of weights are chosen: nearest, or by what layers"
+                " compute on samples: adaround or second_order. The recipe's own when left"
+                " out.",
+            ),
+            click.option(
+                "--rounding-mode",
+                metavar="NAME",
+                help="What layers read while they are rounded: sequential (the quantized"
+                " network's tensors) or parallel (the float network's; faster).",
+            ),
+            click.option(
                 "--keep-float",
                 multiple=True,
                 metavar="NODE",

@@ -22,6 +22,7 @@ from octavo.compiler.cli.options import (
 )
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.cli.progress import progress_bar
+from octavo.compiler.cli.rounding_lines import rounding_lines
 from octavo.compiler.report.records import ErrorRecord, error_records
 from octavo.compiler.report.units import decibel_text, printable
 from octavo.errors import ModelError
@@ -65,6 +66,8 @@ def quantize_command(
     output: Path,
     recipe: str,
     calibrator: str | None,
+    rounding: str | None,
+    rounding_mode: str | None,
     weight_bits: int | None,
     activation_bits: int | None,
     block_size: int | None,
@@ -98,6 +101,8 @@ def quantize_command(
                 block_size=block_size,
             ),
             calibrator=calibrator,
+            rounding=rounding,
+            rounding_mode=rounding_mode,
             keep_float=keep_float,
             overrides=overrides,
             activation_dtype=activation_dtype,
@@ -117,6 +122,12 @@ def quantize_command(
             "float_nodes": result.float_nodes,
             "notes": result.notes,
             "suggestion": result.suggestion,
+            "rounding": {
+                "method": result.recipe.rounding,
+                "mode": result.recipe.rounding_mode,
+                "layers": result.rounding.layers,
+                "skipped": result.rounding.skipped,
+            },
         },
         *_report_lines(console, result, errors),
         f"wrote           {output}",
@@ -144,6 +155,7 @@ def _report_lines(
     yield f"samples         {result.num_samples}"
     for name, decibels in result.output_sqnr_db.items():
         yield f"output error    {printable(name)}: {decibel_text(decibels)} signal to noise"
+    yield from rounding_lines(result.recipe, result.rounding, limit)
     for name, reason in list(result.float_nodes.items())[:limit]:
         yield f"in float        {printable(name)}: {printable(reason)}"
     yield from note_lines(console, result.notes)

@@ -9,8 +9,6 @@ from octavo.passes.rounding.moments import Moments
 from octavo.passes.rounding.second_order import round_second_order
 from octavo.passes.rounding.stored_layer import Choice
 
-MOMENT_METHODS = ("adaround", "second_order", "second_order_scaled")
-
 
 def choose_rounding(
     method: str,
@@ -25,7 +23,7 @@ def choose_rounding(
     """Round a layer anew; each output keeps what it has unless the new is better.
 
     Args:
-        method: One of ``MOMENT_METHODS``.
+        method: "adaround" or "second_order".
         weight: Float weight, (G, O, K).
         stored: Rounded to nearest.
         fitting: Moments of one half of the samples: integers and bias are chosen by these.

@@ -92,3 +92,23 @@ def test_an_output_that_cannot_be_a_file_is_refused_before_the_work(
     outcome = octavo("quantize", model, "--data", samples, "-o", tmp_path / name)
     assert outcome.code == 2
     assert "folder" in outcome.error_line
+
+
+def test_weights_are_rounded_by_what_layers_compute(octavo, model, samples, tmp_path):
+    def quantize(*options):
+        command = ["quantize", model, "--data", samples, "-o", tmp_path / "q.onnx", "--force"]
+        return octavo(*command, "--weight-bits", 3, *options)
+
+    plain = quantize("--json").json
+    rounded = quantize("--json", "--rounding", "second_order").json
+    assert plain["rounding"]["layers"] == []
+    assert len(rounded["rounding"]["layers"]) > 1
+    for layer in rounded["rounding"]["layers"]:
+        assert layer["error_after"] <= layer["error_before"]
+    assert (
+        "second_order, parallel"
+        in quantize("--rounding", "second_order", "--rounding-mode", "parallel").out
+    )
+    refused = quantize("--rounding", "up")
+    assert refused.code == 2
+    assert "allowed: nearest, adaround" in refused.error_line

@@ -5,8 +5,6 @@ import pytest
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.compiler.calibration.round_layers import (
-    ROUNDING_MODES,
-    ROUNDINGS,
     find_layers,
     round_layers,
 )
@@ -14,6 +12,7 @@ from octavo.compiler.quantize import quantize_model
 from octavo.errors import RecipeError
 from octavo.passes.prepare import prepare
 from octavo.passes.rounding.grid import WeightGrid
+from octavo.passes.rounding.methods import ROUNDING_MODES, ROUNDINGS
 from octavo.passes.rounding.stored_layer import Choice
 
 GRAPH = """<ir_version: 10, opset_import: ["": 21]> g (float[1,3,8,8] x) => (float[1,5] y)
@@ -100,7 +99,7 @@ def test_no_layer_gets_worse_and_the_network_better(network, nearest, samples, r
 
 def test_integers_stay_in_their_format(network, nearest, samples):
     quantized = nearest.clone()
-    round_layers(network, quantized, samples, rounding="second_order_scaled")
+    round_layers(network, quantized, samples, rounding="second_order")
     before, after = _constants(nearest), _constants(quantized)
     assert list(before) == list(after)
     for name, array in before.items():
@@ -112,7 +111,7 @@ def test_integers_stay_in_their_format(network, nearest, samples):
 
 def test_a_bias_keeps_the_scale_of_the_accumulator(network, nearest, samples):
     quantized = nearest.clone()
-    round_layers(network, quantized, samples, rounding="second_order_scaled")
+    round_layers(network, quantized, samples, rounding="second_order")
     for layer in find_layers(network, quantized)[0]:
         node = layer.stored.node
         if node.op_type == "MatMul":

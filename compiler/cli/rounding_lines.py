@@ -1,0 +1,32 @@
+"""What rounding weights anew did, as lines of text."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from octavo.compiler.report.units import printable
+
+if TYPE_CHECKING:
+    from octavo.compiler.calibration.round_layers import Rounding
+    from octavo.compiler.recipes import Recipe
+
+
+def rounding_lines(recipe: "Recipe", rounding: "Rounding", limit: int | None) -> Iterator[str]:
+    """One line about all layers, and one for each that was left as it was.
+
+    Args:
+        recipe: Names the method.
+        rounding: What it did; no line when it looked at nothing.
+        limit: Most layers to name; None: all.
+    """
+    layers = rounding.layers
+    if layers:
+        better = [layer for layer in layers if layer.error_after < layer.error_before]
+        changed = sum(layer.num_changed for layer in layers)
+        total = sum(layer.num_weights for layer in layers)
+        yield (
+            f"rounding        {recipe.rounding}, {recipe.rounding_mode}: {len(better)} of"
+            f" {len(layers)} layers nearer to float, {changed / total:.0%} of the integers"
+            " changed"
+        )
+    for name, reason in list(rounding.skipped.items())[:limit]:
+        yield f"not rounded     {printable(name)}: {reason}"
