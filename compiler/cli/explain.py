@@ -54,7 +54,8 @@ def explain_command(
     # The peaks that are measured are those of this machine.
     peaks = _peaks(console, artifact, num_threads) if device == LOCAL else ()
     with open_database(console) as store:
-        found = explain_artifact(artifact, chosen_device(device), store, peaks, options)
+        found = explain_artifact(
+            artifact, chosen_device(device), store, peaks, options, console.note)
     if layer is None:
         limit = len(found.layers) if console.verbosity > 0 else NUM_LAYERS
         console.result(_document(found, device, found.layers), *overview(found, limit))

@@ -42,7 +42,7 @@ def selected_from(
     Raises:
         KeyError, TypeError: The manifest is malformed.
     """
-    selection = manifest.get("selection")
+    selection = manifest.get("metadata", {}).get("selection")
     if not selection:
         return ()
     layers = [x for x in selection["layers"] if not set(nodes).isdisjoint(x["nodes"])]

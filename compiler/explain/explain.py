@@ -1,6 +1,6 @@
 """Explain an artifact: find or make the measurements, and read them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def explain_artifact(
     store: LatencyStore,
     peaks: Sequence[Peaks] = (),
     options: ExplainOptions | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Explanation:
     """Explain every layer of an artifact.
 
@@ -57,6 +58,7 @@ def explain_artifact(
         store: The database of measurements.
         peaks: Of that device; empty where they are not known.
         options: How the times are found.
+        note: Called with what takes a while.
 
     Raises:
         ArtifactError: It is no artifact, or one that lacks an entry.
@@ -67,7 +69,7 @@ def explain_artifact(
     chosen = options or ExplainOptions()
     manifest = read_manifest(artifact)
     try:
-        return _explain(artifact, manifest, device, store, peaks, chosen)
+        return _explain(artifact, manifest, device, store, peaks, chosen, note)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"{artifact}: cannot be explained ({type(error).__name__}: {error}); compile again"
@@ -81,6 +83,7 @@ def _explain(
     store: LatencyStore,
     peaks: Sequence[Peaks],
     options: ExplainOptions,
+    note: Callable[[str], None],
 ) -> Explanation:
     target = artifact_target(manifest)
     steps = manifest_steps(manifest)
@@ -96,6 +99,8 @@ def _explain(
     programs = [steps, *(program_steps(twin) for twin in twins)]
     times = None if options.measures else known_times(store, key, programs)
     if times is None:
+        note(f"compiling {len(twins)} programs to compare with, and measuring for"
+             f" {options.seconds:g} s")
         plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
         times, rows = measured_times(device, artifact, twins, target, plan, key)
         if options.keeps:

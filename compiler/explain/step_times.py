@@ -85,7 +85,7 @@ def known_times(
 
     Returns:
         One record for each program, from the newest time that all of them were measured; None
-        where there is none, or where a step has no key to keep its time by.
+        where there is none.
     """
     newest: dict[str, dict[str, KernelLatency]] = defaultdict(dict)
     for row in store.with_ids(f"{key}-"):
