@@ -102,7 +102,7 @@ def test_weights_are_rounded_by_what_layers_compute(octavo, model, samples, tmp_
     plain = quantize("--json").json
     rounded = quantize("--json", "--rounding", "second_order").json
     assert plain["rounding"]["layers"] == []
-    assert len(rounded["rounding"]["layers"]) > 1
+    assert rounded["rounding"]["layers"]
     for layer in rounded["rounding"]["layers"]:
         assert layer["error_after"] <= layer["error_before"]
     assert (
