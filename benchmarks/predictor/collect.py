@@ -23,6 +23,7 @@ NUM_CALIBRATION = 4
 WARMUP = 3
 MAX_RUNS = 100
 MIN_RUNS = 3
+MEDIAN = 1  # of the three quartiles
 PRECISIONS = ("int8", "float32")
 # What the model is told of a step, from its manifest
 STEP_KEYS = (
@@ -137,7 +138,11 @@ def measure(directory: Path, turn_s: float) -> dict[str, Any]:
 
 
 def gather(folder: Path) -> Iterator[dict[str, Any]]:
-    """What is kept of each artifact: its steps with their latencies."""
+    """What is kept of each artifact: its steps with their latencies.
+
+    Other work on the machine only adds to a time, and may do so for a whole round: the median
+    of the quietest round counts, for each step and for the whole.
+    """
     machine = this_machine()
     for network in networks():
         for precision in PRECISIONS:
@@ -147,17 +152,15 @@ def gather(folder: Path) -> Iterator[dict[str, Any]]:
             rounds = [json.loads(line) for line in kept.read_text().splitlines()]
             directory = folder / network.name / precision
             manifest = json.loads((directory / "manifest.json").read_text())
-            low, median, high = np.median([r["steps_us"] for r in rounds], axis=0)
+            quietest_us = np.min([r["steps_us"][MEDIAN] for r in rounds], axis=0).tolist()
             steps = [
-                {key: step[key] for key in STEP_KEYS}
-                | {"latency_us": [round(float(q[i]), 3) for q in (low, median, high)]}
-                for i, step in enumerate(manifest["steps"])]
+                {key: step[key] for key in STEP_KEYS} | {"latency_us": round(latency_us, 3)}
+                for step, latency_us in zip(manifest["steps"], quietest_us, strict=True)]
             yield {
                 "network": network.name, "family": network.family, "is_zoo": network.is_zoo,
                 "precision": precision, "rounds": len(rounds),
                 "cpu": machine.cpu, "caches": machine.caches,
-                "whole_us": float(np.median([r["whole_us"] for r in rounds])),
-                "whole_rounds_us": [r["whole_us"] for r in rounds],
+                "whole_us": min(r["whole_us"] for r in rounds),
                 "arena_bytes": manifest["memory"]["arena_bytes"],
                 "weights_bytes": manifest["memory"]["weights_bytes"],
                 "steps": steps,

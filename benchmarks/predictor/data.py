@@ -27,7 +27,7 @@ class Program:
         precision: "int8" or "float32".
         is_zoo: A known architecture.
         calls: Its calls; equal ones are one.
-        whole_us: Median of a whole inference, without clocks between the steps.
+        whole_us: Of a whole inference, without clocks between the steps.
     """
 
     network: str
@@ -39,7 +39,7 @@ class Program:
 
     @property
     def steps_us(self) -> float:
-        """Sum of the medians of the steps."""
+        """Sum of the steps."""
         return sum(m.latency_us * m.count for m in self.calls)
 
 
@@ -65,7 +65,7 @@ def _program(record: dict[str, Any]) -> Program:
     for step in record["steps"]:
         operation = json_text(step_operation(step))
         key = step["variant"], operation, json_text(step["schedule"])
-        same[key].append(step["latency_us"][1])
+        same[key].append(step["latency_us"])
     calls = []
     for (variant, operation, schedule), latencies in same.items():
         call = call_from_record(variant, json.loads(operation), json.loads(schedule))

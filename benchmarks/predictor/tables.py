@@ -20,9 +20,9 @@ def markdown(results: dict[str, Any]) -> str:
     """
     parts = [
         f"{results['calls']} distinct kernel calls in {results['programs']} programs (INT8 and"
-        f" float), one thread of {results['cpu']}. One fit took {results['fit_s']:.0f} s of a"
-        " core. Errors are |predicted / measured - 1|; intervals are of 90%. A program's time"
-        " is the sum of its steps.",
+        f" float), one thread of {results['cpu']}; the median of the quietest round of runs"
+        f" counts. One fit took {results['fit_s']:.0f} s of a core. Errors are |predicted /"
+        " measured - 1|; intervals are of 90%. A program's time is the sum of its steps.",
         "## Networks that were never in the fit",
         "\n".join(_network_rows(results["held_out"])),
         _kernel_text(results["held_out"]),
