@@ -9,7 +9,8 @@ from octavo.compiler.selection.candidates import Candidate
 from octavo.compiler.selection.costs import conversion
 from octavo.compiler.selection.layers import Layer
 from octavo.compiler.selection.options import SelectionOptions
-from octavo.compiler.selection.select import Selection, Trial
+from octavo.compiler.selection.select import Selection
+from octavo.compiler.selection.trials import Trial
 
 
 def selection_record(selection: Selection, options: SelectionOptions) -> dict[str, Any]:

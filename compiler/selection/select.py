@@ -3,9 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-
-import numpy as np
 
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.lowering.program import Program
@@ -15,13 +12,11 @@ from octavo.compiler.selection.costs import (
     QUANTIZE,
     Assignment,
     CostTable,
-    MeasuredProgram,
-    Rounds,
-    is_below_zero,
 )
 from octavo.compiler.selection.forecast import Forecast
 from octavo.compiler.selection.layers import LayerGraph
 from octavo.compiler.selection.solve import Conversion, Option, Solution, solve
+from octavo.compiler.selection.trials import Bench, Trial, fastest
 from octavo.errors import DeviceError, LoweringError, ToolchainError
 
 MAX_CHOICES = 4  # each is built and measured; one that came before ends the search
@@ -30,42 +25,6 @@ HOPELESS = "not measured: predicted to be slower for every layer"
 SELECTED = "selected"  # and a number: a choice of the integer program
 # A layer leaves the first candidate for more than this part of its time.
 MIN_GAIN = 0.01
-
-
-class Bench(Protocol):
-    """Builds programs and measures them."""
-
-    def add(self, program: Program) -> int:
-        """Build a program; its number."""
-
-    def measure(
-        self, numbers: Sequence[int], *, with_steps: bool = True
-    ) -> list[Measurement]:
-        """Measure programs side by side, one record each."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A program that was measured.
-
-    Attributes:
-        name: Of its candidate, or "selected 1", "selected 2", ...
-        program: What was built; None where that failed.
-        assignment: Candidate of each layer; None of a build that has no such layers.
-        number: Of the bench; -1 where it was not built.
-        measurement: Of whole runs.
-    """
-
-    name: str
-    program: Program | None
-    assignment: Assignment | None
-    number: int
-    measurement: Measurement
-
-    @property
-    def latency_us(self) -> float:
-        """Median of whole runs, microseconds; infinite where it failed."""
-        return math.inf if self.measurement.failure else self.measurement.latency_us
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +91,7 @@ class Selector:
             raise DeviceError(f"nothing was measured: {uniform_trials[0].measurement.failure}")
         choices, solution = self._choose(working, uniform_trials)
         finalists = self._measured_again((*choices, *uniform_trials), builds)
-        chosen = _fastest(finalists, uniform_trials[0])
+        chosen = fastest(finalists, uniform_trials[0])
         return Selection(
             chosen, finalists, uniform_trials, self._costs, working, solution)
 
@@ -256,38 +215,12 @@ class Selector:
 
     def _learn(self, reference: Trial, *others: Trial) -> None:
         """Take over what was measured in turns."""
-        programs = [
-            MeasuredProgram(t.assignment, t.program.steps, _rounds_us(t.measurement))
-            for t in (reference, *others)
-            if t.program is not None
-            and t.assignment is not None
-            and t.measurement.rounds
-            and not t.measurement.failure
-        ]
-        if programs and programs[0].assignment is reference.assignment:
-            self._costs.add(*programs)
+        first = reference.measured
+        if first is not None:
+            self._costs.add(first, *(m for t in others if (m := t.measured) is not None))
 
     def _key(self, assignment: Assignment) -> tuple[str, ...]:
         """Equal for assignments that are the same code."""
         return tuple(
             "/".join(self._costs.signature(name, assignment[name])) for name in self._names
         )
-
-
-def _rounds_us(measurement: Measurement) -> Rounds:
-    """Median of each step in each round, (steps, rounds)."""
-    return np.stack([np.median(r.times.steps_us, axis=1) for r in measurement.rounds], axis=1)
-
-
-def _fastest(finalists: Sequence[Trial], first: Trial) -> Trial:
-    """The fastest; but the usual program, unless another one is faster by more than chance."""
-    best = min(finalists, key=lambda trial: trial.latency_us)
-    usual = next((trial for trial in finalists if trial.name == first.name), best)
-    if best.assignment is None or not math.isfinite(usual.latency_us):
-        return best
-    pairs = zip(best.measurement.medians_us, usual.measurement.medians_us, strict=False)
-    if is_below_zero([own - other for own, other in pairs]):
-        return best
-    # Not slower than the float build, whatever else is sure.
-    floats = [trial for trial in finalists if trial.assignment is None]
-    return min([usual, *floats], key=lambda trial: trial.latency_us)
