@@ -43,7 +43,7 @@ def selected_from(
         KeyError, TypeError: The manifest is malformed.
     """
     selection = manifest.get("metadata", {}).get("selection")
-    if not selection:
+    if not selection or selection["unit"] != MICROSECONDS:
         return ()
     layers = [x for x in selection["layers"] if not set(nodes).isdisjoint(x["nodes"])]
     if len(layers) != 1:
@@ -54,7 +54,7 @@ def selected_from(
         found.append((layer["chosen"], True))
     ways = [
         Alternative(
-            str(way["variant"]), str(way["candidate"]), float(way["latency_us"]), is_chosen,
+            str(way["variant"]), str(way["candidate"]), float(way["cost"]), is_chosen,
             str(way["placement"]))
         for way, is_chosen in found]
     return tuple(sorted(ways, key=lambda way: way.latency_us))

@@ -16,7 +16,6 @@ from octavo.compiler.measurements.key import code_text
 from octavo.compiler.roofline.artifact_peaks import manifest_target
 from octavo.errors import TargetError
 from octavo.passes.join_float_layers import JoinFloatLayers
-from octavo.passes.prepare import prepare
 from octavo.passes.wiring import is_op
 from octavo.targets import get_target
 from octavo.targets.base import Target
@@ -55,10 +54,8 @@ def artifact_target(manifest: Mapping[str, Any]) -> Target:
 
 
 def read_model(artifact: Path) -> ir.Model:
-    """The quantized model of an artifact, as it was lowered."""
-    model = import_model(artifact / MODEL)
-    prepare(model)
-    return model
+    """The model of an artifact as it was lowered: preparing it again would rename nodes."""
+    return import_model(artifact / MODEL)
 
 
 def float_network(artifact: Path, target: Target, mode: str) -> Program:

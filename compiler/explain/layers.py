@@ -129,7 +129,7 @@ def _float_answer(
     ours, theirs = next(
         (group for group in layer_groups(programs.steps, mixed.steps) if step in group[0]),
         ((), ()))
-    if not theirs:
+    if not theirs or any(other.placement == "int8" for other in theirs):
         return None, saved.latency_us
     found = answer(total(programs.times, ours), total(mixed.times, theirs), needed, saved)
     return found, saved.latency_us
