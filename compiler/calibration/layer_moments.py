@@ -9,30 +9,17 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
+from octavo.compiler.calibration.rounding_layers import RoundingLayer
 from octavo.compiler.calibration.subgraph import ending_at
+from octavo.passes.rounding.activation_grid import activation_grid
 from octavo.passes.rounding.columns import input_columns, num_positions, output_rows
 from octavo.passes.rounding.moments import Moments, MomentSums
-from octavo.passes.rounding.stored_layer import StoredLayer, float_bias
+from octavo.passes.rounding.stored_layer import float_bias
 
 # Of one sample: neighbours in an image say nearly the same, and samples are many.
 MAX_POSITIONS = 1024
 
 Sample = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class RoundingLayer:
-    """A layer of both models.
-
-    Attributes:
-        head: Its node in the float model.
-        stored: The same in the quantized model.
-        weight: Float weight, (G, O, K).
-    """
-
-    head: ir.Node
-    stored: StoredLayer
-    weight: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +131,12 @@ def gather_moments(
 
 def as_read(value: ir.Value | None, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Round a float tensor as the quantized model does in front of ``value``."""
-    from octavo.passes.rounding.activation_grid import activation_grid
-
     grid = activation_grid(value)
     return x if grid is None else grid.rounded(x)
 
 
 def unrounded(value: ir.Value) -> ir.Value:
     """What is rounded to make ``value``, or itself when nothing is."""
-    from octavo.passes.rounding.activation_grid import activation_grid
-
     grid = activation_grid(value)
     return value if grid is None else grid.source
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from octavo.passes.constants import constant_array
 from octavo.passes.quant_math import integer_range
+from octavo.passes.quantizable_operators import UNIT_RANGE_OP_TYPES
+from octavo.passes.rounding.stored_layer import store_constant
 from octavo.passes.wiring import is_op, produced_by
 
 
@@ -36,6 +38,41 @@ class ActivationGrid:
         steps = np.rint(x / np.float32(self.scale)) + np.float32(self.zero_point)
         clipped = steps.clip(self.qmin, self.qmax) - np.float32(self.zero_point)
         return np.asarray(clipped * np.float32(self.scale), np.float32)
+
+    def is_own_of(self, reader: ir.Node) -> bool:
+        """Whether nothing but this reader depends on the grid."""
+        forth, back = self.nodes[-2:]
+        if {use.node for use in back.outputs[0].uses()} != {reader}:
+            return False
+        if back.outputs[0].is_graph_output() or len(forth.outputs[0].uses()) != 1:
+            return False
+        # What kernels of these compute fits no other scale.
+        if produced_by(self.source, *UNIT_RANGE_OP_TYPES) is not None:
+            return False
+        pair = {forth, back}
+        return all(
+            value is not None and {use.node for use in value.uses()} == pair
+            for value in forth.inputs[1:3]
+        ) and list(forth.inputs[1:3]) == list(back.inputs[1:3])
+
+    @property
+    def ends_at_zero(self) -> bool:
+        """Whether one end of the range is 0, where saturation may stand for a Relu."""
+        return self.zero_point in (self.qmin, self.qmax)
+
+    def write(self, scale: float, zero_point: int) -> None:
+        """Store other parameters; only when ``is_own_of`` the layer that they are for."""
+        forth = self.nodes[-2]
+        step = np.float32(scale)
+        store_constant(forth.inputs[1], step)
+        old = constant_array(forth.inputs[2])
+        assert old is not None
+        store_constant(forth.inputs[2], np.asarray(zero_point, old.dtype))
+        if len(self.nodes) == 3:
+            for value, end in zip(
+                self.nodes[0].inputs[1:], (self.qmin, self.qmax), strict=True
+            ):
+                store_constant(value, np.asarray((end - zero_point) * step, np.float32))
 
 
 def activation_grid(value: ir.Value | None) -> ActivationGrid | None:

@@ -2,5 +2,6 @@
 
 NEAREST = "nearest"
 MOMENT_METHODS = ("adaround", "second_order")  # they see samples through their moments
-ROUNDINGS = (NEAREST, *MOMENT_METHODS)
+ADAQUANT = "adaquant"  # sees columns of samples: it changes what layers read
+ROUNDINGS = (NEAREST, *MOMENT_METHODS, ADAQUANT)
 ROUNDING_MODES = ("sequential", "parallel")

@@ -73,16 +73,16 @@ class StoredLayer:
         bias = choice.bias.reshape(-1).astype(np.float32)
         bias_value, as_integer = _bias_operand(self.node)
         if as_integer is not None:
-            written = _bias_integers(self.node, back, as_integer, scale, bias)
+            written = _bias_integers(self.node, as_integer, scale, bias)
             if written is None or _overflows(choice, written[0]):
                 return False
-            _store(as_integer.inputs[0], written[0])
-            _store(as_integer.inputs[1], written[1])
+            store_constant(as_integer.inputs[0], written[0])
+            store_constant(as_integer.inputs[1], written[1])
         elif bias_value is not None:
-            _store(bias_value, bias)
+            store_constant(bias_value, bias)
         q = weight_from_matrix(self.node, choice.q, old.shape)
-        _store(back.inputs[0], np.ascontiguousarray(q).astype(old.dtype))
-        _store(back.inputs[1], scale)
+        store_constant(back.inputs[0], np.ascontiguousarray(q).astype(old.dtype))
+        store_constant(back.inputs[1], scale)
         return True
 
 
@@ -199,22 +199,15 @@ def _stored_scale(back: ir.Node, old: WeightGrid, new: WeightGrid) -> NDArray[np
 
 def _bias_integers(
     node: ir.Node,
-    weight_back: ir.Node,
     bias_back: ir.Node,
     scale: NDArray[np.float32],
     bias: NDArray[np.float32],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
     """The bias as int32 with its scale, or None when it does not fit."""
     stored = np.asarray(constant_array(bias_back.inputs[1]), np.float32)
-    unchanged = np.array_equal(scale, np.asarray(constant_array(weight_back.inputs[1])))
     data = produced_by(node.inputs[0], "DequantizeLinear")
     scale_x = constant_array(data.inputs[1]) if data is not None else None
-    if (
-        not unchanged
-        and scale_x is not None
-        and scale_x.size == 1
-        and stored.size == scale.size
-    ):
+    if scale_x is not None and scale_x.size == 1 and stored.size == scale.size:
         stored = bias_scale(float(scale_x.reshape(())), scale).reshape(stored.shape)
     steps = np.rint(bias.astype(np.float64) / stored)
     if np.abs(steps).max(initial=0.0) > INT32_MAX:
@@ -230,6 +223,7 @@ def _overflows(choice: Choice, bias: NDArray[np.int32]) -> bool:
     return bool(bound.max(initial=0) > INT32_MAX)
 
 
-def _store(value: ir.Value | None, array: NDArray[np.generic]) -> None:
+def store_constant(value: ir.Value | None, array: NDArray[np.generic]) -> None:
+    """Give an initializer another array of the same type and shape."""
     assert value is not None
     value.const_value = ir.tensor(np.asarray(array, order="C"), name=value.name)

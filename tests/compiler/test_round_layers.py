@@ -4,10 +4,8 @@ import onnx_ir as ir
 import pytest
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
-from octavo.compiler.calibration.round_layers import (
-    find_layers,
-    round_layers,
-)
+from octavo.compiler.calibration.round_layers import round_layers
+from octavo.compiler.calibration.rounding_layers import find_layers
 from octavo.compiler.quantize import quantize_model
 from octavo.errors import RecipeError
 from octavo.passes.prepare import prepare
