@@ -77,7 +77,7 @@ def nondominated(
     if not distinct:
         return ()
     points = np.array(list(distinct), np.float64)
-    dominated = dominates(points).any(axis=0)
+    dominated: NDArray[np.bool_] = np.any(dominates(points), axis=0)
     front = [key for i, key in enumerate(distinct) if not dominated[i]]
     return tuple(distinct[key] for key in sorted(front))
 
