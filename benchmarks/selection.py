@@ -129,8 +129,8 @@ def table(rows: dict[str, Any]) -> str:
 
 
 def _programs(name: str, selection: dict[str, Any]) -> list[str]:
-    first = {p["name"]: p["latency_us"] for p in selection["candidates"]}
-    last = {p["name"]: p["latency_us"] for p in selection["programs"]}
+    first = {p["name"]: p["cost"] for p in selection["candidates"]}
+    last = {p["name"]: p["cost"] for p in selection["programs"]}
     chosen_us = last[selection["chosen"]]
     names = sorted(first.keys() | last.keys(), key=lambda n: last.get(n) or first.get(n) or 0)
     return [

@@ -23,8 +23,9 @@ def selection_options(function: FunctionT) -> FunctionT:
                 callback=checked_device,
                 metavar="DEVICE",
                 help="Choose what computes each layer, integers or float and which kernel, by"
-                " measuring on a device: local, ssh://[USER@]HOST[:PORT] or adb[:SERIAL]."
-                " Models of the target choose when left out.",
+                " measuring on a device: local, ssh://[USER@]HOST[:PORT], adb[:SERIAL]; or"
+                " qemu, which counts instructions. Models of the target choose when left"
+                " out.",
             ),
             threads_option,
             click.option(
@@ -41,6 +42,18 @@ def selection_options(function: FunctionT) -> FunctionT:
             ),
         ),
     )
+
+
+def _refuse_times(context: click.Context, cores: str | None, seconds: float | None) -> None:
+    """Refuse options of measured times where instructions are counted."""
+    is_given = {
+        "--num-threads":
+            context.get_parameter_source("num_threads") is not ParameterSource.DEFAULT,
+        "--cores": cores is not None,
+        "--measure-seconds": seconds is not None,
+    }  # fmt: skip
+    for option in (name for name, given in is_given.items() if given):
+        raise click.UsageError(f"{option} is about times, which an emulator does not have")
 
 
 def selection_of(
@@ -66,7 +79,7 @@ def selection_of(
                 raise click.UsageError(f"{option} goes with --device")
         return None
     if device == QEMU:
-        raise click.UsageError("--device qemu: an emulator has no times to choose by")
+        _refuse_times(context, cores, seconds)
     from octavo.compiler.devices.cores import ALL
     from octavo.compiler.selection.options import SECONDS, SelectionOptions
 

@@ -9,6 +9,7 @@ from octavo.compiler.explain.explanation import Alternative, LayerExplanation
 from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.measurements.key import Context, json_text
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
+from octavo.compiler.report.units import MICROSECONDS
 
 EXPLAIN_ID = "explain-"
 

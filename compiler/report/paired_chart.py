@@ -1,6 +1,6 @@
 """Geometry of a chart of two times for each layer, one column behind the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from octavo.compiler.report.charts import HEIGHT, MIN_BAR, WIDTH, Bar, Chart, Tick, nice_steps
@@ -27,8 +27,10 @@ class Pair:
     title: str
 
 
-def paired_chart(pairs: Sequence[Pair]) -> Chart:
-    """Draw them side by side."""
+def paired_chart(
+    pairs: Sequence[Pair], text: Callable[[float], str] = time_text
+) -> Chart:
+    """Draw them side by side; ``text`` writes the marks of the scale."""
     times = [time for pair in pairs for time in (pair.behind_us, pair.front_us) if time]
     steps = nice_steps(max(times, default=0.0))
     pitch = WIDTH / max(len(pairs), 1)
@@ -47,7 +49,7 @@ def paired_chart(pairs: Sequence[Pair]) -> Chart:
         if pair.front_us is not None:
             bars.append(column(i, pair.front_us, FRONT_PART, pair.kind))
     ticks = tuple(
-        Tick(HEIGHT * (1 - step / steps[-1]), time_text(step) if step else "0")
+        Tick(HEIGHT * (1 - step / steps[-1]), text(step) if step else "0")
         for step in steps
     )
     return Chart(tuple(bars), (), ticks)

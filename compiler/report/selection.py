@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octavo.compiler.report.units import MICROSECONDS, added_cost_text, cost_text
+
 # The candidate that a compilation without a device takes everywhere, and its placement.
 DEFAULT = "int8"
 
@@ -17,13 +19,13 @@ class SelectionOption:
         candidate: What it is called: "int8", "float32", "int8 winograd".
         placement: Its arithmetic.
         variant: Its kernels.
-        latency_us: Measured; None where it could not be.
+        cost: Measured; None where it could not be.
     """
 
     candidate: str
     placement: str
     variant: str
-    latency_us: float | None
+    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class SelectedLayer:
         return self.chosen is not None and self.chosen.placement != DEFAULT
 
     @property
-    def gain_us(self) -> float:
+    def gain(self) -> float:
         """What the layer alone takes less than by default; 0 where that is not known."""
         default = next((o for o in self.rejected if o.candidate == DEFAULT), None)
-        times = [None if o is None else o.latency_us for o in (default, self.chosen)]
+        times = [None if o is None else o.cost for o in (default, self.chosen)]
         return 0.0 if times[0] is None or times[1] is None else times[0] - times[1]
 
 
@@ -66,15 +68,15 @@ class MeasuredProgram:
 
     Attributes:
         name: What it is called.
-        latency_us: Median of a whole run, microseconds; None where it failed.
-        interval_us: Of the median, with 95% confidence; None with too few rounds.
+        cost: Of a whole run: its median time, or its count; None where it failed.
+        interval: Of the median, with 95% confidence; None with too few rounds.
         failure: Why it has no latency; "" where it has one.
         is_chosen: It is the artifact.
     """
 
     name: str
-    latency_us: float | None
-    interval_us: tuple[float, float] | None
+    cost: float | None
+    interval: tuple[float, float] | None
     failure: str
     is_chosen: bool
 
@@ -86,12 +88,12 @@ class SelectedConversion:
     Attributes:
         tensor: Their name.
         kind: "quantize" or "dequantize".
-        latency_us: What it costs.
+        cost: What it costs.
     """
 
     tensor: str
     kind: str
-    latency_us: float | None
+    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Selection:
     Attributes:
         device: That measured.
         num_threads: That ran.
+        unit: Of every cost: "us", or what an emulator counts.
         programs: Measured side by side in the end, by time; one of them is chosen.
         candidates: Programs with one candidate for all layers, as measured first, by time.
         layers: In the order of the model.
@@ -109,10 +112,24 @@ class Selection:
 
     device: str
     num_threads: int
+    unit: str
     programs: tuple[MeasuredProgram, ...]
     candidates: tuple[MeasuredProgram, ...]
     layers: tuple[SelectedLayer, ...]
     conversions: tuple[SelectedConversion, ...]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether an emulator counted instead of a device measuring."""
+        return self.unit != MICROSECONDS
+
+    def text(self, cost: float) -> str:
+        """A cost with its unit."""
+        return cost_text(cost, self.unit)
+
+    def added(self, cost: float) -> str:
+        """A difference of costs."""
+        return added_cost_text(cost, self.unit)
 
     @property
     def chosen(self) -> MeasuredProgram:
@@ -123,7 +140,7 @@ class Selection:
     def changed_layers(self) -> tuple[SelectedLayer, ...]:
         """Layers that take something else than by default: those in float, then by gain."""
         changed = [row for row in self.layers if row.chosen and not row.is_by_default]
-        return tuple(sorted(changed, key=lambda row: (not row.is_float, -row.gain_us)))
+        return tuple(sorted(changed, key=lambda row: (not row.is_float, -row.gain)))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -148,29 +165,30 @@ def selection_from_manifest(manifest: Mapping[str, Any]) -> Selection | None:
     return Selection(
         device=str(record["device"]),
         num_threads=int(record["num_threads"]),
+        unit=str(record["unit"]),
         programs=tuple(sorted(programs, key=_rank)),
         candidates=tuple(sorted((_program(c, "") for c in record["candidates"]), key=_rank)),
         layers=tuple(_layer(entry) for entry in record["layers"]),
         conversions=tuple(
-            SelectedConversion(str(c["tensor"]), str(c["kind"]), _time(c["latency_us"]))
+            SelectedConversion(str(c["tensor"]), str(c["kind"]), _time(c["cost"]))
             for c in record["conversions"]
         ),
     )
 
 
 def _program(entry: Mapping[str, Any], chosen: str) -> MeasuredProgram:
-    interval = entry["interval_us"]
+    interval = entry["interval"]
     return MeasuredProgram(
         name=str(entry["name"]),
-        latency_us=_time(entry["latency_us"]),
-        interval_us=None if interval is None else (float(interval[0]), float(interval[1])),
+        cost=_time(entry["cost"]),
+        interval=None if interval is None else (float(interval[0]), float(interval[1])),
         failure=str(entry["failure"]),
         is_chosen=str(entry["name"]) == chosen,
     )
 
 
 def _rank(program: MeasuredProgram) -> tuple[bool, float]:
-    return program.latency_us is None, program.latency_us or 0.0
+    return program.cost is None, program.cost or 0.0
 
 
 def _layer(entry: Mapping[str, Any]) -> SelectedLayer:
@@ -188,7 +206,7 @@ def _option(entry: Mapping[str, Any]) -> SelectionOption:
         candidate=str(entry["candidate"]),
         placement=str(entry["placement"]),
         variant=str(entry["variant"]),
-        latency_us=_time(entry["latency_us"]),
+        cost=_time(entry["cost"]),
     )
 
 

@@ -7,6 +7,7 @@ from octavo.compiler.calibration.signal_to_noise import MAX_DB
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 KIB = 1024
 THOUSAND = 1000
+MICROSECONDS = "us"  # of costs; emulators count instructions instead
 
 
 def size_text(num_bytes: int) -> str:
@@ -43,6 +44,18 @@ def time_text(microseconds: float) -> str:
 def added_text(microseconds: float) -> str:
     """A difference of times with its sign: "+3.20 us"."""
     return f"{'+' if microseconds >= 0 else '-'}{time_text(abs(microseconds))}"
+
+
+def cost_text(cost: float, unit: str) -> str:
+    """A time where the unit is "us", else a count of what the unit names."""
+    return time_text(cost) if unit == MICROSECONDS else f"{count_text(round(cost))} {unit}"
+
+
+def added_cost_text(cost: float, unit: str) -> str:
+    """The same with its sign."""
+    if unit == MICROSECONDS:
+        return added_text(cost)
+    return f"{'-' if cost < 0 else '+'}{cost_text(abs(cost), unit)}"
 
 
 def _three_digits(value: float) -> str:

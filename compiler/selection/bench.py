@@ -23,6 +23,7 @@ from octavo.compiler.measurements.key import (
     device_text,
     toolchain_text,
 )
+from octavo.compiler.report.units import MICROSECONDS
 from octavo.targets.base import Target
 
 
@@ -96,6 +97,11 @@ class DeviceBench:
         self._kept.append(
             KeptRounds(manifest, self._machine, self.plan, self.keeper, key))
         return len(self._deployments) - 1
+
+    @property
+    def unit(self) -> str:
+        """Of what is measured."""
+        return MICROSECONDS
 
     @property
     def context(self) -> Context:

@@ -13,12 +13,19 @@ from octavo.compiler.selection.select import Selection
 from octavo.compiler.selection.trials import Trial
 
 
-def selection_record(selection: Selection, options: SelectionOptions) -> dict[str, Any]:
+def selection_record(
+    selection: Selection, options: SelectionOptions, unit: str
+) -> dict[str, Any]:
     """Everything that explains the choice.
+
+    Args:
+        selection: What was found.
+        options: What was asked for.
+        unit: Of all costs: "us", or what an emulator counts.
 
     Returns:
         ``device``, ``num_threads``, and ``chosen``, the name of a program; ``programs``, what
-        was measured side by side in the end, with the name, ``latency_us`` and its 95%
+        was measured side by side in the end, with the name, ``cost`` and its 95%
         interval; ``candidates``, programs with one candidate for all layers, as measured
         first, with why one failed; ``layers``, with what each takes, what that costs and what
         was rejected, cheapest first; ``conversions`` that the choice needs.
@@ -26,6 +33,7 @@ def selection_record(selection: Selection, options: SelectionOptions) -> dict[st
     return {
         "device": options.device,
         "num_threads": options.num_threads,
+        "unit": unit,
         "chosen": selection.chosen.name,
         "programs": [_program(trial) for trial in selection.finalists],
         "candidates": [_program(trial) for trial in selection.uniform],
@@ -38,8 +46,8 @@ def _program(trial: Trial) -> dict[str, Any]:
     interval = trial.measurement.interval_us
     return {
         "name": trial.name,
-        "latency_us": _finite(trial.latency_us),
-        "interval_us": None if interval is None else list(interval),
+        "cost": _finite(trial.latency_us),
+        "interval": None if interval is None else list(interval),
         "failure": trial.measurement.failure,
     }
 
@@ -57,10 +65,10 @@ def _layer(selection: Selection, layer: Layer) -> dict[str, Any]:
             "candidate": candidate.name,
             "placement": candidate.placement,
             "variant": costs.variant(layer.name, candidate),
-            "latency_us": costs.layer_us(layer.name, candidate),
+            "cost": costs.layer_us(layer.name, candidate),
         }
 
-    options = sorted(map(option, distinct.values()), key=lambda o: float(o["latency_us"]))
+    options = sorted(map(option, distinct.values()), key=lambda o: float(o["cost"]))
     name = None if chosen is None else chosen.name
     return {
         "name": layer.name,
@@ -81,7 +89,7 @@ def _conversions(selection: Selection) -> Iterator[dict[str, Any]]:
             yield {
                 "tensor": tensor.name,
                 "kind": kind,
-                "latency_us": selection.costs.conversion_us(tensor, kind),
+                "cost": selection.costs.conversion_us(tensor, kind),
             }
 
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.devices import find_device
+from octavo.compiler.devices.qemu import QemuDevice
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.lowering.kernel_call import Scheduler
 from octavo.compiler.lowering.program import Program
@@ -26,6 +27,7 @@ from octavo.compiler.selection.candidates import (
     uniform,
 )
 from octavo.compiler.selection.costs import Assignment
+from octavo.compiler.selection.counting_bench import CountingBench
 from octavo.compiler.selection.forecast import Forecast, forecast_of
 from octavo.compiler.selection.layers import LayerGraph, find_layers
 from octavo.compiler.selection.options import SelectionOptions
@@ -103,7 +105,8 @@ class SelectionStage:
             builds[FLOAT_BUILD] = lambda: self.lower(
                 self.float_model, scheduler=self.scheduler)
         with ExitStack() as stack:
-            bench = stack.enter_context(_bench(target, options, stack, notes))
+            bench = _bench(target, options, stack, notes)
+            stack.enter_context(bench)
             selection = Selector(
                 graph,
                 self._candidates(graph),
@@ -114,8 +117,9 @@ class SelectionStage:
                 progress,
             ).run()
         chosen = selection.chosen
-        record = selection_record(selection, options)
-        notes.extend(doubts(selection))
+        record = selection_record(selection, options, bench.unit)
+        if isinstance(bench, DeviceBench):
+            notes.extend(doubts(selection))
         if chosen.program is None:
             raise AssertionError("a program was measured that was not built")
         if chosen.assignment is None:
@@ -171,13 +175,17 @@ class SelectionStage:
 
 def _bench(
     target: Target, options: SelectionOptions, stack: ExitStack, notes: list[str]
-) -> DeviceBench:
+) -> DeviceBench | CountingBench:
     device = find_device(options.device)
+    if isinstance(device, QemuDevice):
+        return CountingBench(target)
     plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
     return DeviceBench(device, target, plan, options.cores, _keeper(stack, notes))
 
 
-def _forecast(bench: DeviceBench) -> Forecast | None:
+def _forecast(bench: DeviceBench | CountingBench) -> Forecast | None:
+    if isinstance(bench, CountingBench):
+        return None  # predictors know times
     predictor = kept_predictor(bench.context)
     return None if predictor is None else forecast_of(predictor)
 

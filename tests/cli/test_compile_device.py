@@ -1,6 +1,7 @@
 """``compile --device``: what a user sees of operator selection."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -30,9 +31,10 @@ def test_the_artifact_is_what_measured_fastest_and_gives_the_usual_results(
     assert "selection" in outcome.out
     manifest = json.loads((selected / "manifest.json").read_text())
     selection = manifest["metadata"]["selection"]
-    times = {p["name"]: p["latency_us"] for p in selection["programs"]}
-    assert times[selection["chosen"]] == min(t for t in times.values() if t is not None)
-    assert {"int8", "float32", "float build"} <= times.keys()
+    costs = {p["name"]: p["cost"] for p in selection["programs"]}
+    assert selection["unit"] == "us"
+    assert costs[selection["chosen"]] <= costs["float build"]
+    assert {"int8", "float32", "float build"} <= costs.keys()
     assert [layer["op_types"] for layer in selection["layers"]] == [
         ["Conv", "Relu"], ["GlobalAveragePool"]]
     plain = tmp_path / "plain"
@@ -57,7 +59,7 @@ def test_the_artifact_is_what_measured_fastest_and_gives_the_usual_results(
         (["--num-threads", "2"], "--num-threads goes with --device"),
         (["--cores", "big"], "--cores goes with --device"),
         (["--measure-seconds", "1"], "--measure-seconds goes with --device"),
-        (["--device", "qemu"], "no times"),
+        (["--device", "qemu", "--cores", "big"], "does not have"),
         (["--device", "telnet://x"], "telnet"),
         (["--device", "local", "--float-only"], "nothing to choose"),
         (["--device", "local", "--cores", "x"], "x"),
@@ -81,3 +83,19 @@ def test_a_device_that_does_not_answer_leaves_nothing(
     assert outcome.code == 4
     assert "adb" in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is missing")
+def test_an_emulator_counts_instructions_and_says_so(octavo, model, samples, tmp_path):
+    output = tmp_path / "out"
+    outcome = octavo("compile", model, "--target", "arm64-dotprod", "--data", samples,
+                     "--device", "qemu", "-o", output)
+    assert outcome.code == 0, outcome.err
+    assert "instructions" in outcome.out
+    assert "which is no time" in outcome.out
+    selection = json.loads((output / "manifest.json").read_text())["metadata"]["selection"]
+    assert selection["unit"] == "instructions"
+    costs = {p["name"]: p["cost"] for p in selection["programs"]}
+    assert all(cost == round(cost) > 0 for cost in costs.values())
+    assert costs[selection["chosen"]] == min(costs.values())

@@ -6,7 +6,7 @@ from octavo.compiler.explain.alternatives import selected_from
 def option(candidate, placement, latency_us):
     return {
         "candidate": candidate, "placement": placement, "variant": f"k.{candidate}",
-        "latency_us": latency_us,
+        "cost": latency_us,
     }  # fmt: skip
 
 
@@ -18,7 +18,7 @@ LAYER = {
 
 
 def manifest(*layers):
-    return {"metadata": {"selection": {"layers": list(layers)}}}
+    return {"metadata": {"selection": {"unit": "us", "layers": list(layers)}}}
 
 
 def test_all_ways_fastest_first_and_which_one_was_taken():

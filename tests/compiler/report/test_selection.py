@@ -13,17 +13,17 @@ from octavo.compiler.report.summary import summarize
 from octavo.errors import ArtifactError
 
 
-def option(candidate, latency_us):
+def option(candidate, cost):
     placement = candidate.split()[0]
     return {
         "candidate": candidate, "placement": placement,
-        "variant": f"conv_gemm.{placement}", "latency_us": latency_us,
+        "variant": f"conv_gemm.{placement}", "cost": cost,
     }  # fmt: skip
 
 
-def program(name, latency_us, interval_us=None, failure=""):
+def program(name, cost, interval=None, failure=""):
     return {
-        "name": name, "latency_us": latency_us, "interval_us": interval_us,
+        "name": name, "cost": cost, "interval": interval,
         "failure": failure,
     }  # fmt: skip
 
@@ -37,7 +37,7 @@ def layer(name, chosen, *rejected):
 
 SELECTION = {
     "device": "local",
-    "num_threads": 2,
+    "num_threads": 2, "unit": "us",
     "chosen": "selected 1",
     "programs": [
         program("int8", 110.0, [109.0, 111.0]),
@@ -55,8 +55,8 @@ SELECTION = {
         layer("odd", option("int8 tile 2", 5), option("int8 tile 3", 4.5), option("int8", 9)),
     ],
     "conversions": [
-        {"tensor": "narrow:x", "kind": "dequantize", "latency_us": 0.5},
-        {"tensor": "narrow:y", "kind": "quantize", "latency_us": 0.25},
+        {"tensor": "narrow:x", "kind": "dequantize", "cost": 0.5},
+        {"tensor": "narrow:y", "kind": "quantize", "cost": 0.25},
     ],
 }
 

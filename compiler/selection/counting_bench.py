@@ -1,0 +1,85 @@
+"""Programs of emulated targets: counted instructions stand for time, and are called so."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
+from octavo.compiler.artifact.write import write_artifact
+from octavo.compiler.counting.steps import count_steps
+from octavo.compiler.devices.latency import DeviceTimes
+from octavo.compiler.devices.measurement import Measurement, Round
+from octavo.compiler.devices.median import MIN_VALUES
+from octavo.compiler.lowering.program import Program
+from octavo.errors import DeviceError
+from octavo.targets.base import Target
+
+
+@dataclass
+class CountingBench:
+    """Counts programs under the emulator of their target; inputs are zeros.
+
+    Attributes:
+        target: What the programs are for.
+    """
+
+    target: Target
+    _counted: list[Measurement] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._scratch = tempfile.TemporaryDirectory(prefix="octavo-select-")
+        self._folder = Path(self._scratch.name)
+        kernels = self._folder / "kernels"
+        kernels.mkdir()
+        self._cache = KernelCache(kernels)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scratch.cleanup()
+
+    @property
+    def unit(self) -> str:
+        """Of what is counted."""
+        return self.target.emulator.unit if self.target.emulator else ""
+
+    def add(self, program: Program) -> int:
+        """Build a program and count it.
+
+        Returns:
+            Its number.
+
+        Raises:
+            LoweringError, ToolchainError: It cannot be built.
+            TargetError: Nothing emulates the target.
+        """
+        folder = self._folder / str(len(self._counted))
+        manifest = write_artifact(
+            with_stable_symbols(program), self.target, None, folder, kernel_cache=self._cache)
+        try:
+            counted = count_steps(folder, manifest, self.target, counts_memory=False)
+        except DeviceError as error:
+            self._counted.append(Measurement(failure=str(error)))
+        else:
+            steps = np.array([[step.instructions] for step in counted.steps], np.float64)
+            runs = np.array([counted.total.instructions], np.float64)
+            # Counts are exact: however often one counts, the rounds are the same.
+            once = Round(DeviceTimes(runs, steps))
+            self._counted.append(Measurement((once,) * MIN_VALUES))
+        return len(self._counted) - 1
+
+    def measure(
+        self, numbers: Sequence[int], *, with_steps: bool = True
+    ) -> list[Measurement]:
+        """What was counted: instructions where other benches have microseconds."""
+        del with_steps
+        return [self._counted[number] for number in numbers]
