@@ -53,7 +53,24 @@ def edges_of(graph: ir.Graph, nodes: Collection[str], float_nodes: Collection[st
             elif others or _leaves(quantize.outputs[0]):
                 for dequantize in _dequantizers_of(quantize.outputs[0]):
                     saved[dequantize.name or ""] = None
+    by_name = {node.name: node for node in graph}
+    for name in tuple(needed):
+        needed.update(dict.fromkeys(_beyond_views(by_name[name])))
     return Edges(tuple(needed), tuple(saved))
+
+
+def _beyond_views(conversion: ir.Node) -> Iterator[str]:
+    """Conversions of the same numbers: which one becomes a step is lowering's choice."""
+    if is_op(conversion, "QuantizeLinear"):
+        for dequantize in _dequantizers_of(conversion.outputs[0]):
+            for other in _quantizers_behind(dequantize):
+                yield other.name or ""
+                yield from _beyond_views(other)
+        return
+    source = _float_source(conversion)
+    for other in () if source is None else _dequantizers_before(source):
+        yield other.name or ""
+        yield from _beyond_views(other)
 
 
 def _dequantizers_before(node: ir.Node) -> Iterator[ir.Node]:
