@@ -1,0 +1,42 @@
+"""Every measure of sensitivity, by name."""
+
+from collections.abc import Callable
+
+from octavo.compiler.sensitivity.calibrated_loss import CalibratedLoss
+from octavo.compiler.sensitivity.coupling import PairwiseCoupling
+from octavo.compiler.sensitivity.curvature import HessianTrace
+from octavo.compiler.sensitivity.format_trials import FormatTrials
+from octavo.compiler.sensitivity.kurtosis import Kurtosis
+from octavo.compiler.sensitivity.propagated_error import PropagatedError
+from octavo.compiler.sensitivity.quantization_error import QuantizationError
+from octavo.compiler.sensitivity.score import Measure
+from octavo.errors import RecipeError
+
+ALL = "all"
+
+_MEASURES: tuple[tuple[str, Callable[[FormatTrials], Measure]], ...] = (
+    ("quantization_error", QuantizationError),
+    ("propagated_error", PropagatedError),
+    ("hessian_trace", HessianTrace),
+    ("pairwise_coupling", PairwiseCoupling),
+    ("calibrated_loss", CalibratedLoss),
+    ("kurtosis", Kurtosis),
+)
+MEASURE_NAMES = tuple(name for name, _ in _MEASURES)
+
+
+def make_measure(name: str, trials: FormatTrials) -> Measure:
+    """A measure by name.
+
+    Raises:
+        RecipeError: The name is unknown.
+    """
+    check_measure(name)
+    return dict(_MEASURES)[name](trials)
+
+
+def check_measure(name: str) -> None:
+    """Raise RecipeError when no measure has the name."""
+    if name not in MEASURE_NAMES:
+        allowed = ", ".join((*MEASURE_NAMES, ALL))
+        raise RecipeError(f"unknown sensitivity {name!r}; allowed: {allowed}")

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from octavo.compiler.sensitivity.calibrated_loss import MIN_LOSS, CalibratedLoss
+from octavo.compiler.sensitivity.measures import MEASURE_NAMES, make_measure
+from octavo.errors import RecipeError
+from octavo.passes.layer_format import FLOAT, LayerFormat
+
+W8A8, W4A8, W2A8 = (LayerFormat.parse(text) for text in ("w8a8", "w4a8", "w2a8"))
+# Kurtosis knows no format; coupled errors may cancel each other.
+MONOTONE = [n for n in MEASURE_NAMES if n not in ("kurtosis", "pairwise_coupling")]
+
+
+@pytest.mark.parametrize("name", MONOTONE)
+def test_fewer_bits_cost_more(trials, name):
+    measure = make_measure(name, trials)
+    for layer in trials.layers:
+        mild, deep = (measure.score(layer, f) for f in (W8A8, W2A8))
+        assert deep.loss > mild.loss, layer
+        assert deep.bytes < mild.bytes
+
+
+@pytest.mark.parametrize("name", ["quantization_error", "propagated_error", "hessian_trace"])
+def test_float_costs_nothing(trials, name):
+    assert make_measure(name, trials).score("second", FLOAT).loss == 0.0
+
+
+def test_an_unknown_measure_is_refused():
+    with pytest.raises(RecipeError, match=r"'guess'; allowed: quantization_error, .*, all"):
+        make_measure("guess", None)
+
+
+def test_quantization_error_is_the_relative_error_of_the_operands(trials):
+    """The weight of one scale per output, rounded by hand."""
+    weight = trials.variants.weight("third").astype(np.float64)
+    scale = np.abs(weight).max(axis=1, keepdims=True) / 127
+    error = np.square(np.rint(weight / scale) * scale - weight).sum() / np.square(weight).sum()
+    only_weight = LayerFormat(8, 16)
+    found = make_measure("quantization_error", trials).score("third", only_weight).loss
+    assert found == pytest.approx(error, rel=1e-3)
+
+
+def test_only_the_named_layer_is_quantized(trials):
+    model = trials.variants.quantized({"second": W4A8})
+    rounded = [node for node in model.graph if node.op_type == "QuantizeLinear"]
+    heads = {n.name: n.inputs[1].producer() for n in model.graph if n.name in trials.layers}
+    assert [name for name, maker in heads.items() if maker is not None] == ["second"]
+    assert len(rounded) == 2  # what it reads and what it makes
+
+
+def test_calibrated_loss_counts_what_a_layer_adds_to_eight_bits(trials):
+    measure = CalibratedLoss(trials, None)
+    uniform = trials.loss({}, base=W8A8)
+    changed = trials.loss({"first": W2A8}, base=W8A8)
+    assert measure.score("first", W2A8).loss == pytest.approx(changed - uniform)
+    assert measure.score("first", W8A8).loss == MIN_LOSS
+
+
+def test_rounding_by_outputs_lowers_the_calibrated_loss(trials):
+    nearest, rounded = (
+        sum(measure.score(layer, W2A8).loss for layer in trials.layers)
+        for measure in (CalibratedLoss(trials, None), CalibratedLoss(trials))
+    )
+    assert rounded < nearest
+
+
+def test_latencies_are_passed_on(trials, samples):
+    timed = type(trials)(trials.variants, samples, latency=lambda layer, f: f.weight_bits / 8)
+    assert make_measure("propagated_error", timed).score("first", W4A8).ms == 0.5
+    assert make_measure("propagated_error", trials).score("first", W4A8).ms is None
+
+
+def test_bytes_are_packed_integers_and_scales(trials):
+    # 6 x 2 x 3 x 3 weights, 6 scales
+    assert trials.weight_bytes("first", W4A8) == 54 + 24
+    assert trials.weight_bytes("first", FLOAT) == 432
