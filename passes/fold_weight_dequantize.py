@@ -4,7 +4,8 @@
 with zero point 0 and a scale for the tensor or for each output channel stays: rounding it
 again at another scale would add error. In a model that is quantized already, an 8-bit constant
 with one scale stays as well: it is an operand of integer kernels. So does an int32 bias: it
-adds to their accumulators as it is.
+adds to their accumulators as it is. So do weights of 16 bits or with a scale for each block:
+then it can be said why a layer is in float.
 """
 
 from typing import Any
@@ -38,12 +39,12 @@ class FoldWeightDequantize(ir.passes.InPlacePass):
         folded = [
             node
             for node in stored
-            if not (is_quantized and _is_integer_operand(node)) and _fold(graph, names, node)
+            if not (is_quantized and _says_more_than_float(node)) and _fold(graph, names, node)
         ]
         return ir.passes.PassResult(model, modified=bool(folded))
 
 
-def _is_integer_operand(node: ir.Node) -> bool:
+def _says_more_than_float(node: ir.Node) -> bool:
     q, scale = constant_array(node.inputs[0]), constant_array(node.inputs[1])
     if q is None or scale is None:
         return False
@@ -52,6 +53,8 @@ def _is_integer_operand(node: ir.Node) -> bool:
             is_op(use.node, "Add") or (is_op(use.node, *WITH_BIAS) and use.idx == BIAS)
             for use in node.outputs[0].uses()
         )
+    if int_attribute(node, "block_size", 0) or q.dtype in (np.int16, np.uint16):
+        return True
     return q.dtype in (np.int8, np.uint8) and scale.size == 1
 
 

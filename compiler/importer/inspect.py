@@ -234,7 +234,7 @@ def _dtype_name(dtype: int) -> str:
 
 
 def _num_bytes(tensor: TensorSummary) -> int:
-    # ml_dtypes holds one 4-bit number in a byte, a file holds two
-    narrow = tensor.dtype in ("int4", "uint4")
-    num_bits = 4 if narrow else 8 * np.dtype(tensor.dtype).itemsize
+    # ml_dtypes holds one narrow number in a byte, a file holds two or four
+    narrow = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4}
+    num_bits = narrow.get(tensor.dtype) or 8 * np.dtype(tensor.dtype).itemsize
     return (math.prod(tensor.shape) * num_bits + 7) // 8

@@ -6,13 +6,14 @@ import numpy as np
 import onnx
 
 from octavo.compiler.importer.draft import Draft, Emitter, attributes_of, input_name, stem
+from octavo.compiler.importer.narrow_types import widen_narrow_types
 from octavo.compiler.importer.structure import describe
 from octavo.errors import ModelError
 
 _QUANTIZED = frozenset(
     getattr(onnx.TensorProto, name)
     for name in (
-        "UINT8", "INT8", "UINT16", "INT16", "UINT4", "INT4",
+        "UINT8", "INT8", "UINT16", "INT16", "UINT4", "INT4", "UINT2", "INT2",
         "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ",
     )
 )  # fmt: skip
@@ -230,12 +231,14 @@ def _quantization(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx
         output_dtype=None,
         precision=None,
     )
+    widened = Emitter(draft, stem(node))
+    widen_narrow_types(node, draft, widened)
     if not cast_to:
-        return [node]
+        return [*widened.nodes, node]
     result = node.output[0]
     node.output[0] = draft.fresh(f"{result}/scaled")
     emit.op("Cast", [node.output[0]], result, to=cast_to)
-    return [node, *emit.nodes]
+    return [*widened.nodes, node, *emit.nodes]
 
 
 _REDUCTIONS_18 = (

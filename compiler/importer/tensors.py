@@ -37,6 +37,8 @@ _STORAGE: dict[int, tuple[int, str]] = {
     _T.UINT64: (64, "uint64_data"),
     _T.INT4: (4, "int32_data"),
     _T.UINT4: (4, "int32_data"),
+    _T.INT2: (2, "int32_data"),
+    _T.UINT2: (2, "int32_data"),
 }
 _FIELDS = (*{field: None for _, field in _STORAGE.values()}, "string_data")
 

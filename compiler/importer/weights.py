@@ -66,14 +66,14 @@ _FLOAT_TYPES = frozenset(
     {_T.FLOAT, _T.DOUBLE, _T.FLOAT16, _T.BFLOAT16, _T.FLOAT8E4M3FN, _T.FLOAT8E4M3FNUZ,
      _T.FLOAT8E5M2, _T.FLOAT8E5M2FNUZ}
 )  # fmt: skip
-_FOUR_BITS = frozenset({_T.INT4, _T.UINT4})
+_NARROW = frozenset({_T.INT2, _T.INT4, _T.UINT2, _T.UINT4})
 
 
 def normalize_dequantized_weights(draft: Draft) -> None:
     """Rewrite DequantizeLinear of constants so that kernels find plain int8 weights.
 
     ``DequantizeLinear(q, scale, z)`` -> ``DequantizeLinear(int8 q - z, scale, 0)`` where all
-    of ``q - z`` fit in int8, 4-bit integers included;
+    of ``q - z`` fit in int8, integers of 2 and 4 bits included;
     ``Transpose(DequantizeLinear(q))`` -> ``DequantizeLinear(Transpose(q))``, and the same for
     Reshape, Squeeze, Unsqueeze and Flatten that keep the axis of the scales. All are exact.
     """
@@ -100,7 +100,7 @@ def _make_signed(node: onnx.NodeProto, draft: Draft) -> None:
         return
     if input_name(node, 2) and zero_point is None:
         return
-    is_narrow = draft.dtype(node.input[0]) in _FOUR_BITS
+    is_narrow = draft.dtype(node.input[0]) in _NARROW
     if not is_narrow and (
         q.dtype not in (np.int8, np.uint8) or zero_point is None or not zero_point.any()
     ):

@@ -171,9 +171,11 @@ def _follow(
     while (node := only_consumer(current)) is not None and node not in view.claimed:
         limits = limits_of(node)
         if limits is not None:
-            nodes.append(node)
-            current = node.outputs[0]
-            return Tail(tuple(nodes), current, None, tuple(biases), residual, *limits)
+            limiting = _follow_limits(node, view)
+            nodes.extend(limiting)
+            current = limiting[-1].outputs[0]
+            low, high = _common_limits(limiting)
+            return Tail(tuple(nodes), current, None, tuple(biases), residual, low, high)
         if node.op_type != "Add" or residual is not None or channel_axis is None:
             break
         other = node.inputs[1] if node.inputs[0] is current else node.inputs[0]
@@ -189,6 +191,26 @@ def _follow(
         nodes.append(node)
         current = node.outputs[0]
     return Tail(tuple(nodes), current, None, tuple(biases), residual)
+
+
+def _follow_limits(first: ir.Node, view: QdqView) -> list[ir.Node]:
+    """Nodes that only limit values, one after the other."""
+    nodes = [first]
+    while (node := only_consumer(nodes[-1].outputs[0])) is not None:
+        if node in view.claimed or limits_of(node) is None:
+            break
+        nodes.append(node)
+    return nodes
+
+
+def _common_limits(nodes: list[ir.Node]) -> tuple[float, float]:
+    """Lowest and highest value that comes out of several nodes that limit."""
+    low, high = -INFINITY, INFINITY
+    for node in nodes:
+        limits = limits_of(node)
+        assert limits is not None
+        low, high = (min(max(end, limits[0]), limits[1]) for end in (low, high))
+    return low, high
 
 
 def limits_of(node: ir.Node) -> tuple[float, float] | None:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 EIGHT_BITS = (ir.DataType.INT8, ir.DataType.UINT8)
+NARROW = ("int2", "int4", "uint2", "uint4")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class QuantizedConstant:
 
     Attributes:
         values: Integers, logical shape.
-        scale: float32, () or (n,).
+        scale: float32, () or (n,); the shape of ``values`` where blocks have scales.
         zero_point: Integers, same shape as scale.
         axis: Axis of a per-channel scale.
     """
@@ -128,6 +129,13 @@ def quantized_constant(value: ir.Value | None) -> QuantizedConstant | None:
             return None
         perm = node.attributes.get("perm")
         axes = list(perm.as_ints()) if perm else list(range(inner.values.ndim))[::-1]
+        if inner.scale.ndim > 1:
+            return QuantizedConstant(
+                inner.values.transpose(axes),
+                inner.scale.transpose(axes),
+                inner.zero_point.transpose(axes),
+                0,
+            )
         axis = axes.index(inner.axis) if inner.scale.size > 1 else 0
         return QuantizedConstant(
             inner.values.transpose(axes), inner.scale, inner.zero_point, axis
@@ -144,18 +152,30 @@ def quantized_constant(value: ir.Value | None) -> QuantizedConstant | None:
 
 def _dequantized_constant(node: ir.Node) -> QuantizedConstant | None:
     values, scale = constant(node.inputs[0]), constant(node.inputs[1])
-    if values is None or scale is None or scale.ndim > 1:
+    if values is None or scale is None:
         return None
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         zero_point = constant(node.inputs[2])
     else:
         zero_point = np.zeros(scale.shape, values.dtype)
-    if zero_point is None or not np.issubdtype(values.dtype, np.integer):
+    if zero_point is None:
+        return None
+    if values.dtype.name in NARROW:  # of two or four bits, which numpy does not calculate with
+        values, zero_point = values.astype(np.int8), zero_point.astype(np.int8)
+    if not np.issubdtype(values.dtype, np.integer):
         return None
     axis = int_attribute(node, "axis", 1)
-    return QuantizedConstant(
-        values, scale.astype(np.float32), zero_point, axis + values.ndim if axis < 0 else axis
-    )
+    axis = axis + values.ndim if axis < 0 else axis
+    scale = scale.astype(np.float32)
+    if block_size := int_attribute(node, "block_size", 0):
+        size = values.shape[axis]
+        scale = np.repeat(scale, block_size, axis).take(range(size), axis)
+        zero_point = np.broadcast_to(zero_point, zero_point.shape or scale.shape)
+        if zero_point.shape != scale.shape:
+            zero_point = np.repeat(zero_point, block_size, axis).take(range(size), axis)
+    elif scale.ndim > 1:
+        return None
+    return QuantizedConstant(values, scale, zero_point, axis)
 
 
 def int_attribute(node: ir.Node, name: str, default: int) -> int:

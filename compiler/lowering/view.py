@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
     constant,
+    int_attribute,
     operand,
     quantize_params,
     quantized_constant,
     string_attribute,
 )
+from octavo.compiler.lowering.weights import integer_weights, why_float
 
 # Operators whose result has the same integers, scale and zero point as their data input:
 # moving or choosing elements commutes with dequantization.
@@ -36,6 +38,7 @@ MOVES_ELEMENTS = frozenset(
 )
 
 
+SIXTEEN_BITS = (ir.DataType.INT16, ir.DataType.UINT16)
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
@@ -109,8 +112,13 @@ class QdqView:
         known = self.reasons.get(node.name or "")
         if known:
             return known
+        if any(v is not None and _has_16_bits(v) for v in node.inputs):
+            return "its input has 16 bits; integer kernels read 8"
         if not any(v is not None and self.is_dequantized(v) for v in node.inputs):
             return "its input is not quantized"
+        weight = quantized_constant(operand(node, 1)) if node.op_type in WEIGHTED else None
+        if weight is not None and integer_weights(weight, channel_axis(node)) is None:
+            return why_float(weight)
         if any(out.dtype == ir.DataType.FLOAT for out in node.outputs) and not any(
             use.node.op_type == "QuantizeLinear" for out in node.outputs for use in out.uses()
         ):
@@ -128,6 +136,24 @@ class QdqView:
             if any(v is not None and v.dtype == ir.DataType.FLOAT for v in node.inputs):
                 return self.float_reason(node)
         return "integers or booleans that are not quantized numbers"
+
+
+def channel_axis(node: ir.Node) -> int:
+    """Axis of the output channels in the weight of a weighted node."""
+    if node.op_type == "Gemm":
+        return 0 if int_attribute(node, "transB", 0) else 1
+    weight = operand(node, 1)
+    if node.op_type == "MatMul" and weight is not None and weight.shape is not None:
+        return len(weight.shape) - 1
+    return 0 if node.op_type == "Conv" else 1
+
+
+def _has_16_bits(value: ir.Value) -> bool:
+    node = value.producer()
+    stored = None
+    if node is not None and node.op_type == "DequantizeLinear":
+        stored = operand(node, 0)
+    return stored is not None and stored.dtype in SIXTEEN_BITS and constant(stored) is None
 
 
 def moves_elements(node: ir.Node) -> bool:

@@ -36,14 +36,14 @@ def integer_weights(
 
     Returns:
         None when the zero points are not the middle of the range, the scales run along another
-        axis, or the integers are not 8 bits wide (4-bit integers are widened).
+        axis or in blocks, or the integers have 16 bits.
     """
-    if found is None:
+    if found is None or found.scale.ndim > 1:
         return None
     values, zero_point = found.values.astype(np.int32), found.zero_point.astype(np.int32)
     if found.values.dtype.name == "uint8":
         values, zero_point = values - UINT8_MIDDLE, zero_point - UINT8_MIDDLE
-    elif found.values.dtype.name not in ("int8", "int4"):
+    elif found.values.dtype.name != "int8":
         return None
     if zero_point.any() or (found.scale.size > 1 and found.axis != channel_axis):
         return None
@@ -52,6 +52,15 @@ def integer_weights(
         return None
     scale = np.broadcast_to(found.scale.reshape(-1), (channels,)).astype(np.float32)
     return IntegerWeights(values.astype(np.int8), scale)
+
+
+def why_float(found: QuantizedConstant) -> str:
+    """Why no integer kernel multiplies a constant for which ``integer_weights`` is None."""
+    if found.scale.ndim > 1:
+        return "its weights have a scale for each block; integer kernels sum all blocks first"
+    if found.values.dtype.itemsize > 1:
+        return f"its weights are {found.values.dtype.name}; integer kernels multiply 8 bits"
+    return "its weights are not symmetric int8 with one scale for each output channel"
 
 
 def quantize_bias(

@@ -98,6 +98,8 @@ def _weights(value: ir.Value | None) -> tuple[NDArray[np.int8], NDArray[np.float
     if found is None or found.values.dtype.name != "int8" or found.zero_point.any():
         return None
     rows = found.values.shape[:2]
+    if found.scale.ndim > 1:
+        return None
     if found.scale.size > 1 and (found.axis != 1 or found.scale.size != rows[1]):
         return None
     scale = np.broadcast_to(found.scale.reshape(1, -1), rows).astype(np.float64)
