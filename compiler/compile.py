@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ import numpy as np
 
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.importer import import_model
+from octavo.compiler.ready_model import (
+    as_it_is,
+    is_quantized,
+    quantized,
+    with_rounded_outputs,
+)
 from octavo.compiler.recipes import get_recipe
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
-from octavo.errors import DataError, LoweringError
+from octavo.errors import LoweringError
 from octavo.targets import get_target
-from octavo.targets.base import Target
 
 Progress = Callable[[str, int, int], None]
 PathLike = str | os.PathLike[str]
@@ -128,11 +133,11 @@ def compile_model(
     report("import", 1, 1)
     float_model = None
     if float_only or is_quantized(model):
-        done = _leave(model, None if float_only else samples)
+        done = as_it_is(model, None if float_only else samples)
     else:
         if select is not None:
-            float_model = _leave(model.clone(), None).model
-        done = _quantize(
+            float_model = as_it_is(model.clone(), None).model
+        done = quantized(
             model,
             machine,
             samples,
@@ -190,9 +195,7 @@ def compile_model(
         check_integer_only(program.steps)
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
     if rounded and samples is not None and not is_quantized(model):
-        done = replace(
-            done, output_sqnr_db=_rounded_outputs(model, done, rounded, samples, max_samples)
-        )
+        done = with_rounded_outputs(done, model, rounded, samples, max_samples)
     program.metadata |= {
         "requantize": mode,
         "float_precision": float_precision,
@@ -219,19 +222,6 @@ def compile_model(
     return CompileResult(destination, manifest, done.errors, notes)
 
 
-def is_quantized(model: Any) -> bool:
-    """Whether a model already says how its activations are quantized, or has none to quantize.
-
-    DequantizeLinear of a constant is a stored weight, which says nothing of activations.
-    """
-    values = [output for node in model.graph for output in node.outputs]
-    return any(
-        node.op_type == "QuantizeLinear"
-        or (node.op_type == "DequantizeLinear" and node.inputs[0].const_value is None)
-        for node in model.graph
-    ) or not any(value.dtype.is_floating_point() for value in (*model.graph.inputs, *values))
-
-
 def model_identifier(path: PathLike) -> str:
     """C identifier made of a file name; it will be a part of ``octavo_<name>_run``."""
     text = re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_").lower()
@@ -252,61 +242,6 @@ def check_integer_only(steps: Sequence[Any]) -> None:
                 f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
                 f" float: {step.reason or 'it has no integer kernel'}"
             )
-
-
-@dataclass(frozen=True, eq=False)
-class _Quantized:
-    """A model that is ready to be lowered, and what is known of it."""
-
-    model: Any
-    errors: tuple[Any, ...] = ()
-    notes: tuple[str, ...] = ()
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    output_sqnr_db: Mapping[str, float] = field(default_factory=dict)
-
-
-def _leave(model: Any, samples: Any) -> _Quantized:
-    """Take the model's own quantization, or its lack of one."""
-    from octavo.passes.prepare import prepare
-
-    prepare(model)
-    unused = samples is not None
-    note = "the model is quantized already: the samples were not used"
-    return _Quantized(model, notes=(note,) if unused else ())
-
-
-def _quantize(
-    model: Any, machine: Target, samples: Any, progress: Progress, **options: Any
-) -> _Quantized:
-    from octavo.compiler.quantize import quantize_model
-    from octavo.compiler.samples import open_samples
-
-    if samples is None:
-        raise DataError(
-            "the model is float and there are no samples to calibrate with:"
-            " give --data, or --float-only to leave it float"
-        )
-    result = quantize_model(
-        model,
-        open_samples(samples, model),
-        activation_dtype=machine.activation_dtype,
-        progress=progress,
-        **options,
-    )
-    return _Quantized(
-        result.model, result.errors, result.notes, result.float_nodes, result.output_sqnr_db
-    )
-
-
-def _rounded_outputs(
-    model: Any, done: _Quantized, nodes: Sequence[str], samples: Any, max_samples: int | None
-) -> Mapping[str, float]:
-    """Errors of the outputs with the rounding of bfloat16 layers as well."""
-    from octavo.compiler.calibration.bfloat16_errors import measure_bfloat16
-    from octavo.compiler.samples import open_samples
-
-    opened = open_samples(samples, model)
-    return measure_bfloat16(model, done.model, nodes, opened, max_samples=max_samples)
 
 
 def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:

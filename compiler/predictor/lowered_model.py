@@ -54,9 +54,10 @@ def lower_model(
     Raises:
         ModelError, DataError, TargetError, LoweringError: The input does not allow it.
     """
-    from octavo.compiler.compile import is_quantized, model_identifier
+    from octavo.compiler.compile import model_identifier
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
+    from octavo.compiler.ready_model import is_quantized
     from octavo.compiler.samples import open_samples
     from octavo.passes.prepare import prepare
 

@@ -25,10 +25,10 @@ from tests.compiler.mutations import mutated
 from tests.compiler.random_models import models
 
 from octavo.compiler.artifact import write_artifact
-from octavo.compiler.compile import is_quantized
 from octavo.compiler.importer import import_model
 from octavo.compiler.lowering.lower import lower
 from octavo.compiler.quantize import quantize_model
+from octavo.compiler.ready_model import is_quantized
 from octavo.compiler.session import load
 from octavo.errors import OctavoError
 from octavo.passes.prepare import prepare
