@@ -23,7 +23,7 @@ from octavo.compiler.calibration.layer_errors import (
     measure_outputs,
 )
 from octavo.compiler.calibration.mean_errors import measure_mean_errors
-from octavo.compiler.calibration.round_layers import Rounding, round_layers
+from octavo.compiler.calibration.round_model import RoundingResult, round_model
 from octavo.compiler.calibration.suggest import Suggestion, suggest_keep_float
 from octavo.compiler.quantize_job import (
     QuantizeJob,
@@ -52,7 +52,6 @@ from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
 from octavo.passes.quantize_weights import LAYERS_WITH_WEIGHTS, QuantizeWeights
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, matches
-from octavo.passes.rounding.methods import NEAREST
 from octavo.passes.wiring import is_op
 
 MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs six runs
@@ -85,7 +84,7 @@ class QuantizeResult:
     float_nodes: Mapping[str, str]
     notes: tuple[str, ...]
     num_samples: int
-    rounding: Rounding
+    rounding: RoundingResult
 
 
 def quantize_model(
@@ -321,20 +320,16 @@ def _quantize_weights(
 
 def _round(
     prepared: ir.Model, nearest: ir.Model, job: QuantizeJob
-) -> tuple[Rounding, ir.Model]:
-    """Choose the integers of weights as the recipe says; ``nearest`` stays as it is."""
-    if job.chosen.rounding == NEAREST:
-        return Rounding(), nearest
-    quantized = nearest.clone()
-    rounded = round_layers(
+) -> tuple[RoundingResult, ir.Model]:
+    """Choose the constants of layers as the recipe says; ``nearest`` stays as it is."""
+    return round_model(
         prepared,
-        quantized,
+        nearest,
         job.take(ROUNDING_SAMPLES),
         rounding=job.chosen.rounding,
         mode=job.chosen.rounding_mode,
         progress=job.progress,
     )
-    return rounded, quantized
 
 
 def _measure(

@@ -11,7 +11,13 @@ from octavo.compiler.calibration.round_by_learning import round_by_learning
 from octavo.compiler.calibration.round_by_moments import round_by_moments
 from octavo.compiler.calibration.rounding_layers import RoundedLayer, find_layers
 from octavo.errors import RecipeError
-from octavo.passes.rounding.methods import ADAQUANT, NEAREST, ROUNDING_MODES, ROUNDINGS
+from octavo.passes.rounding.methods import (
+    ADAQUANT,
+    NEAREST,
+    RETUNED,
+    ROUNDING_MODES,
+    ROUNDINGS,
+)
 
 Progress = Callable[[str, int, int], None]
 Samples = Iterable[Mapping[str, NDArray[Any]]]
@@ -58,7 +64,7 @@ def round_layers(
         float_model: Prepared float model; nodes have the names of the quantized model's.
         quantized: QDQ model made of it; its weights, biases and scales are changed.
         samples: One mapping from input name to array for each inference; held in memory.
-        rounding: One of ``ROUNDINGS``.
+        rounding: One of ``ROUNDINGS``; "retuned" leaves integers as they are.
         mode: "sequential": layers read what the quantized network before them computes, so
             later layers make up for errors of earlier ones, and the models run once for each
             layer. "parallel": layers read the float network's tensors, which is faster.
@@ -73,6 +79,8 @@ def round_layers(
         return Rounding()
     kept = list(samples)
     layers, skipped = find_layers(float_model, quantized)
+    if rounding == RETUNED:
+        return Rounding((), skipped)
     sequential = mode == "sequential"
     if rounding == ADAQUANT:
         records = round_by_learning(

@@ -135,8 +135,8 @@ def quantize_options(function: FunctionT) -> FunctionT:
                 "--rounding",
                 metavar="NAME",
                 help="How the integers of weights are chosen: nearest, or by what layers"
-                " compute on samples: adaround or second_order. The recipe's own when left"
-                " out.",
+                " compute on samples: retuned, adaround, second_order or adaquant. The"
+                " recipe's own when left out.",
             ),
             click.option(
                 "--rounding-mode",

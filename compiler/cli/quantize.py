@@ -127,6 +127,7 @@ def quantize_command(
                 "mode": result.recipe.rounding_mode,
                 "layers": result.rounding.layers,
                 "skipped": result.rounding.skipped,
+                "retuning": result.rounding.retuning,
             },
         },
         *_report_lines(console, result, errors),

@@ -63,7 +63,7 @@ class ActivationGrid:
     def write(self, scale: float, zero_point: int) -> None:
         """Store other parameters; only when ``is_own_of`` the layer that they are for."""
         forth = self.nodes[-2]
-        step = np.float32(scale)
+        step = np.asarray(scale, np.float32)
         store_constant(forth.inputs[1], step)
         old = constant_array(forth.inputs[2])
         assert old is not None

@@ -3,5 +3,6 @@
 NEAREST = "nearest"
 MOMENT_METHODS = ("adaround", "second_order")  # they see samples through their moments
 ADAQUANT = "adaquant"  # sees columns of samples: it changes what layers read
-ROUNDINGS = (NEAREST, *MOMENT_METHODS, ADAQUANT)
+RETUNED = "retuned"  # nearest integers; scales and biases make up for them
+ROUNDINGS = (NEAREST, RETUNED, *MOMENT_METHODS, ADAQUANT)
 ROUNDING_MODES = ("sequential", "parallel")

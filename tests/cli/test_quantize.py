@@ -111,4 +111,4 @@ def test_weights_are_rounded_by_what_layers_compute(octavo, model, samples, tmp_
     )
     refused = quantize("--rounding", "up")
     assert refused.code == 2
-    assert "allowed: nearest, adaround" in refused.error_line
+    assert "allowed: nearest, retuned" in refused.error_line

@@ -5,12 +5,15 @@ import pytest
 
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.compiler.calibration.round_layers import round_layers
+from octavo.compiler.calibration.round_model import round_model
 from octavo.compiler.calibration.rounding_layers import find_layers
 from octavo.compiler.quantize import quantize_model
 from octavo.errors import RecipeError
+from octavo.passes.layer_format import LayerFormat
 from octavo.passes.prepare import prepare
+from octavo.passes.rounding.activation_grid import activation_grid
 from octavo.passes.rounding.grid import WeightGrid
-from octavo.passes.rounding.methods import ROUNDING_MODES, ROUNDINGS
+from octavo.passes.rounding.methods import ADAQUANT, MOMENT_METHODS, ROUNDING_MODES
 from octavo.passes.rounding.stored_layer import Choice
 
 GRAPH = """<ir_version: 10, opset_import: ["": 21]> g (float[1,3,8,8] x) => (float[1,5] y)
@@ -81,7 +84,7 @@ def _constants(model):
 
 
 @pytest.mark.parametrize("mode", ROUNDING_MODES)
-@pytest.mark.parametrize("rounding", ROUNDINGS[1:])
+@pytest.mark.parametrize("rounding", [*MOMENT_METHODS, ADAQUANT])
 def test_no_layer_gets_worse_and_the_network_better(network, nearest, samples, rounding, mode):
     quantized = nearest.clone()
     result = round_layers(network, quantized, samples, rounding=rounding, mode=mode)
@@ -151,7 +154,47 @@ def test_a_weight_with_two_readers_is_left_alone(samples):
 
 
 def test_unknown_names_are_refused(network, nearest, samples):
-    with pytest.raises(RecipeError, match="'up'; allowed: nearest, adaround"):
+    with pytest.raises(RecipeError, match="'up'; allowed: nearest, retuned"):
         round_layers(network, nearest, samples, rounding="up")
     with pytest.raises(RecipeError, match="'both'; allowed: sequential, parallel"):
         round_layers(network, nearest, samples, rounding="adaround", mode="both")
+
+
+@pytest.mark.parametrize("mode", ROUNDING_MODES)
+def test_retuning_never_agrees_less(network, nearest, samples, mode):
+    before = _constants(nearest)
+    for rounding in ("retuned", "second_order"):
+        result, model = round_model(network, nearest, samples, rounding=rounding, mode=mode)
+        retuning = result.retuning
+        assert retuning.after.share >= retuning.before.share
+        assert retuning.after.sqnr_db >= retuning.before.sqnr_db
+        assert (retuning.kind == "none") == (retuning.after == retuning.before)
+        assert _noise(network, model, samples) < _noise(network, nearest, samples)
+        assert bool(result.layers) == (rounding != "retuned")
+    after = _constants(nearest)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name])
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_learned_activations_stay_in_their_bits(network, samples, bits):
+    configuration = {
+        name: LayerFormat(3, bits) for name in ("stem", "depthwise", "hidden", "fc")
+    }
+    nearest = quantize_model(
+        network, samples, measure=False, configuration=configuration
+    ).model
+    _, model = round_model(network, nearest, samples, rounding="adaquant")
+    assert _noise(network, model, samples) < _noise(network, nearest, samples)
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    changed = 0
+    for old, new in zip(nearest.graph, model.graph, strict=True):
+        if new.op_type != "QuantizeLinear":
+            continue
+        before, after = (
+            activation_grid(n.outputs[0].consumers()[0].outputs[0]) for n in (old, new)
+        )
+        assert (after.qmin, after.qmax) == (before.qmin, before.qmax)
+        assert after.scale <= before.scale
+        changed += after.scale < before.scale
+    assert changed
