@@ -23,6 +23,12 @@ from octavo.compiler.cli.options import (
 from octavo.compiler.cli.output_file import check_output_file, write_output_file
 from octavo.compiler.cli.progress import progress_bar
 from octavo.compiler.cli.rounding_lines import rounding_lines
+from octavo.compiler.cli.sensitivity import (
+    check_sensitivity,
+    measure_sensitivities,
+    sensitivity_options,
+)
+from octavo.compiler.cli.sensitivity_table import sensitivity_lines, sensitivity_record
 from octavo.compiler.report.records import ErrorRecord, error_records
 from octavo.compiler.report.units import decibel_text, printable
 from octavo.errors import ModelError
@@ -55,6 +61,7 @@ NUM_WORST_LAYERS = 10
     show_default=True,
     help="Integer type of the activations.",
 )
+@sensitivity_options
 @model_options
 @force_option
 @output_options
@@ -76,12 +83,15 @@ def quantize_command(
     max_samples: int | None,
     seed: int,
     activation_dtype: str,
+    sensitivity: str | None,
+    sensitivity_format: str,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
 ) -> None:
     """Quantize MODEL (an ONNX file) to INT8 and say which layers lost how much."""
     check_output_file(output, force=force)
+    check_sensitivity(sensitivity, sensitivity_format)
     shapes = parse_shapes(shape_texts)
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
@@ -110,6 +120,22 @@ def quantize_command(
             seed=seed,
             progress=progress,
         )
+        ranked = (
+            None
+            if sensitivity is None
+            else measure_sensitivities(
+                imported,
+                data,
+                samples,
+                result,
+                sensitivity=sensitivity,
+                format_text=sensitivity_format,
+                activation_dtype=activation_dtype,
+                keep_float=keep_float,
+                overrides=overrides,
+                progress=progress,
+            )
+        )
     write_output_file(output, _serialize(result.model))
     errors = error_records(result.errors)
     console.result(
@@ -122,6 +148,7 @@ def quantize_command(
             "float_nodes": result.float_nodes,
             "notes": result.notes,
             "suggestion": result.suggestion,
+            "sensitivity": None if ranked is None else sensitivity_record(ranked),
             "rounding": {
                 "method": result.recipe.rounding,
                 "mode": result.recipe.rounding_mode,
@@ -131,6 +158,7 @@ def quantize_command(
             },
         },
         *_report_lines(console, result, errors),
+        *(() if ranked is None else sensitivity_lines(ranked)),
         f"wrote           {output}",
     )
 

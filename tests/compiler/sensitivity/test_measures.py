@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from octavo.compiler.sensitivity.calibrated_loss import MIN_LOSS, CalibratedLoss
-from octavo.compiler.sensitivity.measures import MEASURE_NAMES, make_measure
+from octavo.compiler.sensitivity.measures import MEASURE_NAMES, check_measure, make_measure
 from octavo.errors import RecipeError
 from octavo.passes.layer_format import FLOAT, LayerFormat
 
@@ -25,9 +25,12 @@ def test_float_costs_nothing(trials, name):
     assert make_measure(name, trials).score("second", FLOAT).loss == 0.0
 
 
-def test_an_unknown_measure_is_refused():
+def test_an_unknown_measure_is_refused(trials):
+    check_measure("all")
     with pytest.raises(RecipeError, match=r"'guess'; allowed: quantization_error, .*, all"):
-        make_measure("guess", None)
+        check_measure("guess")
+    with pytest.raises(RecipeError, match="'all'; allowed: quantization_error"):
+        make_measure("all", trials)
 
 
 def test_quantization_error_is_the_relative_error_of_the_operands(trials):
