@@ -1,6 +1,7 @@
 """Bisection along an order, on losses that are known for every configuration."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ LAYERS = tuple(f"l{i}" for i in range(12))
 
 
 def problem(max_loss, layers=LAYERS, formats=(8, 4)):
-    return Problem({name: (*formats, 16) for name in layers}, limits={"loss": max_loss})
+    return Problem(dict.fromkeys(layers, (*formats, 16)), limits={"loss": max_loss})
 
 
 def start(layers=LAYERS):
@@ -69,7 +70,7 @@ def test_a_pair_that_does_harm_together_is_separated_by_couplings_only():
     def measured(*moved):
         return evaluate({**start(), **dict.fromkeys(moved, 4)}).objectives["loss"]
 
-    neighbours = zip(LAYERS, LAYERS[1:], strict=False)
+    neighbours = pairwise(LAYERS)
     couplings = {
         (a, b): measured(a, b) - measured(a) - measured(b) + measured() for a, b in neighbours
     }
