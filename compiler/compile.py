@@ -161,6 +161,7 @@ def compile_model(
     # TVM takes seconds to load: not before everything that the user gave is known to be good.
     from octavo.compiler.lowering.float_products import wished_products
     from octavo.compiler.lowering.lower import lower
+    from octavo.compiler.narrow_weights import narrow_weight_notes
     from octavo.compiler.tuning.stage import tuned_scheduler
 
     products = wished_products(done.model.graph, float_precision)
@@ -196,6 +197,7 @@ def compile_model(
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
     if rounded and samples is not None and not is_quantized(model):
         done = with_rounded_outputs(done, model, rounded, samples, max_samples)
+    narrow = narrow_weight_notes(lowered.graph)
     program.metadata |= {
         "requantize": mode,
         "float_precision": float_precision,
@@ -204,7 +206,7 @@ def compile_model(
             name: float(value) if np.isfinite(value) else None
             for name, value in done.output_sqnr_db.items()
         },
-        "notes": list(done.notes),
+        "notes": [*done.notes, *narrow],
         **({"selection": chosen.record} if chosen and chosen.record else {}),
     }
     report("build", 0, 1)
@@ -218,7 +220,7 @@ def compile_model(
         extra_files=_report_page,
     )
     report("build", 1, 1)
-    notes = (*done.notes, *tuning_notes, *(() if chosen is None else chosen.notes))
+    notes = (*done.notes, *narrow, *tuning_notes, *(() if chosen is None else chosen.notes))
     return CompileResult(destination, manifest, done.errors, notes)
 
 
