@@ -26,8 +26,8 @@ def sensitivity_options(function: FunctionT) -> FunctionT:
                 "--sensitivity",
                 metavar="NAME",
                 help="Rank the layers by what they lose with fewer bits, and measure it:"
-                " quantization_error, propagated_error, hessian_trace, pairwise_coupling,"
-                " calibrated_loss, kurtosis or all.",
+                " quantization_error, propagated_error, divergence, hessian_trace,"
+                " pairwise_coupling, calibrated_loss, kurtosis or all.",
             ),
             click.option(
                 "--sensitivity-format",

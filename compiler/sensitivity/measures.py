@@ -5,6 +5,7 @@ from collections.abc import Callable
 from octavo.compiler.sensitivity.calibrated_loss import CalibratedLoss
 from octavo.compiler.sensitivity.coupling import PairwiseCoupling
 from octavo.compiler.sensitivity.curvature import HessianTrace
+from octavo.compiler.sensitivity.divergence import Divergence
 from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.kurtosis import Kurtosis
 from octavo.compiler.sensitivity.propagated_error import PropagatedError
@@ -17,6 +18,7 @@ ALL = "all"
 _MEASURES: tuple[tuple[str, Callable[[FormatTrials], Measure]], ...] = (
     ("quantization_error", QuantizationError),
     ("propagated_error", PropagatedError),
+    ("divergence", Divergence),
     ("hessian_trace", HessianTrace),
     ("pairwise_coupling", PairwiseCoupling),
     ("calibrated_loss", CalibratedLoss),

@@ -20,7 +20,9 @@ def test_fewer_bits_cost_more(trials, name):
         assert deep.bytes < mild.bytes
 
 
-@pytest.mark.parametrize("name", ["quantization_error", "propagated_error", "hessian_trace"])
+@pytest.mark.parametrize(
+    "name", ["quantization_error", "propagated_error", "divergence", "hessian_trace"]
+)
 def test_float_costs_nothing(trials, name):
     assert make_measure(name, trials).score("second", FLOAT).loss == 0.0
 
@@ -41,6 +43,16 @@ def test_quantization_error_is_the_relative_error_of_the_operands(trials):
     only_weight = LayerFormat(8, 16)
     found = make_measure("quantization_error", trials).score("third", only_weight).loss
     assert found == pytest.approx(error, rel=1e-3)
+
+
+def test_divergence_is_that_of_the_probabilities(trials):
+    found = make_measure("divergence", trials).score("second", W4A8).loss
+    total = 0.0
+    for before, after in zip(trials.exact(), trials.outputs({"second": W4A8}), strict=True):
+        p, q = (np.exp(y["y"].astype(np.float64)).reshape(-1) for y in (before, after))
+        p, q = p / p.sum(), q / q.sum()
+        total += float((p * np.log(p / q)).sum())
+    assert found == pytest.approx(total / len(trials.samples), rel=1e-6)
 
 
 def test_only_the_named_layer_is_quantized(trials):
