@@ -1,11 +1,12 @@
 """What every kernel of the library offers to lowering."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from octavo.targets.isa import Isa
+if TYPE_CHECKING:
+    from octavo.targets.isa import Isa
 
 Op_contra = TypeVar("Op_contra", contravariant=True)
 
@@ -25,7 +26,7 @@ class Kernel(Protocol[Op_contra]):
 
     name: str
 
-    def reject(self, op: Op_contra, isa: Isa) -> str:
+    def reject(self, op: Op_contra, isa: "Isa") -> str:
         """Say why this kernel cannot compute ``op``, or return an empty string.
 
         A ``Slower`` reason comes from a model of the machine, which measurement may prove
@@ -33,20 +34,20 @@ class Kernel(Protocol[Op_contra]):
         """
         ...
 
-    def variant(self, op: Op_contra, isa: Isa) -> str:
+    def variant(self, op: Op_contra, isa: "Isa") -> str:
         """Name the implementation, tile choice included, for listings."""
         ...
 
-    def build(self, op: Op_contra, isa: Isa) -> Any:
+    def build(self, op: Op_contra, isa: "Isa") -> Any:
         """Emit the TIR PrimFunc."""
         ...
 
     def constants(
-        self, op: Op_contra, isa: Isa, arrays: Mapping[str, NDArray[Any]]
+        self, op: Op_contra, isa: "Isa", arrays: Mapping[str, NDArray[Any]]
     ) -> list[NDArray[Any]]:
         """Pack the operation's constants as the function wants them."""
         ...
 
-    def scratch_bytes(self, op: Op_contra, isa: Isa) -> int:
+    def scratch_bytes(self, op: Op_contra, isa: "Isa") -> int:
         """Scratch memory of one call, 0 for none."""
         ...

@@ -149,15 +149,15 @@ def test_products_with_padding_are_left_out():
 @pytest.mark.parametrize(
     ("op", "reason"),
     [
-        (OPS["3x3 of 4x4"], ""),
-        (OPS["residual"], ""),
+        (Conv(1, 4, 4, 64, 48, 3, 3, **PAD), ""),
+        (Conv(1, 4, 4, 48, 48, 3, 3, **PAD), "48 channels are short"),
         (Conv(1, 7, 7, 512, 512, 3, 3, **PAD), ""),
         (Conv(1, 4, 4, 16, 48, 3, 3), "no padding"),
         (Conv(1, 4, 4, 16, 48, 3, 3, pad_top=1, pad_left=-1), "no padding"),
         (Conv(1, 4, 4, 16, 48, 3, 3, groups=4, **PAD), "in 4 groups are not whole steps"),
         (Conv(1, 4, 4, 6, 48, 3, 3, **PAD), "6 channels in 1 groups are not whole steps"),
         (Conv(1, 4, 4, 16, 48, 3, 3, dtype="int8", **PAD), "int8 activations"),
-        (Conv(1, 28, 28, 16, 48, 3, 3, **PAD), "small part"),
+        (Conv(1, 28, 28, 64, 48, 3, 3, **PAD), "small part"),
         (Conv(1, 56, 56, 16, 48, 3, 3, **PAD), "do not fit the registers"),
     ],
 )  # fmt: skip
