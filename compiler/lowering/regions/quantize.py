@@ -2,6 +2,7 @@
 
 integers -> DequantizeLinear                       nothing: the integers stand for the value
 float -> QuantizeLinear                            one pass over the tensor
+model input -> Clip -> QuantizeLinear              the same, and a table that saturates
 DequantizeLinear -> QuantizeLinear, same params    nothing
 DequantizeLinear -> QuantizeLinear, other params   a 256-entry table
 """
@@ -12,9 +13,11 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.compiler.lowering.context import SIGN_BIT, Context, Region, origin_of
-from octavo.compiler.lowering.lookup import requantize_table
+from octavo.compiler.lowering.fusion import limits_of, quantized_limit
+from octavo.compiler.lowering.lookup import NUM_VALUES, requantize_table
 from octavo.compiler.lowering.qdq_graph import (
     QuantParams,
+    only_consumer,
     operand,
     quantize_params,
     quantized_constant,
@@ -51,7 +54,52 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         return Region((node,), lambda ctx: _dequantize(ctx, node, source, params))
     if source.dtype != ir.DataType.FLOAT:
         return None
+    limiting = source.producer()
+    if limiting is not None and _limits_input(limiting, view):
+        return _saturating(limiting, node, params)
     return Region((node,), lambda ctx: _quantize(ctx, node, source, params))
+
+
+def _limits_input(node: ir.Node, view: QdqView) -> bool:
+    """Whether a node cuts off a model input for one reader; kernels cut off what they make."""
+    value = operand(node, 0)
+    return (
+        limits_of(node) is not None
+        and value is not None
+        and value.is_graph_input()
+        and only_consumer(node.outputs[0]) is not None
+        and node not in view.claimed
+    )
+
+
+def _saturating(limiting: ir.Node, node: ir.Node, params: QuantParams) -> Region:
+    """Quantize and then cut off: rounding keeps the order of numbers, so it is the same."""
+    nodes = (limiting, node)
+
+    def emit(ctx: Context) -> None:
+        value, limits = operand(limiting, 0), limits_of(limiting)
+        assert value is not None
+        assert limits is not None
+        origin, tensor = origin_of((node,)), ctx.tensor(value)
+        stored = params.stored_as(ctx.activation_dtype)
+        output = ctx.new_quantized(
+            node.outputs[0], params, wanted_order(node.outputs[0], tensor)
+        )
+        whole = replace(
+            ctx.new(f"{origin.name}.whole", output.dtype, output.shape, output.order),
+            scale=stored.scale,
+            zero_point=stored.zero_point,
+        )
+        ctx.quantize(tensor, whole, origin)
+        info = np.iinfo(output.dtype)
+        low, high = (
+            quantized_limit(end, stored.scale, stored.zero_point, info) for end in limits
+        )
+        integers = np.arange(NUM_VALUES, dtype=np.uint8).view(output.dtype)
+        table = np.clip(integers, low, high)
+        ctx.move(whole, output, {"table": table}, "table", origin_of((limiting,)))
+
+    return Region(nodes, emit)
 
 
 def _dequantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams) -> None:
