@@ -107,7 +107,7 @@ def _widths(
     """Bits of each tensor: the most that a reader asks for which computes something.
 
     Regions that only move integers take what their own readers ask for; what nothing reads in
-    integers has the model's width.
+    integers has the model's width. Recurrent layers make 8 bits at least.
     """
     widths: dict[ir.Value, int] = {}
     for region in placement.regions:
@@ -116,7 +116,10 @@ def _widths(
         num_bits = options.layer_format(region.head).activation_bits
         for value in region.inputs:
             widths[value] = max(num_bits, widths.get(value, 0))
-    for value in making:
+    for value, region in making.items():
+        if is_op(region.head, "LSTM", "GRU"):
+            # The cell reads its own output in the next step, and saturates it at 8 bits only.
+            widths[value] = max(BYTE_BITS, widths.get(value, 0))
         if value.is_graph_output() and options.activation_bits != FLOAT_BITS:
             widths[value] = max(options.activation_bits, widths.get(value, 0))
     return widths

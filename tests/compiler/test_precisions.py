@@ -160,3 +160,16 @@ def test_artifacts_match_onnxruntime(
     else:
         reasons = " ".join(s.reason for s in in_float)
         assert "a scale for each block" in reasons or "16 bits" in reasons
+
+
+def test_recurrent_layers_make_eight_bits(tmp_path):
+    folder = DIGITS.parent / "sequence"
+    network = import_model(folder / "lstm.onnx")
+    samples = list(open_samples(folder / "calibration.npz", network))[:16]
+    model = quantized(network, samples, weight_bits=4, activation_bits=4)
+    program = lower(model, get_target("host"))
+    assert [s.op_types for s in program.steps if s.placement != "int8"] == []
+    (cell,) = (node for node in model.graph if node.op_type == "LSTM")
+    readers = {use.node.op_type for value in cell.outputs for use in value.uses()}
+    assert "QuantizeLinear" in readers
+    assert "Clip" not in readers
