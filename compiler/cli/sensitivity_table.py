@@ -45,9 +45,9 @@ def _table(found: "Sensitivities") -> Any:
     table = Table(box=None, pad_edge=False)
     table.add_column("layer")
     for ranking in found.rankings:
-        table.add_column(ranking.measure.replace("_", " "), justify="right")
-    table.add_column("output error", justify="right")
-    table.add_column("points lost", justify="right")
+        table.add_column(ranking.measure.replace("_", "\n"), justify="right")
+    table.add_column("output\nerror", justify="right")
+    table.add_column("points\nlost", justify="right")
     orders = [ranking.order for ranking in found.rankings]
     for drop in sorted(found.drops, key=lambda drop: -drop.output_error):
         table.add_row(

@@ -1,5 +1,7 @@
 """Labels beside the samples, and the share of them that outputs get right."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from octavo.compiler.calibration.reference_run import Arrays
 from octavo.errors import DataError
 
 LABEL_NAMES = ("label", "labels")
+MAX_LABEL_BYTES = 1024  # of one, with room for a header: nothing larger is unpacked
 
 Labels = NDArray[np.int64]
 
@@ -37,9 +40,11 @@ def read_labels(
         name = next((n for n in LABEL_NAMES if n in archive.files and n not in inputs), None)
         if name is None:
             return None
+        if archive.zip.getinfo(f"{name}.npy").file_size > MAX_LABEL_BYTES * (1 + num_samples):
+            raise DataError(f"{source}: labels {name!r} are more than {num_samples} integers")
         try:
             labels = archive[name]
-        except ValueError as error:
+        except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{source}: labels {name!r} cannot be read: {error}") from error
     if labels.dtype.kind not in "iu" or labels.shape != (num_samples,):
         raise DataError(

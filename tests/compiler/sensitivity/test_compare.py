@@ -79,6 +79,13 @@ def test_labels_are_read_beside_the_samples(tmp_path):
         read_labels(path, 4)
 
 
+def test_labels_that_would_fill_the_memory_are_not_unpacked(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, label=np.zeros(10**6, np.int64))
+    with pytest.raises(DataError, match="more than 3 integers"):
+        read_labels(path, 3)
+
+
 def test_labels_that_would_need_pickle_are_refused(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, label=np.array([{}], object))
