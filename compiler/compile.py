@@ -16,7 +16,7 @@ from octavo.compiler.ready_model import (
     as_it_is,
     is_quantized,
     quantized,
-    with_rounded_outputs,
+    with_outputs_of,
 )
 from octavo.compiler.recipes import get_recipe
 from octavo.compiler.selection.options import SelectionOptions
@@ -195,8 +195,8 @@ def compile_model(
     if integer_only:
         check_integer_only(program.steps)
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
-    if rounded and samples is not None and not is_quantized(model):
-        done = with_rounded_outputs(done, model, rounded, samples, max_samples)
+    if (rounded or chosen) and samples is not None and not is_quantized(model):
+        done = with_outputs_of(done, lowered, model, rounded, samples, max_samples)
     narrow = narrow_weight_notes(lowered.graph)
     program.metadata |= {
         "requantize": mode,

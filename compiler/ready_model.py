@@ -93,21 +93,27 @@ def quantized(
     )
 
 
-def with_rounded_outputs(
-    ready: ReadyModel, model: Any, nodes: Sequence[str], samples: Any, max_samples: int | None
+def with_outputs_of(
+    ready: ReadyModel,
+    compiled: Any,
+    model: Any,
+    nodes: Sequence[str],
+    samples: Any,
+    max_samples: int | None,
 ) -> ReadyModel:
-    """Measure the errors of the outputs with the rounding of bfloat16 layers as well.
+    """Measure the errors of the outputs of what was compiled in the end.
 
     Args:
-        ready: What is lowered.
+        ready: What is known so far.
+        compiled: The model with the layers in float that were selected so.
         model: The float model that it was made of.
         nodes: Names of the nodes that multiply bfloat16 numbers.
         samples: Inputs, see ``open_samples``.
         max_samples: At most so many of them.
     """
-    from octavo.compiler.calibration.bfloat16_errors import measure_bfloat16
+    from octavo.compiler.calibration.output_errors import measure_compiled
     from octavo.compiler.samples import open_samples
 
     opened = open_samples(samples, model)
-    errors = measure_bfloat16(model, ready.model, nodes, opened, max_samples=max_samples)
+    errors = measure_compiled(model, compiled, nodes, opened, max_samples=max_samples)
     return replace(ready, output_sqnr_db=errors)

@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.selection.candidates import INT8
 from octavo.compiler.selection.costs import Assignment, MeasuredProgram, Rounds, is_below_zero
 
 
@@ -48,6 +49,13 @@ class Trial:
         return math.inf if self.measurement.failure else self.measurement.latency_us
 
     @property
+    def is_float(self) -> bool:
+        """Whether no layer is computed in integers, in a program that has a choice."""
+        return self.assignment is not None and all(
+            candidate.placement != INT8 for candidate in self.assignment.values()
+        )
+
+    @property
     def measured(self) -> MeasuredProgram | None:
         """What it tells of layers; None where it was not measured, or has no such layers."""
         if self.program is None or self.assignment is None or self.measurement.failure:
@@ -60,7 +68,10 @@ class Trial:
 
 def fastest(finalists: Sequence[Trial], first: Trial) -> Trial:
     """The fastest; but the usual program, unless another one is faster by more than chance."""
-    best = min(finalists, key=lambda trial: trial.latency_us)
+    floats = [t for t in finalists if t.assignment is None and math.isfinite(t.latency_us)]
+    # All in float, the float build does better: it has the weights before they were rounded.
+    eligible = [t for t in finalists if not (floats and t.is_float)]
+    best = min(eligible, key=lambda trial: trial.latency_us)
     usual = next((trial for trial in finalists if trial.name == first.name), best)
     if best.assignment is None or not math.isfinite(usual.latency_us):
         return best
@@ -68,7 +79,6 @@ def fastest(finalists: Sequence[Trial], first: Trial) -> Trial:
     if is_below_zero([own - other for own, other in pairs]):
         return best
     # Not slower than the float build, whatever else is sure.
-    floats = [trial for trial in finalists if trial.assignment is None]
     return min([usual, *floats], key=lambda trial: trial.latency_us)
 
 

@@ -99,3 +99,16 @@ def test_an_emulator_counts_instructions_and_says_so(octavo, model, samples, tmp
     costs = {p["name"]: p["cost"] for p in selection["programs"]}
     assert all(cost == round(cost) > 0 for cost in costs.values())
     assert costs[selection["chosen"]] == min(costs.values())
+
+
+@pytest.mark.slow
+def test_the_output_error_is_that_of_what_was_chosen(octavo, model, samples, tmp_path):
+    """All in float, which a network of two channels is fastest in, loses nothing."""
+    output = tmp_path / "out"
+    command = ["compile", model, "--target", "host", "--data", samples, "-o", output]
+    assert octavo(*command, "--device", "local", "--measure-seconds", SECONDS).code == 0
+    metadata = json.loads((output / "manifest.json").read_text())["metadata"]
+    selection, errors = metadata["selection"], metadata["output_sqnr_db"]
+    chosen = [layer["chosen"] for layer in selection["layers"] if layer["chosen"]]
+    in_float = not chosen or all(option["placement"] == "float32" for option in chosen)
+    assert in_float == all(db is None or db > 60 for db in errors.values())
