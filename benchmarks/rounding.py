@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.rounding
 
 Weights have 4, 3 and 2 bits, with a scale for each output or one for the tensor; activations
-have 8 bits, and 4 in one setting. Accuracy is of the 450 held-out images; layers count as worse
-when their output error on 64 of these, which nothing was chosen by, is above that of nearest
-rounding. Writes benchmarks/results/rounding.json and rounding.md.
+have 8 bits, and 4 in one setting. Accuracy is of the 450 held-out images; layers count as
+worse when their output error on 64 of these, which nothing was chosen by, is above that of
+nearest rounding. Writes benchmarks/results/rounding.json and rounding.md.
 """
 
 import json
