@@ -10,6 +10,7 @@ measuring the correction at the outputs, and between neighbours only, is our own
 
 from collections.abc import Callable, Mapping, Sequence
 
+from octavo.compiler.search.bisection import order_by_marginal_loss
 from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.score import Score
 from octavo.passes.layer_format import LayerFormat
@@ -104,15 +105,15 @@ class CoupledLosses:
             state: Formats so far.
             level: Where to move layers that are not there yet.
         """
-        reached = dict(state)
-        left = [name for name in self._layers if reached.get(name) != level]
-        ordered: list[str] = []
-        while left:
-            best = min(left, key=lambda name: self.marginal_cost(name, level, reached))
-            ordered.append(best)
-            left.remove(best)
-            reached[best] = level
-        return tuple(ordered)
+        left = [name for name in self._layers if state.get(name) != level]
+        losses = {name: self.marginal_cost(name, level, state) for name in left}
+        couplings = {
+            (one, other): self.marginal_cost(one, level, {**state, other: level}) - losses[one]
+            for one in left
+            for other in self._neighbours[one]
+            if other in losses
+        }
+        return tuple(order_by_marginal_loss(losses, couplings))
 
     def _measured(self, formats: Mapping[str, LayerFormat]) -> float:
         key = frozenset(item for item in formats.items() if not item[1].is_float)

@@ -1,5 +1,8 @@
 import pytest
 
+from octavo.compiler.search.ask_tell import run
+from octavo.compiler.search.bisection import bisect
+from octavo.compiler.search.problem import Evaluation, Problem
 from octavo.compiler.sensitivity.coupling import CoupledLosses, PairwiseCoupling
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
 
@@ -22,6 +25,22 @@ def test_a_harmful_pair_is_separated():
     assert losses.order({}, W4A8) == ("a", "c", "d", "b")
     # Scores of single layers put the two beside each other at the front.
     assert sorted(LAYERS, key=lambda name: losses.alone(name, W4A8)) == ["a", "b", "c", "d"]
+
+
+def test_bisection_gets_deeper_along_the_coupled_order():
+    """With a loss of at most 0.1 three of four layers can move, but not both a and b."""
+    losses = CoupledLosses(LAYERS, CHAIN, _planted)
+    problem = Problem(dict.fromkeys(LAYERS, (EIGHT_BITS, W4A8)), limits={"loss": 0.1})
+
+    def num_moved(order):
+        solver = bisect(problem, dict.fromkeys(LAYERS, EIGHT_BITS), [W4A8], order)
+        search = run(solver, lambda c: Evaluation(c, {"loss": _planted(c)}))
+        return list(search.result[0].configuration.values()).count(W4A8)
+
+    assert num_moved(losses.order) == 3
+    assert (
+        num_moved(lambda _, level: sorted(LAYERS, key=lambda n: losses.alone(n, level))) == 1
+    )
 
 
 def test_what_has_moved_counts():
