@@ -114,7 +114,7 @@ def _moved(state: Configuration[C], layers: Sequence[str], level: C) -> dict[str
 
 
 def _is_allowed(problem: Problem[C], evaluation: Evaluation[C]) -> bool:
-    return evaluation.error is None and evaluation.excess(problem.limits) == 0
+    return evaluation.error is None and problem.excess(evaluation) == 0
 
 
 def _checked(problem: Problem[C], level: C, layers: Sequence[str]) -> Sequence[str]:

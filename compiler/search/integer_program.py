@@ -48,9 +48,7 @@ def integer_program(
     name = minimize or problem.objectives[0]
     solutions = solve_program(problem, minimize=name, num_solutions=num_solutions)
     evaluations: Sequence[Evaluation[C]] = yield [s.configuration for s in solutions]
-    return tuple(
-        sorted(evaluations, key=lambda e: (e.excess(problem.limits), e.values([name])))
-    )
+    return tuple(sorted(evaluations, key=lambda e: (problem.excess(e), e.values([name]))))
 
 
 def solve_program(

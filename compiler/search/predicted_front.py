@@ -42,7 +42,7 @@ def search_front(problem: Problem[C], *, budget: int, seed: int, batch: int = 8)
         evaluations += yield question
         count = min(batch, budget - len(evaluations))
         question = _next(problem, evaluations, rng, count, seed)
-    allowed = [e for e in evaluations if e.excess(problem.limits) == 0]
+    allowed = [e for e in evaluations if problem.excess(e) == 0]
     return nondominated(allowed or evaluations, problem.objectives)
 
 
@@ -66,7 +66,7 @@ def _next(
 
     def predict(genomes: Genomes) -> tuple[Points, NDArray[np.float64]]:
         points = surrogate.predict(genomes)
-        return points, _excess(problem, points)
+        return points, _excess(problem, points, genomes)
 
     best = nondominated(measured, problem.objectives)
     first = np.array([problem.genome(e.configuration) for e in best], np.int64)
@@ -76,17 +76,22 @@ def _next(
     if len(fresh):
         # Beside what was measured: what that dominates comes last, what fills its gaps first.
         known = np.array([e.values(problem.objectives) for e in measured], np.float64)
+        old = np.array([problem.genome(e.configuration) for e in measured], np.int64)
         points = np.concatenate([known, surrogate.predict(fresh)])
-        order = survivors(points, _excess(problem, points), len(points)) - len(known)
+        excess = _excess(problem, points, np.concatenate([old, fresh]))
+        order = survivors(points, excess, len(points)) - len(known)
         fresh = fresh[order[order >= 0][:count]]
     chosen = [problem.configuration(genome) for genome in fresh]
     return chosen + draw_distinct(problem, rng, count - len(chosen), [*taken, *chosen])
 
 
-def _excess(problem: Problem[C], points: Points) -> NDArray[np.float64]:
-    """What predicted objectives have above their limits, as ``Evaluation.excess`` has it."""
+def _excess(problem: Problem[C], points: Points, genomes: Genomes) -> NDArray[np.float64]:
+    """What predicted objectives and tables have above limits, as ``Problem.excess`` has it."""
     over = np.zeros(len(points))
-    for column, name in zip(points.T, problem.objectives, strict=True):
-        if (limit := problem.limits.get(name)) is not None:
-            over += np.maximum(0.0, column - limit) / (abs(limit) or 1.0)
+    for name, limit in problem.limits.items():
+        if name in problem.objectives:
+            costs = points[:, problem.objectives.index(name)]
+        else:
+            costs = problem.totals(name, genomes)
+        over += np.maximum(0.0, costs - limit) / (abs(limit) or 1.0)
     return over

@@ -111,6 +111,30 @@ class Problem(Generic[C]):
         table = self.tables[name]
         return math.fsum(table[layer][choice] for layer, choice in configuration.items())
 
+    def totals(self, name: str, genomes: Genomes) -> NDArray[np.float64]:
+        """The costs of genomes (n, num_layers) by a table, (n,)."""
+        table = self.tables[name]
+        chosen = [
+            np.array([table[layer][choice] for choice in offered], np.float64)[column]
+            for (layer, offered), column in zip(self.choices.items(), genomes.T, strict=True)
+        ]
+        return np.asarray(np.sum(chosen, axis=0), np.float64)
+
+    def cost(self, name: str, evaluation: "Evaluation[C]") -> float:
+        """What was measured, else the total of a table; infinite if the evaluation failed."""
+        if evaluation.error is not None:
+            return math.inf
+        if name in evaluation.objectives:
+            return evaluation.objectives[name]
+        return self.total(name, evaluation.configuration)
+
+    def excess(self, evaluation: "Evaluation[C]") -> float:
+        """Sum of what is above the limits, each relative to its limit: 0 if all are met."""
+        over = 0.0
+        for name, limit in self.limits.items():
+            over += max(0.0, self.cost(name, evaluation) - limit) / (abs(limit) or 1.0)
+        return over
+
 
 @dataclass(frozen=True)
 class Evaluation(Generic[C]):
@@ -130,11 +154,3 @@ class Evaluation(Generic[C]):
     def values(self, names: Sequence[str]) -> list[float]:
         """Values of the objectives in an order; infinite where the evaluation failed."""
         return [self.objectives.get(name, math.inf) for name in names]
-
-    def excess(self, limits: Mapping[str, float]) -> float:
-        """Sum of what is above the limits, each relative to its limit: 0 if all are met."""
-        over = 0.0
-        for name, limit in limits.items():
-            value = self.objectives.get(name, math.inf if self.error else -math.inf)
-            over += max(0.0, value - limit) / (abs(limit) or 1.0)
-        return over

@@ -100,25 +100,17 @@ class _Agent(Generic[C]):
             genomes[:, layer] = self._rng.choice(len(logits), count, p=_softmax(logits))
         return genomes[:, self._problem.followed]
 
-    def cost(self, evaluation: Evaluation[C], name: str) -> float:
-        measured = evaluation.objectives.get(name)
-        return (
-            self._problem.total(name, evaluation.configuration)
-            if measured is None
-            else measured
-        )
-
     def reward(self, evaluation: Evaluation[C], cost: str, target: float) -> float:
         if evaluation.error is not None:
             return math.nan
         (loss,) = evaluation.values(self._problem.objectives[:1])
-        missed = abs(self.cost(evaluation, cost) / target - 1)
+        missed = abs(self._problem.cost(cost, evaluation) / target - 1)
         return -loss - self._controller.cost_weight * missed
 
     def place(self, evaluation: Evaluation[C], cost: str, target: float) -> tuple[float, ...]:
         """What evaluations are sorted by, the best first."""
         (loss,) = evaluation.values(self._problem.objectives[:1])
-        spent = self.cost(evaluation, cost)
+        spent = self._problem.cost(cost, evaluation)
         met = spent <= target * (1 + LIMIT_TOLERANCE)
         return (0.0, loss, spent) if met else (1.0, spent, loss)
 

@@ -43,13 +43,7 @@ class Surrogate:
         seed: int,
     ) -> None:
         self._num_choices = problem.num_choices
-        self._tables = [
-            [
-                np.array([table[layer][c] for c in offered])
-                for layer, offered in problem.choices.items()
-            ]
-            for table in problem.tables.values()
-        ]
+        self._totals = [partial(problem.totals, name) for name in problem.tables]
         genomes = np.array([problem.genome(e.configuration) for e in evaluations], np.int64)
         features = self._features(genomes)
         values = np.array([e.values(names) for e in evaluations], np.float64)
@@ -65,9 +59,7 @@ class Surrogate:
             genomes[:, [layer]] == np.arange(count)
             for layer, count in enumerate(self._num_choices)
         ]
-        for table in self._tables:
-            chosen = [costs[genomes[:, layer]] for layer, costs in enumerate(table)]
-            columns.append(np.sum(chosen, axis=0)[:, None])
+        columns += [totals(genomes)[:, None] for totals in self._totals]
         return np.concatenate(columns, axis=1).astype(np.float64)
 
 
