@@ -40,7 +40,7 @@ def retune_layers(
     *,
     progress: Progress | None = None,
 ) -> tuple[Retuning, ir.Model]:
-    """Try both ways on copies; the better of the two, or the model as it was.
+    """Try both ways on copies; the first that helps, or the model as it was.
 
     Args:
         float_model: Prepared float model; nodes have the names of the quantized model's.
@@ -54,7 +54,6 @@ def retune_layers(
     """
     meter = AgreementMeter(float_model, samples)
     before = meter.measure(quantized)
-    best, kept, kind = before, quantized, "none"
     ways: tuple[tuple[str, Match], ...] = (
         ("statistics", matched_statistics),
         ("bias", matched_bias),
@@ -63,9 +62,10 @@ def retune_layers(
         candidate = quantized.clone()
         _retune(float_model, candidate, samples, match, index, len(ways), progress)
         reached = meter.measure(candidate)
-        if reached.is_no_worse_than(best) and reached != best:
-            best, kept, kind = reached, candidate, name
-    return Retuning(kind, before, best), kept
+        # Each way runs the models once for each layer: the second only when it is needed.
+        if reached.is_no_worse_than(before) and reached != before:
+            return Retuning(name, before, reached), candidate
+    return Retuning("none", before, before), quantized
 
 
 def _retune(
