@@ -48,8 +48,8 @@ def isolate_layers(quantized: ir.Model, tensors: Sequence[str]) -> IsolatedModel
         graph.inputs.append(fed)
         feeds[fed.name or ""] = name
         # Readers take the fed tensor through the old pair; the layer's result needs its own.
-        pair = [use.node for use in fed.uses() if is_op(use.node, "QuantizeLinear")]
-        outputs[name] = _rounded(graph, names, value, pair[0]) if pair else value
+        pair = [found for use in fed.uses() if (found := _quantizer_behind(use.node))]
+        outputs[name] = _rounded(graph, names, value, pair[0], fed) if pair else value
     graph.outputs[:] = list(dict.fromkeys(outputs.values()))
     RemoveUnusedNodesPass()(model)
     _drop_unread_inputs(graph, feeds)
@@ -69,7 +69,27 @@ def dequantized_values(graph: ir.Graph) -> dict[str, ir.Value]:
         # The dequantized value of a model output carries the name of that output.
         name = output.name if output.is_graph_output() else node.inputs[0].name
         seen[name or ""] = output
+    for output in list(seen.values()):
+        source = _cut_off(output)
+        if source is not None:  # the name of the tensor that few bits cannot hold whole
+            seen.setdefault(source.name or "", output)
     return seen
+
+
+def _cut_off(dequantized: ir.Value) -> ir.Value | None:
+    """What a Clip in front of the quantizer behind a dequantized value reads, or None."""
+    back = dequantized.producer()
+    forth = back.inputs[0].producer() if back is not None and back.inputs[0] else None
+    clip = forth.inputs[0].producer() if forth is not None and forth.inputs[0] else None
+    return clip.inputs[0] if clip is not None and is_op(clip, "Clip") else None
+
+
+def _quantizer_behind(node: ir.Node) -> ir.Node | None:
+    """A QuantizeLinear, or the one behind the Clip that it is given, or None."""
+    if is_op(node, "Clip"):
+        readers = [use.node for use in node.outputs[0].uses()]
+        node = readers[0] if len(readers) == 1 else node
+    return node if is_op(node, "QuantizeLinear") else None
 
 
 def _values_behind(graph: ir.Graph, tensors: Sequence[str]) -> dict[str, ir.Value]:
@@ -83,16 +103,29 @@ def _values_behind(graph: ir.Graph, tensors: Sequence[str]) -> dict[str, ir.Valu
             back = seen[name].producer()
             forth = back.inputs[0].producer() if back is not None and back.inputs[0] else None
             value = forth.inputs[0] if forth is not None else None
+            source = _cut_off(seen[name])
+            if source is not None and source.name == name:
+                value = source  # in front of the Clip, which stays with the reader
         if value is not None and value.producer() is not None:
             made[name] = value
     return made
 
 
 def _rounded(
-    graph: ir.Graph, names: NameSource, value: ir.Value, quantizer: ir.Node
+    graph: ir.Graph, names: NameSource, value: ir.Value, quantizer: ir.Node, fed: ir.Value
 ) -> ir.Value:
+    """The value rounded as ``quantizer`` rounds ``fed``, cut off before where that is."""
     scale, zero_point = quantizer.inputs[1], quantizer.inputs[2]
     base = f"{value.name}_isolated"
+    clip = quantizer.inputs[0].producer() if quantizer.inputs[0] else None
+    if clip is not None and clip.inputs[0] is fed:
+        inside = ir.node("Clip", [value, *clip.inputs[1:]], name=names.fresh(f"{base}_inside"))
+        producer = value.producer()
+        assert producer is not None
+        graph.insert_after(producer, inside)
+        value, shape = inside.outputs[0], value.shape
+        value.name = names.fresh(f"{inside.name}_out")
+        value.dtype, value.shape = ir.DataType.FLOAT, shape
     forth = ir.node("QuantizeLinear", [value, scale, zero_point], name=names.fresh(base))
     back = ir.node(
         "DequantizeLinear",
