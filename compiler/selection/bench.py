@@ -23,7 +23,9 @@ from octavo.compiler.measurements.key import (
     device_text,
     toolchain_text,
 )
+from octavo.compiler.predictor.trained import kept_predictor
 from octavo.compiler.report.units import MICROSECONDS
+from octavo.compiler.selection.forecast import Forecast, forecast_of
 from octavo.targets.base import Target
 
 
@@ -103,15 +105,17 @@ class DeviceBench:
         """Of what is measured."""
         return MICROSECONDS
 
-    @property
-    def context(self) -> Context:
-        """Of the measurements; known once there is a program."""
-        return Context(
-            code_text(self.target),
-            device_text(self._machine),
-            toolchain_text(),
-            self.plan.num_threads,
+    def forecast(self) -> Forecast | None:
+        """What the predictor of the device says, once there is a program; None without one."""
+        predictor = kept_predictor(
+            Context(
+                code_text(self.target),
+                device_text(self._machine),
+                toolchain_text(),
+                self.plan.num_threads,
+            )
         )
+        return None if predictor is None else forecast_of(predictor)
 
     def measure(
         self, numbers: Sequence[int], *, with_steps: bool = True

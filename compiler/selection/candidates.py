@@ -36,26 +36,25 @@ class Offers:
 
     default: Scheduler
     _known: dict[tuple[Any, ...], tuple[Implementation, ...]] = field(default_factory=dict)
-    _chosen: list[tuple[KernelCall, Implementation | None]] = field(default_factory=list)
+    _calls: list[KernelCall] = field(default_factory=list)
 
     def __call__(self, call: KernelCall) -> Implementation | None:
         """Note the call."""
-        choice = self.default(call)
-        self._chosen.append((call, choice))
-        return choice
+        self._calls.append(call)
+        return self.default(call)
 
     def candidates(self) -> list[Candidate]:
         """The default, and one for each thing that is different for at least one call."""
         kernels: dict[str, None] = {}
         num_tiles = 1
-        for call, _ in self._chosen:
+        for call in self._calls:
             offered = self.offered(call)
             kernels.update((i.kernel.name, None) for i in offered)
             own = [i for i in offered if i.kernel.name == call.kernel.name]
             num_tiles = max(num_tiles, len(own))
         found = [Candidate(INT8, INT8, self.default)]
         for name in kernels:
-            if any(self._differs(call, name) for call, _ in self._chosen):
+            if any(self._differs(call, name) for call in self._calls):
                 found.append(Candidate(f"{INT8} {name}", INT8, OfKernel(name, self)))
         for rank in range(1, min(num_tiles, NUM_TILES)):
             found.append(Candidate(f"{INT8} tile {rank + 1}", INT8, OfRank(rank, self)))

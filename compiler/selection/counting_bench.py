@@ -16,6 +16,7 @@ from octavo.compiler.devices.latency import DeviceTimes
 from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.median import MIN_VALUES
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.selection.forecast import Forecast
 from octavo.errors import DeviceError
 from octavo.targets.base import Target
 
@@ -51,6 +52,10 @@ class CountingBench:
     def unit(self) -> str:
         """Of what is counted."""
         return self.target.emulator.unit if self.target.emulator else ""
+
+    def forecast(self) -> Forecast | None:
+        """None: predictors know times."""
+        return None
 
     def add(self, program: Program) -> int:
         """Build a program and count it.

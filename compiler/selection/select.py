@@ -81,7 +81,7 @@ class Selector:
         """Select.
 
         Raises:
-            DeviceError: The first candidate could not be measured.
+            DeviceError: The first candidate could not be measured, or nothing in the end.
         """
         builds = [self._build(name, None, make) for name, make in self.builds.items()]
         uniform_trials = self._first_trials()
@@ -92,6 +92,8 @@ class Selector:
         choices, solution = self._choose(working, uniform_trials)
         finalists = self._measured_again((*choices, *uniform_trials), builds)
         chosen = fastest(finalists, uniform_trials[0])
+        if not math.isfinite(chosen.latency_us):
+            raise DeviceError(f"the choice was not measured: {chosen.measurement.failure}")
         return Selection(
             chosen, finalists, uniform_trials, self._costs, working, solution)
 

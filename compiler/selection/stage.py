@@ -15,7 +15,6 @@ from octavo.compiler.lowering.kernel_call import Scheduler
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.kept_rounds import Keeper
 from octavo.compiler.measurements.profiles import open_profiles
-from octavo.compiler.predictor.trained import kept_predictor
 from octavo.compiler.selection.bench import DeviceBench
 from octavo.compiler.selection.candidates import (
     BFLOAT16,
@@ -28,7 +27,6 @@ from octavo.compiler.selection.candidates import (
 )
 from octavo.compiler.selection.costs import Assignment
 from octavo.compiler.selection.counting_bench import CountingBench
-from octavo.compiler.selection.forecast import Forecast, forecast_of
 from octavo.compiler.selection.layers import LayerGraph, find_layers
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.selection.record import doubts, selection_record
@@ -113,13 +111,12 @@ class SelectionStage:
                 lambda assignment: self._program(graph, assignment),
                 bench,
                 builds,
-                lambda: _forecast(bench),
+                bench.forecast,
                 progress,
             ).run()
         chosen = selection.chosen
         record = selection_record(selection, options, bench.unit)
-        if isinstance(bench, DeviceBench):
-            notes.extend(doubts(selection))
+        notes.extend(doubts(selection))
         if chosen.program is None:
             raise AssertionError("a program was measured that was not built")
         if chosen.assignment is None:
@@ -181,13 +178,6 @@ def _bench(
         return CountingBench(target)
     plan = RoundPlan(seconds=options.seconds, num_threads=options.num_threads)
     return DeviceBench(device, target, plan, options.cores, _keeper(stack, notes))
-
-
-def _forecast(bench: DeviceBench | CountingBench) -> Forecast | None:
-    if isinstance(bench, CountingBench):
-        return None  # predictors know times
-    predictor = kept_predictor(bench.context)
-    return None if predictor is None else forecast_of(predictor)
 
 
 def _keeper(stack: ExitStack, notes: list[str]) -> Keeper | None:

@@ -195,3 +195,18 @@ def test_noise_changes_nothing():
 )
 def test_sure_is_what_nearly_all_rounds_agree_on(differences, is_sure):
     assert is_below_zero(differences) == is_sure
+
+
+def test_a_device_that_goes_away_in_the_middle_is_an_error():
+    graph = chain(2)
+    table = {f"l{i}": {"int8": 10.0, "int8 b": 5.0, "float32": 10.0} for i in range(2)}
+
+    class LostMachine(FakeMachine):
+        def measure(self, numbers, *, with_steps=True):
+            if self.measured:
+                return [Measurement(failure="phone: no answer within 3 s") for _ in numbers]
+            return super().measure(numbers, with_steps=with_steps)
+
+    machine = LostMachine(graph, table)
+    with pytest.raises(DeviceError, match="phone: no answer"):
+        Selector(graph, (FIRST, OTHER), machine.lower, machine).run()
