@@ -31,7 +31,7 @@ from octavo.targets.padding import Padding
 
 Arrays = Mapping[str, NDArray[Any]]
 MIN_SAVING = 0.08  # of the cycles, by the model
-# Steps of one tap: the end of a shorter loop is often guessed wrong, once for each tap and line.
+# Steps of one tap: the end of a shorter loop is often guessed wrong, for each tap and line.
 # Measured with AVX-512 VNNI on lines of 4 to 14 pixels: 1.2 to 2 times as slow as a matrix
 # product with 24 and 32 channels, as fast with 64, faster by what padding takes with 128.
 MIN_STEPS = 16
