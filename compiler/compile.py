@@ -187,7 +187,7 @@ def compile_model(
         from octavo.compiler.selection.stage import SelectionStage
 
         stage = SelectionStage(
-            done.model, float_model, lower_with, scheduler,
+            done.model, float_model, done.prepared, lower_with, scheduler,
             reasons=done.reasons, products=products, integer_only=integer_only,
         )  # fmt: skip
         chosen = stage.run(machine, select, report)

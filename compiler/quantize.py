@@ -74,6 +74,8 @@ class QuantizeResult:
         notes: One line for each thing that the user should know.
         num_samples: Samples that were used for calibration.
         rounding: What choosing the integers of weights anew did; empty for nearest.
+        prepared: The float model that was quantized, its layers equalized and balanced; nodes
+            have the names of the quantized model's.
     """
 
     model: ir.Model
@@ -85,6 +87,7 @@ class QuantizeResult:
     notes: tuple[str, ...]
     num_samples: int
     rounding: RoundingResult
+    prepared: ir.Model
 
 
 def quantize_model(
@@ -218,6 +221,7 @@ def quantize_model(
         notes,
         job.num_samples,
         rounded,
+        prepared,
     )
 
 
@@ -315,6 +319,7 @@ def _quantize_weights(
         notes,
         job.num_samples,
         rounded,
+        prepared,
     )
 
 

@@ -20,6 +20,7 @@ class ReadyModel:
         notes: One line for each thing that the user should know.
         reasons: Why a node is in float, by name.
         output_sqnr_db: Signal to quantization noise of each float output, by name.
+        prepared: What was quantized here: the model in float; None where nothing was.
     """
 
     model: Any
@@ -27,6 +28,7 @@ class ReadyModel:
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     output_sqnr_db: Mapping[str, float] = field(default_factory=dict)
+    prepared: Any = None
 
 
 def is_quantized(model: Any) -> bool:
@@ -89,7 +91,12 @@ def quantized(
         **options,
     )
     return ReadyModel(
-        result.model, result.errors, result.notes, result.float_nodes, result.output_sqnr_db
+        result.model,
+        result.errors,
+        result.notes,
+        result.float_nodes,
+        result.output_sqnr_db,
+        result.prepared,
     )
 
 

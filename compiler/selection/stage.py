@@ -33,6 +33,7 @@ from octavo.compiler.selection.record import doubts, selection_record
 from octavo.compiler.selection.select import Selector
 from octavo.errors import StoreError
 from octavo.passes.join_float_layers import JoinFloatLayers
+from octavo.passes.restore_float_weights import RestoreFloatWeights
 from octavo.targets.base import Target
 
 FLOAT_BUILD = "float build"
@@ -69,6 +70,7 @@ class SelectionStage:
     Attributes:
         model: QDQ; not changed.
         float_model: The same before it was quantized; None where there is none.
+        prepared: What was quantized, with the names of ``model``; None where there is none.
         lower: Makes a program of a model; further options by name.
         scheduler: Asked for what nothing is chosen for, and by the first candidate.
         reasons: Why a node is in float, by name, where the quantizer knows.
@@ -78,6 +80,7 @@ class SelectionStage:
 
     model: ir.Model
     float_model: ir.Model | None
+    prepared: ir.Model | None
     lower: Lower
     scheduler: Scheduler
     reasons: Mapping[str, str]
@@ -157,15 +160,14 @@ class SelectionStage:
         )
 
     def _joined(self, graph: LayerGraph, assignment: Assignment) -> ir.Model:
-        """The model without the rounding that nothing needs."""
+        """The model without the rounding that nothing needs: of tensors and of weights."""
         model = self.model.clone()
-        in_integers = {
-            node
-            for layer in graph.layers
-            if assignment[layer.name].placement == INT8
-            for node in layer.nodes
-        }
-        JoinFloatLayers(in_integers)(model)
+        nodes: dict[bool, set[str]] = {True: set(), False: set()}
+        for layer in graph.layers:
+            nodes[assignment[layer.name].placement == INT8].update(layer.nodes)
+        JoinFloatLayers(nodes[True])(model)
+        if self.prepared is not None:
+            RestoreFloatWeights(self.prepared, nodes[False])(model)
         RemoveUnusedNodesPass()(model)
         return model
 

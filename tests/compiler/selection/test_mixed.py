@@ -12,7 +12,7 @@ from tests.compiler.local_reference import (
     local_differences,
     worst_difference,
 )
-from tests.compiler.lowering.qdq_builder import random_feeds
+from tests.compiler.lowering.qdq_builder import random_feeds, run_reference
 from tests.compiler.random_models import models
 
 from octavo.compiler.artifact.write import write_artifact
@@ -22,6 +22,7 @@ from octavo.compiler.quantize import quantize_model
 from octavo.compiler.selection.layers import find_layers
 from octavo.compiler.session import load
 from octavo.passes.join_float_layers import JoinFloatLayers
+from octavo.passes.restore_float_weights import RestoreFloatWeights
 from octavo.targets import get_target
 
 STEPS = 1.0  # a tie may be broken by the rounding noise of float32 sums
@@ -85,7 +86,8 @@ def residual(tmp_path_factory):
     path = tmp_path_factory.mktemp("residual") / "m.onnx"
     onnx.save(proto, path)
     samples = [{"x": rng.normal(size=(1, 8, 6, 6)).astype(np.float32)} for _ in range(4)]
-    return quantize_model(import_model(path), samples, measure=False).model, samples[0]
+    result = quantize_model(import_model(path), samples, measure=False)
+    return result.model, samples[0], result.prepared, proto
 
 
 def test_layers_and_tensors_of_a_residual_block(residual):
@@ -105,9 +107,23 @@ def test_layers_and_tensors_of_a_residual_block(residual):
 
 @pytest.mark.parametrize("number", range(16))
 def test_every_choice_of_layers(residual, number, tmp_path):
-    model, feeds = residual
+    model, feeds, *_ = residual
     names = [layer.name for layer in find_layers(model).layers]
     in_float = {name for i, name in enumerate(names) if number >> i & 1}
     program = check(model, in_float, feeds, tmp_path)
     placements = {s.nodes[0]: s.placement for s in program.steps if s.nodes[0] in names}
     assert {name for name, p in placements.items() if p == "float32"} == in_float
+
+
+def test_all_layers_in_float_with_their_own_weights_are_the_float_network(residual):
+    model, feeds, prepared, proto = residual
+    names = {layer.name for layer in find_layers(model).layers}
+    in_float, nodes = joined(model, names)
+    rounded = run_reference(ir.to_proto(in_float), feeds)
+    RestoreFloatWeights(prepared, nodes)(in_float)
+    RemoveUnusedNodesPass()(in_float)
+    restored = run_reference(ir.to_proto(in_float), feeds)
+    exact = run_reference(proto, feeds)
+    # float32 sums of 72 products, in another order at most.
+    np.testing.assert_allclose(restored["y"], exact["y"], rtol=1e-5, atol=1e-6)
+    assert np.abs(rounded["y"] - exact["y"]).max() > 1e-4
