@@ -27,6 +27,7 @@ CASES = {
     "1x1 strided": Conv(1, 6, 6, 17, 33, 1, 1, 2, 2),
     "3x3": Conv(1, 5, 4, 12, 20, 3, 3),
     "3x3 padded": Conv(1, 5, 4, 12, 20, 3, 3, **PAD),
+    "3x3 padded, many channels": Conv(1, 5, 4, 64, 20, 3, 3, **PAD),
     "3x3 padded, long lines": Conv(1, 3, 40, 12, 20, 3, 3, **PAD),
     "groups": Conv(2, 5, 4, 8, 20, 3, 3, groups=2, **PAD),
     "interleaved": Conv(1, 5, 4, 8, 16, 2, 2, placement=Placement(8, 8, 2, 2, 1, 1)),

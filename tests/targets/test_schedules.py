@@ -8,6 +8,7 @@ from tests.targets import test_attention, test_conv_gemm, test_depthwise, test_m
 from octavo.targets.instructions import ISAS
 from octavo.targets.isa import Isa
 from octavo.targets.kernels.attention import AttentionRows
+from octavo.targets.kernels.bfloat16_gemm import Bfloat16Gemm
 from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.kernels.depthwise import Depthwise
 from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
@@ -29,7 +30,7 @@ SAMPLED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TESTED = (AttentionRows, ConvGemm, Depthwise, MatMulGemm)
-TESTED_ELSEWHERE = (Winograd,)  # in test_winograd.py
+TESTED_ELSEWHERE = (Bfloat16Gemm, Winograd)  # in test_bfloat16_gemm.py, test_winograd.py
 TESTED_ON_TILES = (TileConv, TileMatMul)  # in amx/test_tile_schedules.py
 
 
