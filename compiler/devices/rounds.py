@@ -9,6 +9,7 @@ take turns, in alternating order, so that what changes on the machine meets all 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -44,8 +45,10 @@ def measure_rounds(
         reason, and the others go on without it.
     """
     known = earlier or [Measurement()] * len(deployments)
+    # A short time for many programs is for short rounds: enough of them for an interval.
+    share = replace(plan, seconds=plan.seconds / max(1, len(deployments)))
     programs = [
-        RoundProgram(deployment, plan, measured)
+        RoundProgram(deployment, share, measured)
         for deployment, measured in zip(deployments, known, strict=True)
     ]
     end_s = time.monotonic() + plan.seconds

@@ -103,8 +103,9 @@ class SelectionStage:
         notes: list[str] = []
         builds = {}
         if self.float_model is not None and not self.integer_only:
+            why = dict.fromkeys((node.name for node in self.float_model.graph), REASON)
             builds[FLOAT_BUILD] = lambda: self.lower(
-                self.float_model, scheduler=self.scheduler)
+                self.float_model, scheduler=self.scheduler, reasons=why)
         with ExitStack() as stack:
             bench = _bench(target, options, stack, notes)
             stack.enter_context(bench)
