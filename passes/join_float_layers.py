@@ -13,6 +13,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 from octavo.passes.constants import constant_array
 from octavo.passes.wiring import is_op
 
+QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 # Their result is what they read, elsewhere: they compute in whatever type it has.
 VIEWS = (
     "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice",
@@ -71,7 +72,7 @@ class JoinFloatLayers(InPlacePass):
         if is_op(node, *VIEWS):
             readers = [use.node for output in node.outputs for use in output.uses()]
             return all(is_op(r, "QuantizeLinear") or self._reads_float(r) for r in readers)
-        if is_op(node, "QuantizeLinear", "DequantizeLinear"):
+        if is_op(node, *QUANTIZERS):
             return False
         return node.name not in self.integer_nodes
 

@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _wants_traceback(console):
             traceback.print_exc()
         return _fail(str(error), EXIT_USAGE)
-    except Exception as error:
+    except Exception as error:  # a fault of ours: one line for the user, and its own exit code
         if _wants_traceback(console):
             traceback.print_exc()
         return _fail(

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from octavo.compiler.explain.float_twin import QUANTIZERS
-from octavo.passes.join_float_layers import VIEWS
+from octavo.passes.join_float_layers import QUANTIZERS, VIEWS
 from octavo.passes.wiring import is_op
 
 

@@ -15,14 +15,13 @@ from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import code_text
 from octavo.compiler.roofline.artifact_peaks import manifest_target
 from octavo.errors import TargetError
-from octavo.passes.join_float_layers import JoinFloatLayers
+from octavo.passes.join_float_layers import QUANTIZERS, JoinFloatLayers
 from octavo.passes.wiring import is_op
 from octavo.targets import get_target
 from octavo.targets.base import Target
 
 MODEL = "model.int8.onnx"
 NUM_MIXED = 4  # programs: neighbours in a chain, and around a residual block, are apart
-QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True, eq=False)

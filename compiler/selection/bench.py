@@ -1,15 +1,11 @@
 """Programs on a device, built once and measured side by side as often as needed."""
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
-from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices.base import Deployment, Device
 from octavo.compiler.devices.cores import ALL, find_cpus
 from octavo.compiler.devices.measurement import Measurement, Round
@@ -26,6 +22,7 @@ from octavo.compiler.measurements.key import (
 from octavo.compiler.predictor.trained import kept_predictor
 from octavo.compiler.report.units import MICROSECONDS
 from octavo.compiler.selection.forecast import Forecast, forecast_of
+from octavo.compiler.selection.program_folder import program_folder
 from octavo.targets.base import Target
 
 
@@ -56,11 +53,7 @@ class DeviceBench:
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
-        folder = tempfile.TemporaryDirectory(prefix="octavo-select-")
-        self._folder = Path(self._stack.enter_context(folder))
-        kernels = self._folder / "kernels"
-        kernels.mkdir()
-        self._cache = KernelCache(kernels)
+        self._programs = self._stack.enter_context(program_folder(self.target))
         return self
 
     def __exit__(
@@ -85,10 +78,7 @@ class DeviceBench:
             LoweringError, ToolchainError: It cannot be built.
             TargetError: The device does not run code for the target, or has not these cores.
         """
-        folder = self._folder / str(len(self._deployments))
-        stable = with_stable_symbols(program)
-        manifest = write_artifact(
-            stable, self.target, None, folder, kernel_cache=self._cache)
+        folder, manifest = self._programs.build(len(self._deployments), program)
         deployment = self._stack.enter_context(self.device.deploy(folder))
         if not self._deployments:
             self._machine = deployment.machine()

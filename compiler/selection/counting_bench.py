@@ -1,22 +1,20 @@
 """Programs of emulated targets: counted instructions stand for time, and are called so."""
 
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from octavo.compiler.artifact.kernel_cache import KernelCache, with_stable_symbols
-from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.counting.steps import count_steps
 from octavo.compiler.devices.latency import DeviceTimes
 from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.median import MIN_VALUES
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.selection.forecast import Forecast
+from octavo.compiler.selection.program_folder import program_folder
 from octavo.errors import DeviceError
 from octavo.targets.base import Target
 
@@ -30,14 +28,11 @@ class CountingBench:
     """
 
     target: Target
+    _stack: ExitStack = field(default_factory=ExitStack)
     _counted: list[Measurement] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._scratch = tempfile.TemporaryDirectory(prefix="octavo-select-")
-        self._folder = Path(self._scratch.name)
-        kernels = self._folder / "kernels"
-        kernels.mkdir()
-        self._cache = KernelCache(kernels)
+        self._programs = self._stack.enter_context(program_folder(self.target))
         return self
 
     def __exit__(
@@ -46,7 +41,7 @@ class CountingBench:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._scratch.cleanup()
+        self._stack.__exit__(kind, error, trace)
 
     @property
     def unit(self) -> str:
@@ -67,9 +62,7 @@ class CountingBench:
             LoweringError, ToolchainError: It cannot be built.
             TargetError: Nothing emulates the target.
         """
-        folder = self._folder / str(len(self._counted))
-        manifest = write_artifact(
-            with_stable_symbols(program), self.target, None, folder, kernel_cache=self._cache)
+        folder, manifest = self._programs.build(len(self._counted), program)
         try:
             counted = count_steps(folder, manifest, self.target, counts_memory=False)
         except DeviceError as error:

@@ -8,10 +8,8 @@ import onnx_ir as ir
 from octavo.compiler.lowering.matching import match_integer_regions
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.view import QdqView
-from octavo.passes.join_float_layers import VIEWS
+from octavo.passes.join_float_layers import QUANTIZERS, VIEWS
 from octavo.passes.wiring import is_op
-
-QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)

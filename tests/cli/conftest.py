@@ -95,3 +95,17 @@ def samples(tmp_path):
     images = np.random.default_rng(1).normal(size=(8, 2, 4, 4)).astype(np.float32)
     np.savez(path, image=images)
     return path
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache folder of the test's own: no measurements yet, but the compiled toolchain."""
+    from octavo.compiler.artifact.toolchain import cache_folder
+
+    shared, own = cache_folder(), tmp_path / "cache"
+    own.mkdir()
+    for part in ("zig", "runtime"):
+        (shared / part).mkdir(parents=True, exist_ok=True)
+        (own / part).symlink_to((shared / part).resolve())
+    monkeypatch.setenv("OCTAVO_CACHE", str(own))
+    return own

@@ -8,19 +8,6 @@ from octavo.compiler.measurements.database import FILE_NAME
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    from octavo.compiler.artifact.toolchain import cache_folder
-
-    shared, own = cache_folder(), tmp_path / "cache"
-    own.mkdir()
-    for part in ("zig", "runtime"):
-        (shared / part).mkdir(parents=True, exist_ok=True)
-        (own / part).symlink_to((shared / part).resolve())
-    monkeypatch.setenv("OCTAVO_CACHE", str(own))
-    return own
-
-
-@pytest.fixture
 def artifact(octavo, model, samples, tmp_path, cache):
     done = octavo("compile", model, "--target", "host", "--data", samples,
                   "-o", tmp_path / "out")

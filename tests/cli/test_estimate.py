@@ -15,19 +15,6 @@ pytest.importorskip("sklearn")
 NUM_NETWORKS, NUM_LAYERS = 12, 10
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    from octavo.compiler.artifact.toolchain import cache_folder
-
-    shared, own = cache_folder(), tmp_path / "cache"
-    own.mkdir()
-    for part in ("zig", "runtime"):
-        (shared / part).mkdir(parents=True, exist_ok=True)
-        (own / part).symlink_to((shared / part).resolve())
-    monkeypatch.setenv("OCTAVO_CACHE", str(own))
-    return own
-
-
 def fill(num_networks=NUM_NETWORKS, **context):
     """Convolutions of 0.1 us and a microsecond for 100,000 multiply-accumulates."""
     rng = np.random.default_rng(0)
