@@ -1,0 +1,10 @@
+"""Workers: functions over items, in this process, in processes of this machine, on a cluster.
+
+What is computed does not depend on who computes it: items know nothing of each other, and
+outcomes carry the index of their item.
+"""
+
+from octavo.compiler.workers.base import Make, Outcome, Workers
+from octavo.compiler.workers.in_process import in_process
+
+__all__ = ["Make", "Outcome", "Workers", "in_process"]

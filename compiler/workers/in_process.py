@@ -1,0 +1,49 @@
+"""One worker: this process."""
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Generic, Self
+
+from octavo.compiler.workers.base import Make, Outcome, R, T, attempt
+
+
+class InProcess(Generic[T, R]):
+    """Works on items one after the other, in their order; see ``Workers``."""
+
+    def __init__(self, make: Make[T, R]) -> None:
+        self._make = make
+        self._evaluate: Callable[[T], R] | None = None
+
+    def run(
+        self, items: Sequence[T], *, resource: str | None = None
+    ) -> Iterator[tuple[int, Outcome[R]]]:
+        """See ``Workers.run``; there is one of every resource."""
+        del resource
+        for index, item in enumerate(items):
+            if self._evaluate is None:
+                self._evaluate = self._make()
+            yield index, attempt(self._evaluate, item)
+
+    def close(self) -> None:
+        """Let go of the evaluator."""
+        self._evaluate = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def in_process(make: Make[T, R]) -> InProcess[T, R]:
+    """Work in this process.
+
+    Args:
+        make: Makes the evaluator, when the first item comes.
+    """
+    return InProcess(make)
