@@ -9,20 +9,14 @@ from typing import Any
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from octavo.compiler.calibration.balance import (
-    MULTIPLICATION_REASON,
-    Balanced,
-    balance_channels,
-)
+from octavo.compiler.calibration.balance import MULTIPLICATION_REASON
 from octavo.compiler.calibration.calibrate import Progress, calibrate
-from octavo.compiler.calibration.clipping import never_clipping
 from octavo.compiler.calibration.layer_errors import (
     Layer,
     LayerError,
     measure_layers,
     measure_outputs,
 )
-from octavo.compiler.calibration.mean_errors import measure_mean_errors
 from octavo.compiler.calibration.round_model import RoundingResult, round_model
 from octavo.compiler.calibration.suggest import Suggestion, suggest_keep_float
 from octavo.compiler.quantize_job import (
@@ -31,6 +25,12 @@ from octavo.compiler.quantize_job import (
     choose_recipe,
     count_samples,
     options_of,
+)
+from octavo.compiler.quantize_steps import (
+    calibrate_missing,
+    correct_biases,
+    insert_quantizers,
+    prepare_network,
 )
 from octavo.compiler.recipes import (
     DEFAULT_RECIPE,
@@ -42,20 +42,15 @@ from octavo.compiler.recipes import (
 )
 from octavo.errors import ModelError, RecipeError
 from octavo.passes.choose_parameters import Parameters, choose_parameters
-from octavo.passes.correct_bias import CorrectBias
-from octavo.passes.equalize_layers import EqualizeLayers
 from octavo.passes.fused_regions import Region
-from octavo.passes.insert_quantizers import InsertQuantizers, place_with_ranges
+from octavo.passes.insert_quantizers import place_with_ranges
 from octavo.passes.layer_format import LayerFormat
-from octavo.passes.narrow_ranges import Range
 from octavo.passes.placement import plan_placement
-from octavo.passes.prepare import prepare
 from octavo.passes.quantize_weights import LAYERS_WITH_WEIGHTS, QuantizeWeights
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions, matches
 from octavo.passes.wiring import is_op
 
 MEASURED_SAMPLES = 8  # decibels over 8 samples move by tenths; each costs six runs
-CORRECTION_SAMPLES = 16
 ROUNDING_SAMPLES = 128  # more gain nothing on the digits network; each runs for every layer
 SUGGEST_BELOW_DB = 20.0  # a network above this rarely loses answers
 
@@ -153,17 +148,11 @@ def quantize_model(
         *keep_float_overrides(keep_float),
         *configuration_overrides(configuration or {}),
     )
-    options = options_of(job.chosen, activation_dtype, listed)
-    job = replace(job, options=options)
-    prepared = prepare(model.clone())
-    _check_overrides(listed, model.graph, prepared.graph)
-    notes = _equalize(prepared, job)
-    balanced = Balanced()
-    if job.chosen.balance_channels:
-        balanced = balance_channels(prepared, options, job.take(CORRECTION_SAMPLES))
-        multiplications = keep_float_overrides(balanced.multiplications)
-        options = replace(options, overrides=(*options.overrides, *multiplications))
-        job = replace(job, options=options)
+    job = replace(job, options=options_of(job.chosen, activation_dtype, listed))
+    network = prepare_network(model, job)
+    prepared, job, notes = network.model, network.job, network.notes
+    options, balanced = job.options, network.balanced
+    check_overrides(listed, model.graph, prepared.graph)
     if not job.chosen.quantize_activations:
         return _quantize_weights(prepared, job, notes, measure=measure)
     plan = plan_placement(prepared.graph, options)
@@ -176,11 +165,11 @@ def quantize_model(
         num_samples=job.num_samples,
         progress=progress,
     )
-    corrected = _correct_biases(prepared, ranges, job)
+    corrected = correct_biases(prepared, ranges, job)
     placement = place_with_ranges(corrected.graph, options, ranges)
     parameters = choose_parameters(placement, ranges, options)
     notes += parameters.notes
-    quantized = nearest = _insert(corrected, ranges, options)
+    quantized = nearest = insert_quantizers(corrected, ranges, job)
     rounded, quantized = _round(prepared, nearest, job)
     errors: tuple[LayerError, ...] = ()
     suggestion = Suggestion((), math.nan, math.nan)
@@ -192,8 +181,9 @@ def quantize_model(
         def remeasure(names: Sequence[str]) -> float:
             extra = keep_float_overrides(balanced.with_parts(names))
             kept = replace(options, overrides=(*options.overrides, *extra))
-            _calibrate_missing(prepared, ranges, replace(job, options=kept))
-            changed = _insert(corrected, ranges, kept)
+            changed_job = replace(job, options=kept)
+            calibrate_missing(prepared, ranges, changed_job)
+            changed = insert_quantizers(corrected, ranges, changed_job)
             return _worst(measure_outputs(prepared, changed, job.take(MEASURED_SAMPLES)))
 
         parts = balanced.origins or {}
@@ -225,72 +215,18 @@ def quantize_model(
     )
 
 
-def _check_overrides(
+def check_overrides(
     overrides: Sequence[LayerOverride], original: ir.Graph, prepared: ir.Graph
 ) -> None:
+    """Refuse patterns that name no node.
+
+    Raises:
+        RecipeError: As said.
+    """
     # A normalization that was folded away is a name the user may well have given.
     nodes = [*original, *prepared]
     unmatched = [o.match for o in overrides if not any(matches(o.match, n) for n in nodes)]
     check_patterns_match(overrides, unmatched, [node.name or "" for node in prepared])
-
-
-def _equalize(model: ir.Model, job: QuantizeJob) -> tuple[str, ...]:
-    """Equalize in place; the lines to tell the user."""
-    imbalance = job.chosen.min_imbalance
-    if imbalance is None:
-        return ()
-    clips = EqualizeLayers(min_imbalance=imbalance).clips_in_the_way(model.graph)
-    unclipped = never_clipping(model, clips, job.take(CORRECTION_SAMPLES)) if clips else ()
-    equalize = EqualizeLayers(min_imbalance=imbalance, unclipped=unclipped)
-    equalize(model)
-    RemoveUnusedNodesPass()(model)
-    return equalize.notes
-
-
-def _correct_biases(
-    prepared: ir.Model, ranges: Mapping[str, Range], job: QuantizeJob
-) -> ir.Model:
-    corrected = prepared.clone()
-    if not job.chosen.correct_bias:
-        return corrected
-    quantized = _insert(prepared, ranges, job.options)
-    placement = place_with_ranges(prepared.graph, job.options, ranges)
-    errors = measure_mean_errors(
-        prepared,
-        quantized,
-        placement.regions,
-        job.take(CORRECTION_SAMPLES),
-        num_samples=job.taken(CORRECTION_SAMPLES),
-        progress=job.progress,
-    )
-    CorrectBias(errors)(corrected)
-    RemoveUnusedNodesPass()(corrected)
-    return corrected
-
-
-def _calibrate_missing(model: ir.Model, ranges: dict[str, Range], job: QuantizeJob) -> None:
-    """Add the ranges of tensors that only another choice of layers quantizes."""
-    plan = plan_placement(model.graph, job.options)
-    missing = tuple(value for value in plan.tensors if value.name not in ranges)
-    if missing:
-        found = calibrate(
-            model,
-            replace(plan, tensors=missing),
-            job.samples,
-            calibrator=job.chosen.calibrator,
-            options=job.options,
-            num_samples=job.num_samples,
-        )
-        ranges.update(found)
-
-
-def _insert(
-    prepared: ir.Model, ranges: Mapping[str, Range], options: QuantizerOptions
-) -> ir.Model:
-    quantized = prepared.clone()
-    InsertQuantizers(ranges, options)(quantized)
-    RemoveUnusedNodesPass()(quantized)
-    return quantized
 
 
 def _quantize_weights(
