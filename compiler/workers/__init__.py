@@ -6,5 +6,6 @@ outcomes carry the index of their item.
 
 from octavo.compiler.workers.base import Make, Outcome, Workers
 from octavo.compiler.workers.in_process import in_process
+from octavo.compiler.workers.processes import processes
 
-__all__ = ["Make", "Outcome", "Workers", "in_process"]
+__all__ = ["Make", "Outcome", "Workers", "in_process", "processes"]

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from octavo.errors import OctavoError
-
 T = TypeVar("T")
 R = TypeVar("R")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 # Makes an evaluator, once per process; picklable, like a frozen dataclass of paths and bytes.
-# What is heavy, such as models and samples, is read or unpacked by it. Its error ends the work.
+# What is heavy, such as models and samples, is unpacked by it. Its error ends the work.
 Make = Callable[[], Callable[[T], R]]
 
 # Runs of one item whose processes died, before it counts as the item's own fault.
@@ -51,7 +49,7 @@ class Workers(Protocol[T_contra, R]):
     def run(
         self, items: Sequence[T_contra], *, resource: str | None = None
     ) -> Iterator[tuple[int, Outcome[R]]]:
-        """Work on items.
+        """Work on items. One run at a time: the next one when the iterator has ended.
 
         Args:
             items: What the evaluator is called with; picklable.
@@ -64,7 +62,7 @@ class Workers(Protocol[T_contra, R]):
             under way when the iterator is closed is stopped.
 
         Raises:
-            OctavoError: The evaluator cannot be made, or workers cannot be had.
+            OctavoError: The evaluator cannot be made, or workers cannot be had (WorkerError).
         """
         ...
 
@@ -80,22 +78,6 @@ class Workers(Protocol[T_contra, R]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-
-def attempt(evaluate: Callable[[T], R], item: T) -> Outcome[R]:
-    """Evaluate one item; what it raises becomes text, except a wish to end the process."""
-    try:
-        return Outcome(evaluate(item))
-    except Exception as error:
-        return failure(error)
-
-
-def failure(error: Exception) -> Outcome[R]:
-    """An error as an outcome, in one line: that of Octavo as it is, others with their type."""
-    if isinstance(error, OctavoError):
-        return Outcome(error=" ".join(str(error).split()), exit_code=error.exit_code)
-    text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
-    return Outcome(error=text, exit_code=1)
 
 
 def died(times: int, how: str) -> Outcome[R]:

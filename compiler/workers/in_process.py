@@ -1,10 +1,11 @@
 """One worker: this process."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Generic, Self
 
-from octavo.compiler.workers.base import Make, Outcome, R, T, attempt
+from octavo.compiler.workers.base import Make, Outcome, R, T
+from octavo.compiler.workers.evaluator import Evaluator
 
 
 class InProcess(Generic[T, R]):
@@ -12,7 +13,7 @@ class InProcess(Generic[T, R]):
 
     def __init__(self, make: Make[T, R]) -> None:
         self._make = make
-        self._evaluate: Callable[[T], R] | None = None
+        self._evaluate: Evaluator[T, R] | None = None
 
     def run(
         self, items: Sequence[T], *, resource: str | None = None
@@ -21,8 +22,8 @@ class InProcess(Generic[T, R]):
         del resource
         for index, item in enumerate(items):
             if self._evaluate is None:
-                self._evaluate = self._make()
-            yield index, attempt(self._evaluate, item)
+                self._evaluate = Evaluator(self._make)
+            yield index, self._evaluate(item)
 
     def close(self) -> None:
         """Let go of the evaluator."""

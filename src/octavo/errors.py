@@ -92,3 +92,9 @@ class DeviceError(OctavoError):
     """A device does not answer, or a measurement on it failed."""
 
     exit_code = 4
+
+
+class WorkerError(OctavoError):
+    """Processes or a cluster to work on cannot be had, or have not what is asked of them."""
+
+    exit_code = 4

@@ -1,0 +1,53 @@
+"""Evaluating one item: the same in every process, with errors as outcomes."""
+
+import os
+from typing import Generic
+
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from octavo.compiler.workers.base import Make, Outcome, R, T
+from octavo.errors import OctavoError
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TVM_NUM_THREADS",
+)
+
+
+class Evaluator(Generic[T, R]):
+    """Holds what a process needs for all items.
+
+    Everything runs on one thread of numerics: processes side by side would share the cores
+    with each other's threads, and sums would depend on the number of threads.
+
+    Raises:
+        Exception: What ``make`` raises.
+    """
+
+    def __init__(self, make: Make[T, R]) -> None:
+        with threadpool_limits(1):
+            self._evaluate = make()
+        self._threads = ThreadpoolController()  # of the libraries that are loaded by now
+
+    def __call__(self, item: T) -> Outcome[R]:
+        """Evaluate one item; what it raises becomes text, except a wish to end the process."""
+        try:
+            with self._threads.limit(limits=1):
+                return Outcome(self._evaluate(item))
+        except Exception as error:
+            return failure(error)
+
+
+def failure(error: Exception) -> Outcome[R]:
+    """An error as an outcome, in one line: that of Octavo as it is, others with their type."""
+    if isinstance(error, OctavoError):
+        return Outcome(error=" ".join(str(error).split()), exit_code=error.exit_code)
+    text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
+    return Outcome(error=text, exit_code=1)
+
+
+def use_one_thread() -> None:
+    """Tell libraries that this process has not loaded yet, and programs that it starts."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
