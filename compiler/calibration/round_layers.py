@@ -1,7 +1,6 @@
 """Round the weights of a quantized model anew, layer by layer, from what layers compute."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import onnx_ir as ir
@@ -9,31 +8,24 @@ from numpy.typing import NDArray
 
 from octavo.compiler.calibration.round_by_learning import round_by_learning
 from octavo.compiler.calibration.round_by_moments import round_by_moments
-from octavo.compiler.calibration.rounding_layers import RoundedLayer, find_layers
+from octavo.compiler.calibration.rounded_weights import RoundedWeights
+from octavo.compiler.calibration.rounding_layers import RoundedLayer, Rounding, find_layers
 from octavo.errors import RecipeError
 from octavo.passes.rounding.methods import (
     ADAQUANT,
+    MOMENT_METHODS,
     NEAREST,
+    PARALLEL,
     RETUNED,
     ROUNDING_MODES,
     ROUNDINGS,
+    SEQUENTIAL,
 )
+
+ANY_BITS = 16
 
 Progress = Callable[[str, int, int], None]
 Samples = Iterable[Mapping[str, NDArray[Any]]]
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """What was done to a model.
-
-    Attributes:
-        layers: One record for each layer that was looked at, in graph order.
-        skipped: Names of the layers that were left as they are, with the reason.
-    """
-
-    layers: tuple[RoundedLayer, ...] = ()
-    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_rounding(rounding: str, mode: str) -> None:
@@ -78,18 +70,19 @@ def round_layers(
     if rounding == NEAREST:
         return Rounding()
     kept = list(samples)
+    if mode == PARALLEL and rounding in MOMENT_METHODS:
+        weights = RoundedWeights(float_model, kept, rounding=rounding, max_bits=ANY_BITS)
+        return weights.apply(quantized, progress=progress)
     layers, skipped = find_layers(float_model, quantized)
     if rounding == RETUNED:
         return Rounding((), skipped)
-    sequential = mode == "sequential"
+    sequential = mode == SEQUENTIAL
     if rounding == ADAQUANT:
         records = round_by_learning(
             float_model, quantized, layers, kept, sequential=sequential
         )
     else:
-        records = round_by_moments(
-            float_model, quantized, layers, kept, rounding=rounding, sequential=sequential
-        )
+        records = round_by_moments(float_model, quantized, layers, kept, rounding=rounding)
     done: list[RoundedLayer] = []
     for record in records:
         done.append(record)

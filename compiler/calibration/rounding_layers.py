@@ -1,6 +1,7 @@
 """The layers of a quantized model whose weights can be rounded anew."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -56,6 +57,19 @@ class RoundedLayer:
     error_after: float
     num_changed: int
     num_weights: int
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What was done to a model.
+
+    Attributes:
+        layers: One record for each layer that was looked at, in graph order.
+        skipped: Names of the layers that were left as they are, with the reason.
+    """
+
+    layers: tuple[RoundedLayer, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_layers(

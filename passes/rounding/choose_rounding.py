@@ -1,5 +1,7 @@
 """Choose the constants of one layer: never worse than they are, on samples set aside."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,56 +11,98 @@ from octavo.passes.rounding.moments import Moments
 from octavo.passes.rounding.second_order import round_second_order
 from octavo.passes.rounding.stored_layer import Choice
 
+DoubleArray = NDArray[np.float64]
 
-def choose_rounding(
+
+@dataclass(frozen=True, eq=False)
+class JudgedRounding:
+    """The best constants that were found for a layer's integers, whatever bias it stores.
+
+    Errors are mean squared errors of each output, (G, O), on the samples set aside.
+
+    Attributes:
+        best: Nearest integers or others, for each output what has the smaller error.
+        error: Of ``best``.
+        least: Of the nearest integers with the bias of least error.
+        centre: That bias; any other adds the square of the distance.
+    """
+
+    best: Choice
+    error: DoubleArray
+    least: DoubleArray
+    centre: DoubleArray
+
+    def error_of(self, stored: Choice) -> DoubleArray:
+        """Error of the nearest integers with the bias that a layer stores."""
+        return np.asarray(self.least + np.square(stored.bias - self.centre))
+
+    def against(self, stored: Choice) -> tuple[Choice, DoubleArray, DoubleArray]:
+        """For each output the best constants, or the stored ones unless they are worse.
+
+        Args:
+            stored: Nearest integers and the bias that the layer has.
+
+        Returns:
+            The constants, and the errors of the stored and of these.
+        """
+        before = self.error_of(stored)
+        is_better = self.error < before
+        if not is_better.any():
+            return stored, before, before
+        merged = _merged(stored, self.best, is_better)
+        return merged, before, np.where(is_better, self.error, before)
+
+
+def judge_rounding(
     method: str,
     weight: NDArray[np.floating],
-    stored: Choice,
+    nearest: Choice,
     fitting: Moments,
     checking: Moments,
     *,
     has_bias: bool,
     refit_scale: bool,
-) -> Choice:
-    """Round a layer anew; each output keeps what it has unless the new is better.
+) -> JudgedRounding:
+    """Round a layer anew, and judge what was found on other samples.
 
     Args:
         method: "adaround" or "second_order".
         weight: Float weight, (G, O, K).
-        stored: Rounded to nearest.
+        nearest: Rounded to nearest; its bias does not matter when ``has_bias``.
         fitting: Moments of one half of the samples: integers and bias are chosen by these.
         checking: Moments of the other half: what is better is judged by these.
         has_bias: Whether the layer stores a bias.
         refit_scale: Whether each output may have a scale of its own choice.
     """
-    grid = stored.grid
+    grid = nearest.grid
     if method == "adaround":
         q = round_adaptively(weight, fitting, grid, has_bias=has_bias)
     else:
         q, grid = round_second_order(
             weight, fitting, grid, has_bias=has_bias, refit_scale=refit_scale
         )
-    best = with_best_bias(Choice(stored.q, stored.grid, stored.bias), fitting, has_bias)
-    for candidate in (best, with_best_bias(Choice(q, grid, stored.bias), fitting, has_bias)):
-        stored = better_of(stored, candidate, checking)
-    return stored
+    old = _with_best_bias(nearest, fitting, has_bias)
+    new = _with_best_bias(Choice(q, grid, nearest.bias), fitting, has_bias)
+    centre = checking.best_bias(old.weight)
+    least = checking.error(old.weight, centre)
+    old_error = least + np.square(old.bias - centre)
+    new_error = checking.error(new.weight, new.bias)
+    is_better = new_error < old_error
+    best = _merged(old, new, is_better) if is_better.any() else old
+    return JudgedRounding(best, np.where(is_better, new_error, old_error), least, centre)
 
 
-def with_best_bias(choice: Choice, moments: Moments, has_bias: bool) -> Choice:
-    """The same weights with the bias of least squared error."""
+def _with_best_bias(choice: Choice, moments: Moments, has_bias: bool) -> Choice:
     if not has_bias:
         return choice
     return Choice(choice.q, choice.grid, moments.best_bias(choice.weight))
 
 
-def better_of(old: Choice, new: Choice, checking: Moments) -> Choice:
-    """For each output the choice of the smaller error; the old one when they are equal."""
-    is_better = checking.error(new.weight, new.bias) < checking.error(old.weight, old.bias)
-    if not is_better.any():
-        return old
+def _merged(old: Choice, new: Choice, is_new: NDArray[np.bool_]) -> Choice:
+    """For each output one of two choices."""
     grid = old.grid
     if new.grid is not old.grid:
-        scale = np.where(is_better[:, :, None], new.grid.scale, old.grid.scale)
+        scale = np.where(is_new[:, :, None], new.grid.scale, old.grid.scale)
         grid = WeightGrid(scale, old.grid.qmax)
-    q = np.where(is_better[:, :, None], new.q, old.q).astype(np.int32)
-    return Choice(q, grid, np.where(is_better, new.bias, old.bias))
+    q = np.where(is_new[:, :, None], new.q, old.q).astype(np.int32)
+    return Choice(q, grid, np.where(is_new, new.bias, old.bias))

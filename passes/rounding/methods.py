@@ -5,4 +5,4 @@ MOMENT_METHODS = ("adaround", "second_order")  # they see samples through their 
 ADAQUANT = "adaquant"  # sees columns of samples: it changes what layers read
 RETUNED = "retuned"  # nearest integers; scales and biases make up for them
 ROUNDINGS = (NEAREST, RETUNED, *MOMENT_METHODS, ADAQUANT)
-ROUNDING_MODES = ("sequential", "parallel")
+SEQUENTIAL, PARALLEL = ROUNDING_MODES = ("sequential", "parallel")
