@@ -72,7 +72,7 @@ def round_layers(
     kept = list(samples)
     if mode == PARALLEL and rounding in MOMENT_METHODS:
         weights = RoundedWeights(float_model, kept, rounding=rounding, max_bits=ANY_BITS)
-        return weights.apply(quantized, progress=progress)
+        return weights.round(quantized, progress=progress)
     layers, skipped = find_layers(float_model, quantized)
     if rounding == RETUNED:
         return Rounding((), skipped)

@@ -67,7 +67,12 @@ class RoundedWeights:
         self._moments = MomentCache(model, list(samples))
         self._judged: dict[Key, JudgedRounding] = {}
 
-    def apply(self, quantized: ir.Model, *, progress: Progress | None = None) -> Rounding:
+    def apply(self, quantized: ir.Model) -> ir.Model:
+        """As ``round``; the same model."""
+        self.round(quantized)
+        return quantized
+
+    def round(self, quantized: ir.Model, *, progress: Progress | None = None) -> Rounding:
         """Store the chosen constants of each layer for the format that it has, in place.
 
         Args:

@@ -66,7 +66,7 @@ def test_a_layer_gets_the_same_in_every_configuration(variants, samples):
     for formats in ((W4, EIGHT_BITS, W3), (W3, W4, EIGHT_BITS), (W4, W3, W3)):
         chosen = dict(zip(LAYERS, formats, strict=True))
         model = variants.quantized(chosen, base=EIGHT_BITS)
-        weights.apply(model)
+        assert weights.apply(model) is model
         found = _constants(variants, model)
         for name, layer_format in chosen.items():
             _assert_equal(found[name], uniform[layer_format][name])
@@ -82,7 +82,7 @@ def test_what_is_known_is_not_computed_again(variants, samples, monkeypatch):
 
     monkeypatch.setattr(moment_cache, "gather_moments", fail)
     mixed = variants.quantized({"stem": W4, "depthwise": W3, "fc": W4})
-    records = weights.apply(mixed).layers
+    records = weights.round(mixed).layers
     assert [record.layer for record in records] == list(LAYERS)
     with pytest.raises(AssertionError, match="gathered again"):
         weights.apply(variants.quantized({"stem": W4A4}))
@@ -106,7 +106,7 @@ def test_no_output_has_a_larger_error_on_the_samples_set_aside(variants, samples
     formats = {"stem": W3, "depthwise": W4A4, "fc": W3}
     nearest = variants.quantized(formats)
     rounded = variants.quantized(formats)
-    records = RoundedWeights(variants.model, samples).apply(rounded).layers
+    records = RoundedWeights(variants.model, samples).round(rounded).layers
     errors = []
     for model in (nearest, rounded):
         layers, _ = find_layers(variants.model, model)
@@ -128,12 +128,12 @@ def test_more_bits_are_left_nearest_unless_wanted(variants, samples):
     formats = {"stem": W4, "depthwise": EIGHT_BITS, "fc": EIGHT_BITS}
     plain = _constants(variants, variants.quantized(formats, base=EIGHT_BITS))
     model = variants.quantized(formats, base=EIGHT_BITS)
-    result = RoundedWeights(variants.model, samples).apply(model)
+    result = RoundedWeights(variants.model, samples).round(model)
     assert [record.layer for record in result.layers] == ["stem"]
     found = _constants(variants, model)
     for name in ("depthwise", "fc"):
         _assert_equal(found[name], plain[name])
-    every = RoundedWeights(variants.model, samples, max_bits=8).apply(model)
+    every = RoundedWeights(variants.model, samples, max_bits=8).round(model)
     assert [record.layer for record in every.layers] == list(LAYERS)
 
 
