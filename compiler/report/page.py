@@ -1,72 +1,18 @@
 """report.html: one page that needs no network, no script and no other file."""
 
-from functools import cache
-from typing import Any
-
 from octavo.compiler.report import bottlenecks, charts, roofline_chart
 from octavo.compiler.report.comparison import Comparison
 from octavo.compiler.report.comparison_facts import comparison_facts
-from octavo.compiler.report.comparison_text import change_text
 from octavo.compiler.report.measured_steps import BY_TIME, measured_steps
+from octavo.compiler.report.page_environment import page_environment
 from octavo.compiler.report.records import Report
 from octavo.compiler.report.selection_chart import selection_chart
 from octavo.compiler.report.summary import summarize
-from octavo.compiler.report.units import (
-    added_text,
-    count_text,
-    decibel_text,
-    printable,
-    size_text,
-    time_text,
-)
-
-NUM_SLOWEST = 15
-NUM_CHANGES = 20
-ARITHMETIC_LEGEND = (("int8", "int8"), ("float", "float"))
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Names in models are untrusted: all values are escaped, and the policy forbids scripts.
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("octavo.compiler.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "added": added_text,
-        "bytes": size_text,
-        "capitalize_first": _capitalize_first,
-        "change": change_text,
-        "count": count_text,
-        "decibel": decibel_text,
-        "time": time_text,
-    }
-    environment.globals |= {
-        "arithmetic_legend": ARITHMETIC_LEGEND,
-        "chart_width": charts.WIDTH,
-        "chart_height": charts.HEIGHT,
-        "roofline_width": roofline_chart.WIDTH,
-        "roofline_height": roofline_chart.HEIGHT,
-        "num_slowest": NUM_SLOWEST,
-        "num_changes": NUM_CHANGES,
-    }
-    # The one place where text becomes output, so that no name can bring control characters in.
-    environment.finalize = lambda value: printable(value) if type(value) is str else value
-    return environment
-
-
-def _capitalize_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def render_comparison(comparison: Comparison) -> str:
     """Render a comparison of two profiles as HTML, as ``render_page`` does an artifact."""
-    template = _environment().get_template("comparison.html.jinja")
+    template = page_environment().get_template("comparison.html.jinja")
     text: str = template.render(facts=comparison_facts(comparison))
     return text
 
@@ -90,7 +36,8 @@ def render_page(report: Report, comparison: Comparison | None = None) -> str:
         key=lambda row: (-row[1].instructions, row[0].index),
     )
     live = charts.live_bytes(report.buffers, len(report.steps))
-    text: str = _environment().get_template("report.html.jinja").render(
+    template = page_environment().get_template("report.html.jinja")
+    text: str = template.render(
         report=report,
         summary=summary,
         comparison=None if comparison is None else comparison_facts(comparison),

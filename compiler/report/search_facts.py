@@ -1,0 +1,251 @@
+"""What a page shows of a search: its words, charts and rows."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from octavo.compiler.report.search_chart import (
+    Curve,
+    ParetoChart,
+    convergence_curve,
+    pareto_charts,
+)
+from octavo.compiler.report.search_record import (
+    LayerScore,
+    Objective,
+    SearchedLayer,
+    SearchedPoint,
+    SearchRecord,
+)
+from octavo.compiler.report.search_text import (
+    counts_text,
+    difference_text,
+    limits_text,
+    nearest_text,
+    refusals,
+    value_text,
+)
+
+_WEIGHTS = re.compile(r"w(\d+)a\d+")
+UNIFORM = "w8a8"  # what scores of layers are compared with
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value, its spread, and how far it is from each reference."""
+
+    text: str
+    spread: str
+    differences: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Layers in one format: how many, their part of all, and their CSS class."""
+
+    format: str
+    count: int
+    share: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """A point of the front.
+
+    Attributes:
+        point: What it is.
+        cells: One for each objective.
+        shares: By format, fewest bits first.
+        is_chosen: It is the best one.
+        missed: Titles of objectives whose limit it is above.
+    """
+
+    point: SearchedPoint
+    cells: tuple[Cell, ...]
+    shares: tuple[Share, ...]
+    is_chosen: bool
+    missed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A layer's format in one point: as short as it gets, and its CSS class."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ChosenLayer:
+    """A layer of the chosen point.
+
+    Attributes:
+        layer: Which one.
+        format: That it takes.
+        kind: CSS class.
+        score: Of that format; None where there is none.
+        won: Against 8 bits: (milliseconds, bytes); None where one of them is not known.
+        others: Of the other formats, by name.
+    """
+
+    layer: SearchedLayer
+    format: str
+    kind: str
+    score: LayerScore | None
+    won: tuple[float | None, float | None]
+    others: tuple[tuple[str, LayerScore], ...]
+
+
+@dataclass(frozen=True)
+class SearchFacts:
+    """A search, ready to be shown.
+
+    Attributes:
+        record: What is shown.
+        cards: (title, value, what it is compared with) of the chosen point.
+        limits: In words; "" for none.
+        nearest: The least measured values of what has a limit, in words.
+        refusals: What cannot be taken, in words.
+        charts: One for each pair of objectives.
+        curve: How the front grew; None where that was not recorded.
+        front: Its points.
+        heat: For each layer, its format in each point of the front.
+        legend: (CSS class, words) of the formats.
+        layers: Of the chosen point.
+        top_loss: The largest score of a layer in the format that it takes.
+    """
+
+    record: SearchRecord
+    cards: tuple[tuple[str, str, str], ...]
+    limits: str
+    nearest: str
+    refusals: tuple[str, ...]
+    charts: tuple[ParetoChart, ...]
+    curve: Curve | None
+    front: tuple[FrontRow, ...]
+    heat: tuple[tuple[SearchedLayer, tuple[HeatCell, ...]], ...]
+    legend: tuple[tuple[str, str], ...]
+    layers: tuple[ChosenLayer, ...]
+    top_loss: float
+
+
+def search_facts(record: SearchRecord) -> SearchFacts:
+    """Gather what a page shows."""
+    layers = tuple(_chosen_layers(record))
+    return SearchFacts(
+        record=record,
+        cards=tuple(_cards(record)),
+        limits=limits_text(record),
+        nearest=nearest_text(record),
+        refusals=tuple(refusals(record)),
+        charts=tuple(pareto_charts(record)),
+        curve=convergence_curve(record),
+        front=tuple(_row(record, point) for point in record.front),
+        heat=tuple(
+            (layer, tuple(_heat_cell(point.formats.get(layer.name)) for point in record.front))
+            for layer in record.layers
+        ),
+        legend=tuple(_legend(record)),
+        layers=layers,
+        top_loss=max((row.score.loss for row in layers if row.score), default=0.0),
+    )
+
+
+def _cards(record: SearchRecord) -> list[tuple[str, str, str]]:
+    if record.best is None:
+        return []
+    row = _row(record, record.best)
+    found = [
+        (o.title, cell.text, ", ".join(f"{name} {text}" for name, text in cell.differences))
+        for o, cell in zip(record.objectives, row.cells, strict=True)
+    ]
+    return [*found, ("layers", counts_text(record.best), "by format")]
+
+
+def _row(record: SearchRecord, point: SearchedPoint) -> FrontRow:
+    counts = sorted(point.counts().items(), key=lambda item: weight_bits(item[0]))
+    total = max(sum(count for _, count in counts), 1)
+    return FrontRow(
+        point=point,
+        cells=tuple(_cell(record, o, point) for o in record.objectives),
+        shares=tuple(Share(f, n, n / total, format_kind(f)) for f, n in counts),
+        is_chosen=record.best is not None and record.best.id == point.id,
+        missed=tuple(o.title for o in record.missed_limits(point)),
+    )
+
+
+def _cell(record: SearchRecord, objective: Objective, point: SearchedPoint) -> Cell:
+    name = objective.name
+    value, spread = point.objectives[name], point.spread.get(name)
+    return Cell(
+        text=value_text(objective, value),
+        spread="" if spread is None else f"±{100 * spread:.1f}%",
+        differences=tuple(
+            (r.name, difference_text(objective, value, r.objectives[name]))
+            for r in record.references
+            if name in r.objectives
+        ),
+    )
+
+
+def weight_bits(name: str) -> int:
+    """Bits of the weights of a format; 32 for float, and for what is not known."""
+    found = _WEIGHTS.match(name)
+    return int(found[1]) if found else 32
+
+
+def format_kind(name: str) -> str:
+    """CSS class of a format, by the bits of its weights."""
+    return f"bits{weight_bits(name)}"
+
+
+def _heat_cell(name: str | None) -> HeatCell:
+    if name is None:
+        return HeatCell("", "none")
+    return HeatCell(
+        name.removeprefix("w").replace("a", "/", 1) if _WEIGHTS.match(name) else name,
+        format_kind(name),
+    )
+
+
+def _legend(record: SearchRecord) -> list[tuple[str, str]]:
+    found = sorted({weight_bits(name) for name in record.formats})
+    return [(f"bits{n}", "float" if n == 32 else f"{n}-bit weights") for n in found]
+
+
+def _chosen_layers(record: SearchRecord) -> list[ChosenLayer]:
+    best = record.best
+    if best is None:
+        return []
+    return [
+        _chosen_layer(
+            layer, best.formats[layer.name], record.sensitivities.get(layer.name, {})
+        )
+        for layer in record.layers
+        if layer.name in best.formats
+    ]
+
+
+def _chosen_layer(
+    layer: SearchedLayer, name: str, scores: Mapping[str, LayerScore]
+) -> ChosenLayer:
+    score, uniform = scores.get(name), scores.get(UNIFORM)
+    won: tuple[float | None, float | None] = (None, None)
+    if score is not None and uniform is not None:
+        won = (
+            _difference(uniform.latency_ms, score.latency_ms),
+            _difference(uniform.num_bytes, score.num_bytes),
+        )
+    return ChosenLayer(
+        layer=layer,
+        format=name,
+        kind=format_kind(name),
+        score=score,
+        won=won,
+        others=tuple((other, s) for other, s in scores.items() if other != name),
+    )
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other

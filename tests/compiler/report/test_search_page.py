@@ -1,0 +1,105 @@
+"""What a search found, as a page and as lines of text."""
+
+import copy
+from pathlib import Path
+
+import pytest
+from tests.chromium import assert_is_fine
+from tests.compiler.report.search_records import made_up_record
+
+from octavo.compiler.cli.search_lines import search_lines
+from octavo.compiler.report.search_page import render_search_page
+from octavo.errors import DataError
+
+SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (820, "dark")]
+LONG_NAME = "/model/backbone/encoder/stage2/block11/attention/self/projection/Conv_"
+
+
+@pytest.fixture
+def record():
+    return made_up_record()
+
+
+def look_at(browser, folder, record, width, scheme="light"):
+    page = folder / "search.html"
+    page.write_text(render_search_page(record))
+    return browser.look(page, width, scheme), page.stat().st_size
+
+
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_chromium_shows_a_search(record, browser, tmp_path, width, scheme):
+    look, _ = look_at(browser, tmp_path, record, width, scheme)
+    assert_is_fine(look, 3)
+    marks = {chart["label"]: chart["marks"] for chart in look.charts}
+    measured = sum(not point["error"] for point in record["points"])
+    # Points, the line of the front, two references, the areas above the two limits.
+    assert marks["Accuracy lost against latency"] == measured + 1 + 2 + 2
+    assert marks["Accuracy lost against weights"] == measured + 1 + 2 + 1
+    assert marks["Hypervolume over 60 evaluations"] == len(record["progress"]) + 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_chromium_shows_a_long_search_of_many_layers(browser, tmp_path, scheme):
+    record = made_up_record(300, 60, name=LONG_NAME)
+    look, num_bytes = look_at(browser, tmp_path, record, 1280, scheme)
+    assert_is_fine(look, 3)
+    assert num_bytes < 1_500_000
+
+
+@pytest.mark.parametrize("num_points", [1, 5])
+def test_chromium_shows_a_short_search_without_labels_under_an_emulator(
+    browser, tmp_path, num_points
+):
+    record = made_up_record(num_points, 3, labels=False, unit="instructions", limits={})
+    look, _ = look_at(browser, tmp_path, record, 390)
+    assert_is_fine(look, 3 if num_points > 3 else 2)  # too short for a curve
+
+
+def test_a_record_of_two_objectives_has_one_chart(record, browser, tmp_path):
+    record["objectives"].pop()
+    look, _ = look_at(browser, tmp_path, record, 1280)
+    assert_is_fine(look, 2)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda r: r.update(schema=2),
+        lambda r: r.pop("references"),
+        lambda r: r["objectives"].pop(0),
+        lambda r: r.update(objectives=r["objectives"][:1]),
+        lambda r: r["points"][0]["objectives"].pop("latency"),
+        lambda r: r["points"][0]["objectives"].update(latency=float("nan")),
+        lambda r: r["points"][1].update(id=0),
+        lambda r: r["front"][0].update(id=1000),
+        lambda r: r["limits"].update(joules=1.0),
+        lambda r: r.update(layers=[{"name": "conv"}]),
+        lambda r: r.update(points=7),
+    ],
+)
+def test_a_damaged_record_is_refused(record, damage):
+    damage(record)
+    with pytest.raises(DataError, match=r"search\.json is malformed"):
+        render_search_page(record)
+
+
+def test_names_of_a_hostile_model_stay_text(record):
+    hostile = '<script>alert("x")</script>\x1b[31m\u202e'
+    old = record["layers"][1]["name"]
+    record.update(model=hostile, device=hostile, target=hostile, why_not_better=[hostile])
+    record["layers"][1].update(name=hostile, op_types=[hostile])
+    record["references"][0].update(name=hostile)
+    record["sensitivities"][hostile] = record["sensitivities"].pop(old)
+    for point in record["points"]:
+        point["formats"][hostile] = point["formats"].pop(old)
+        point["error"] = point["error"] and hostile
+    page, lines = render_search_page(record), "\n".join(search_lines(record, Path("out")))
+    for text in (page, lines):
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert "\\x1b[31m" in text
+    assert "<script" not in page
+
+
+def test_equal_records_give_equal_pages(record):
+    assert render_search_page(record) == render_search_page(copy.deepcopy(record))
