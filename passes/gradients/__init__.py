@@ -1,0 +1,1 @@
+"""Backward graphs of float networks, as ordinary nodes that any ONNX runtime computes."""
