@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from octavo.passes.rounding.adaround import round_adaptively
 from octavo.passes.rounding.grid import WeightGrid
 from octavo.passes.rounding.moments import Moments
-from octavo.passes.rounding.second_order import round_second_order
+from octavo.passes.rounding.second_order import SecondOrder
 from octavo.passes.rounding.stored_layer import Choice
 
 DoubleArray = NDArray[np.float64]
@@ -78,9 +78,8 @@ def judge_rounding(
     if method == "adaround":
         q = round_adaptively(weight, fitting, grid, has_bias=has_bias)
     else:
-        q, grid = round_second_order(
-            weight, fitting, grid, has_bias=has_bias, refit_scale=refit_scale
-        )
+        problem = SecondOrder(weight, fitting, has_bias=has_bias)
+        q, grid = problem.round(grid, refit_scale=refit_scale)
     old = _with_best_bias(nearest, fitting, has_bias)
     new = _with_best_bias(Choice(q, grid, nearest.bias), fitting, has_bias)
     centre = checking.best_bias(old.weight)

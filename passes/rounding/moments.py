@@ -67,16 +67,18 @@ class MomentSums:
         self._y = np.zeros((num_groups, num_outputs))
         self._power = np.zeros((num_groups, num_outputs))
         self._count = 0
+        self._waiting: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
 
     def add(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
-        """Add columns (G, positions, K) and the float layer's outputs, (G, positions, O)."""
-        transposed = x.transpose(0, 2, 1)
-        self._gram += transposed @ x
-        self._cross += y.transpose(0, 2, 1) @ x
-        self._x += x.sum(axis=1, dtype=np.float64)
-        self._y += y.sum(axis=1, dtype=np.float64)
-        self._power += np.square(y, dtype=np.float64).sum(axis=1)
+        """Add columns (G, positions, K) and the float layer's outputs, (G, positions, O).
+
+        They are kept for a while: not to be changed afterwards.
+        """
+        self._waiting.append((x, y))
         self._count += x.shape[1]
+        # Few positions at a time would read and write all sums for little work.
+        if sum(columns.shape[1] for columns, _ in self._waiting) >= self._gram.shape[1]:
+            self._flush()
 
     @property
     def count(self) -> int:
@@ -84,17 +86,31 @@ class MomentSums:
         return self._count
 
     def moments(self) -> Moments:
-        """The means over what was added.
+        """The means over what was added; nothing can be added afterwards.
 
         Raises:
             ValueError: Nothing was added.
         """
         if not self._count:
             raise ValueError("moments of no position")
-        n = float(self._count)
-        return Moments(
-            self._gram / n, self._cross / n, self._x / n, self._y / n, self._power / n
-        )
+        self._flush()
+        sums = (self._gram, self._cross, self._x, self._y, self._power)
+        for array in sums:
+            array /= self._count
+        return Moments(*sums)
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        x, y = (np.concatenate(arrays, axis=1) for arrays in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        for group in range(len(x)):
+            # A matrix times its own transpose takes half of the work, but not in a stack.
+            self._gram[group] += x[group].T @ x[group]
+            self._cross[group] += y[group].T @ x[group]
+        self._x += x.sum(axis=1, dtype=np.float64)
+        self._y += y.sum(axis=1, dtype=np.float64)
+        self._power += np.square(y, dtype=np.float64).sum(axis=1)
 
 
 def moments_bytes(num_groups: int, num_outputs: int, num_columns: int) -> int:

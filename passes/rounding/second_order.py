@@ -17,109 +17,129 @@ from octavo.passes.rounding.moments import Moments
 DAMPING = 0.01  # of the mean of H's diagonal, as in OPTQ; keeps unseen directions at float
 MAX_SWEEPS = 12  # the last changes of a sweep that ends here are below 1% of the error
 MIN_REFITTED = 0.25  # a refitted scale stays within a factor of four of the first one
+# Columns whose errors go to all later columns together, as one matrix product (OPTQ, 3.3).
+BLOCK = 32
 
 DoubleArray = NDArray[np.float64]
 Integers = NDArray[np.int32]
 
 
-def round_second_order(
-    weight: NDArray[np.floating],
-    moments: Moments,
-    grid: WeightGrid,
-    *,
-    has_bias: bool,
-    refit_scale: bool = False,
-) -> tuple[Integers, WeightGrid]:
-    """Choose integers that lower the output error on samples.
+class SecondOrder:
+    """The squared output error of one layer around its least-squares solution.
 
-    Args:
-        weight: Float weight, (G, O, K).
-        moments: Of the inputs that the layer gets and the outputs that it should give.
-        grid: The steps.
-        has_bias: The bias takes whatever mean error is left.
-        refit_scale: Choose the scale of each output as well.
-
-    Returns:
-        Integers (G, O, K) and the grid that they belong to.
+    Integers can be chosen for any number of grids; what they have in common is computed once.
+    Arrays inside are (G, K, O), columns sorted by falling power.
     """
-    hessian, target = _damped(weight, moments, has_bias=has_bias)
-    solution = np.asarray(np.linalg.solve(hessian, target.transpose(0, 2, 1)), np.float64)
-    q = _compensated(solution, hessian, grid)
-    q = _descended(q, hessian, target, grid)
-    if not refit_scale or not grid.is_per_output:
+
+    def __init__(
+        self, weight: NDArray[np.floating], moments: Moments, *, has_bias: bool
+    ) -> None:
+        """Take a layer.
+
+        Args:
+            weight: Float weight, (G, O, K).
+            moments: Of the inputs that the layer gets and the outputs that it should give.
+            has_bias: The bias takes whatever mean error is left.
+        """
+        hessian, target = moments.centred(has_bias=has_bias)
+        diagonal = np.einsum("gkk->gk", hessian)
+        # A group whose inputs never vary has no say; any positive number keeps its weights.
+        damping = np.maximum(DAMPING * diagonal.mean(axis=1), 1e-12)
+        # Columns of much power first, while there are others to make up for their errors.
+        self._order = np.argsort(-diagonal.sum(axis=0), kind="stable")
+        self._hessian = hessian[:, self._order][:, :, self._order]
+        np.einsum("gkk->gk", self._hessian)[:] += damping[:, None]
+        damped = target + damping[:, None, None] * weight
+        self._target = damped.transpose(0, 2, 1)[:, self._order]
+        inverse = np.linalg.inv(self._hessian)
+        self._solution = inverse @ self._target
+        # Row k of the upper factor is what a unit error of column k asks of the later columns.
+        self._factor = np.linalg.cholesky(inverse).transpose(0, 2, 1)
+
+    def round(
+        self, grid: WeightGrid, *, refit_scale: bool = False
+    ) -> tuple[Integers, WeightGrid]:
+        """Choose integers that lower the output error on samples.
+
+        Args:
+            grid: The steps.
+            refit_scale: Choose the scale of each output as well.
+
+        Returns:
+            Integers (G, O, K) and the grid that they belong to.
+        """
+        scale = self._sorted(grid.scale)
+        steps = self._descended(self._compensated(scale, grid.qmax), scale, grid.qmax)
+        if refit_scale and grid.is_per_output:
+            fitted = self._fitted_scale(steps, scale, scale)
+            nearest = np.rint(steps * scale / fitted).clip(-grid.qmax, grid.qmax)
+            steps = self._descended(nearest, fitted, grid.qmax)
+            fitted = self._fitted_scale(steps, fitted, scale)
+            grid = WeightGrid(fitted.transpose(0, 2, 1), grid.qmax)
+        q = np.empty((steps.shape[0], steps.shape[2], steps.shape[1]), np.int32)
+        q[:, :, self._order] = steps.transpose(0, 2, 1)
         return q, grid
-    fitted = fit_scale(q, hessian, target, grid)
-    q = _descended(fitted.nearest(grid.values(q)), hessian, target, fitted)
-    return q, fit_scale(q, hessian, target, fitted)
 
+    def _sorted(self, scale: DoubleArray) -> DoubleArray:
+        """Scales (G, O, K) or (G, O, 1) in the order of the columns."""
+        columns = scale.transpose(0, 2, 1)
+        return columns if columns.shape[1] == 1 else columns[:, self._order]
 
-def fit_scale(
-    q: Integers, hessian: DoubleArray, target: DoubleArray, grid: WeightGrid
-) -> WeightGrid:
-    """The scale of each output with the least error for these integers: q't / q'Hq."""
-    steps = q.astype(np.float64)
-    curvature = np.einsum("gok,gok->go", steps @ hessian, steps)
-    slope = np.einsum("gok,gok->go", steps, target)
-    old = grid.scale[:, :, 0]
-    fitted = np.where(curvature > 0, slope / np.where(curvature > 0, curvature, 1.0), old)
-    kept = fitted.clip(old * MIN_REFITTED, old / MIN_REFITTED)
-    return WeightGrid(kept[:, :, None], grid.qmax)
+    def _compensated(self, scale: DoubleArray, qmax: int) -> DoubleArray:
+        """Round column after column, each error made up for by those after it."""
+        left = self._solution.copy()
+        steps = np.empty_like(left)
+        num_columns = left.shape[1]
+        for start in range(0, num_columns, BLOCK):
+            stop = min(start + BLOCK, num_columns)
+            errors = np.empty((left.shape[0], stop - start, left.shape[2]))
+            for k in range(start, stop):
+                step = scale[:, min(k, scale.shape[1] - 1)]
+                rounded = np.rint(left[:, k] / step).clip(-qmax, qmax)
+                steps[:, k] = rounded
+                row = self._factor[:, k]
+                error = (left[:, k] - rounded * step) / row[:, k, None]
+                errors[:, k - start] = error
+                left[:, k + 1 : stop] -= row[:, k + 1 : stop, None] * error[:, None, :]
+            later = self._factor[:, start:stop, stop:].transpose(0, 2, 1)
+            left[:, stop:] -= later @ errors
+        return steps
 
+    def _descended(self, steps: DoubleArray, scale: DoubleArray, qmax: int) -> DoubleArray:
+        """Set one integer after the other to its best value given the others."""
+        steps = steps.copy()
+        diagonal = np.einsum("gkk->gk", self._hessian)
+        residual = self._target - self._hessian @ (steps * scale)  # minus half of the gradient
+        for _ in range(MAX_SWEEPS):
+            changed = False
+            for start in range(0, steps.shape[1], BLOCK):
+                stop = min(start + BLOCK, steps.shape[1])
+                near = residual[:, start:stop].copy()
+                moved = np.zeros_like(near)
+                for k in range(start, stop):
+                    step = scale[:, min(k, scale.shape[1] - 1)]
+                    best = steps[:, k] + near[:, k - start] / (diagonal[:, k, None] * step)
+                    delta = np.rint(best).clip(-qmax, qmax) - steps[:, k]
+                    # A tie would move back and forth.
+                    delta[np.abs(best - steps[:, k]) <= 0.5] = 0.0
+                    if delta.any():
+                        steps[:, k] += delta
+                        moved[:, k - start] = delta * step
+                        row = self._hessian[:, k, start:stop]
+                        near -= row[:, :, None] * moved[:, None, k - start]
+                if moved.any():
+                    changed = True
+                    residual -= self._hessian[:, :, start:stop] @ moved
+            if not changed:
+                break
+        return steps
 
-def _damped(
-    weight: NDArray[np.floating], moments: Moments, *, has_bias: bool
-) -> tuple[DoubleArray, DoubleArray]:
-    hessian, target = moments.centred(has_bias=has_bias)
-    diagonal = np.einsum("gkk->gk", hessian)
-    # A group whose inputs never vary has no say; any positive number keeps its weights.
-    damping = np.maximum(DAMPING * diagonal.mean(axis=1), 1e-12)
-    hessian = hessian + damping[:, None, None] * np.eye(hessian.shape[1])
-    return hessian, target + damping[:, None, None] * weight
-
-
-def _compensated(solution: DoubleArray, hessian: DoubleArray, grid: WeightGrid) -> Integers:
-    """Round column by column; ``solution`` is (G, K, O)."""
-    left = solution.transpose(0, 2, 1).copy()
-    num_columns = left.shape[2]
-    # Columns of much power first, while there are others to make up for their errors.
-    order = np.argsort(-np.einsum("gkk->gk", hessian).sum(axis=0), kind="stable")
-    left = left[:, :, order]
-    inverse = np.linalg.inv(hessian[:, order][:, :, order])
-    # Row k of the upper factor is what a unit error of column k asks of the later columns.
-    factor = np.linalg.cholesky(inverse).transpose(0, 2, 1)
-    scale = np.broadcast_to(grid.scale, left.shape)[:, :, order]
-    q = np.empty(left.shape, np.int32)
-    for k in range(num_columns):
-        steps = np.rint(left[:, :, k] / scale[:, :, k]).clip(-grid.qmax, grid.qmax)
-        q[:, :, k] = steps
-        error = (left[:, :, k] - steps * scale[:, :, k]) / factor[:, k, k, None]
-        left[:, :, k + 1 :] -= error[:, :, None] * factor[:, k, None, k + 1 :]
-    result = np.empty_like(q)
-    result[:, :, order] = q
-    return result
-
-
-def _descended(
-    q: Integers, hessian: DoubleArray, target: DoubleArray, grid: WeightGrid
-) -> Integers:
-    """Set one integer after the other to its best value given the others."""
-    scale = np.broadcast_to(grid.scale, q.shape)
-    steps = q.astype(np.float64)
-    residual = target - (steps * scale) @ hessian  # minus half of the gradient
-    for _ in range(MAX_SWEEPS):
-        changed = False
-        for k in range(q.shape[2]):
-            best = steps[:, :, k] + residual[:, :, k] / (
-                hessian[:, k, k, None] * scale[:, :, k]
-            )
-            chosen = np.rint(best).clip(-grid.qmax, grid.qmax)
-            # A tie would move back and forth.
-            chosen = np.where(np.abs(best - steps[:, :, k]) > 0.5, chosen, steps[:, :, k])
-            delta = (chosen - steps[:, :, k]) * scale[:, :, k]
-            if delta.any():
-                changed = True
-                residual -= delta[:, :, None] * hessian[:, None, k, :]
-                steps[:, :, k] = chosen
-        if not changed:
-            break
-    return steps.astype(np.int32)
+    def _fitted_scale(
+        self, steps: DoubleArray, old: DoubleArray, first: DoubleArray
+    ) -> DoubleArray:
+        """The scale of each output with the least error for its integers: q't / q'Hq."""
+        curvature = np.einsum("gko,gko->go", steps, self._hessian @ steps)
+        slope = np.einsum("gko,gko->go", steps, self._target)
+        best = slope / np.where(curvature > 0, curvature, 1.0)
+        fitted = np.where(curvature > 0, best, old[:, 0])
+        return fitted.clip(first[:, 0] * MIN_REFITTED, first[:, 0] / MIN_REFITTED)[:, None]
