@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from octavo.errors import ArtifactError, DeviceError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 UNSUPPORTED_CPU = 6
 TILES_REFUSED = 10
 NO_ACCELERATOR = 11
@@ -67,6 +67,8 @@ class ProgramStruct(ctypes.Structure):
         ("inputs", ctypes.POINTER(TensorStruct)),
         ("outputs", ctypes.POINTER(TensorStruct)),
         ("steps", ctypes.POINTER(StepStruct)),
+        ("accelerator", ctypes.c_void_p),
+        ("packed", ctypes.c_void_p),
     )
 
 

@@ -46,12 +46,14 @@ class ModelSource:
             cpu_features: Bits that the CPU must have.
         """
         program = self.program
+        where = "weights.bin as it is expanded" if self.blob.packed else "weights.bin"
         lines = [
             generated_by(program),
             " *",
             " * One function per step, in the order in which they run. A is an address in the",
-            " * arena, W one in weights.bin. */",
+            f" * arena, W one in {where}. */",
             *(['#include "octavo_accelerator.h"'] if self.accelerated else []),
+            *(['#include "octavo_packed_weights.h"'] if self.blob.packed else []),
             '#include "model.h"',
             "",
             "#define A(offset) ((void *)(arena + (offset)))",
@@ -71,6 +73,7 @@ class ModelSource:
             *self._tensors("Input", program.inputs),
             *self._tensors("Output", program.outputs),
             *(self.accelerated.definitions() if self.accelerated else ()),
+            *self._packed_weights(),
             *self._program_record(cpu_features),
             *self.api.definitions(),
         ]
@@ -155,6 +158,24 @@ class ModelSource:
         yield "};"
         yield ""
 
+    def _packed_weights(self) -> Iterable[str]:
+        if not self.blob.packed:
+            return
+        yield "/* ---- weights of few bits: in the file, in memory, values, bits, base ---- */"
+        yield "static const octavo_packed_constant kPackedConstants[] = {"
+        for constant in self.blob.packed:
+            bits = constant.bits
+            sizes = (constant.stored_offset, constant.offset_bytes, bits.num_values)
+            places = ", ".join(unsigned_literal(size) for size in sizes)
+            yield f"    {{{places}, {bits.num_bits}u, {bits.base}u}},"
+        yield "};"
+        yield "static const octavo_packed_weights kPacked = {"
+        yield f"    .plain_bytes = {unsigned_literal(self.blob.plain_bytes)},"
+        yield f"    .expanded_bytes = {unsigned_literal(self.blob.expanded_bytes)},"
+        yield f"    .num_constants = {len(self.blob.packed)}u,"
+        yield "    .constants = kPackedConstants};"
+        yield ""
+
     def _program_record(self, cpu_features: int) -> Iterable[str]:
         program = self.program
         yield "static const octavo_program kProgram = {"
@@ -172,5 +193,7 @@ class ModelSource:
         yield "    .steps = kSteps,"
         if self.accelerated is not None:
             yield "    .accelerator = &kAccelerator,"
+        if self.blob.packed:
+            yield "    .packed = &kPacked,"
         yield "};"
         yield ""

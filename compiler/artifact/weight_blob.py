@@ -1,4 +1,8 @@
-"""All constants of a program in one file, each stored once and aligned."""
+"""All constants of a program in one file, each stored once; those of few bits packed.
+
+The file holds the constants that kernels read as they are, aligned, and then the packed ones.
+When it is loaded, the packed ones are expanded in front of the others: kernels see one blob.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.compiler.artifact.bit_packing import GROUP, PackedBits, packed_bits
 from octavo.compiler.lowering.program import Buffer, Program, Storage
+
+
+@dataclass(frozen=True)
+class PackedConstant:
+    """A constant that is expanded when the file is loaded.
+
+    Attributes:
+        stored_offset: Where it is in the file, bytes.
+        offset_bytes: Where kernels read it.
+        bits: What is stored.
+    """
+
+    stored_offset: int
+    offset_bytes: int
+    bits: PackedBits
 
 
 @dataclass(frozen=True)
@@ -16,14 +36,25 @@ class WeightBlob:
     """The weight file.
 
     Attributes:
-        offsets: Offset in bytes of every weight buffer, a multiple of its alignment.
+        offsets: Where kernels read every weight buffer, in bytes, a multiple of its alignment.
         num_bytes: Size of the file.
-        parts: What to write, by offset, without repetition.
+        parts: What to write, by place in the file, without repetition.
+        plain_bytes: Front of the file that kernels read as it is, slack included.
+        expanded_bytes: What the packed constants become, in front of it.
+        packed: These constants.
     """
 
     offsets: dict[Buffer, int]
     num_bytes: int
     parts: tuple[tuple[int, NDArray[np.uint8]], ...]
+    plain_bytes: int
+    expanded_bytes: int = 0
+    packed: tuple[PackedConstant, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """What kernels read, slack included."""
+        return self.expanded_bytes + self.plain_bytes
 
     def write(self, path: Path) -> None:
         """Write the file, zeros between and behind the constants."""
@@ -36,38 +67,89 @@ class WeightBlob:
             file.write(bytes(self.num_bytes - position))
 
 
-def pack_weights(program: Program) -> WeightBlob:
+def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
     """Lay out the weight buffers of ``program``: large ones in order of first use, then small.
+
+    Args:
+        program: Whose constants are stored.
+        pack_bits: Store constants of at most 4 bits in as many; else in bytes, too.
 
     Raises:
         ValueError: A weight buffer has no data, or data of another size.
     """
-    offsets: dict[Buffer, int] = {}
-    parts: list[tuple[int, NDArray[np.uint8]]] = []
-    stored: dict[bytes, int] = {}
-    end = 0
     weights = [b for b in program.buffers() if b.storage is Storage.WEIGHTS]
     alignments = {buffer: buffer.alignment_of(program.alignment) for buffer in weights}
+    plain, packed = _Region(program.alignment), _Region(program.alignment)
+    narrow: dict[bytes, PackedBits] = {}
+    places: dict[Buffer, tuple[_Region, bytes]] = {}
     for buffer in sorted(weights, key=lambda b: -alignments[b]):
         data = _bytes_of(buffer)
         digest = hashlib.sha256(data.data).digest()
-        if digest not in stored:
-            offset = -(-end // alignments[buffer]) * alignments[buffer]
-            stored[digest] = offset
-            parts.append((offset, data))
-            end = offset + data.nbytes
-        offsets[buffer] = stored[digest]
+        region = plain
+        if digest not in plain.offsets:
+            bits = packed_bits(_contiguous(buffer)) if pack_bits else None
+            if bits is not None:
+                region = packed
+                narrow.setdefault(digest, bits)
+        region.add(digest, data, alignments[buffer])
+        places[buffer] = region, digest
+    expanded_bytes = packed.aligned_end()
     # Kernels load whole vectors; the last load of the last tensor must still be inside.
-    whole = -(-end // program.alignment) * program.alignment
-    return WeightBlob(offsets, whole + program.alignment, tuple(parts))
+    plain_bytes = plain.aligned_end() + program.alignment
+    base = {id(plain): expanded_bytes, id(packed): 0}
+    offsets = {
+        buffer: base[id(region)] + region.offsets[digest]
+        for buffer, (region, digest) in places.items()
+    }
+    parts, constants, end = list(plain.parts), [], plain_bytes
+    for digest, bits in narrow.items():
+        constants.append(PackedConstant(end, packed.offsets[digest], bits))
+        parts.append((end, bits.data))
+        end += bits.data.nbytes
+    # The runtime reads words of eight bytes.
+    num_bytes = end + GROUP if constants else plain_bytes
+    return WeightBlob(
+        offsets, num_bytes, tuple(parts), plain_bytes, expanded_bytes, tuple(constants)
+    )
+
+
+class _Region:
+    """Constants one behind the other, each once.
+
+    Attributes:
+        offsets: Where each begins, by digest.
+        parts: Their bytes, by place.
+    """
+
+    def __init__(self, alignment: int) -> None:
+        self.offsets: dict[bytes, int] = {}
+        self.parts: list[tuple[int, NDArray[np.uint8]]] = []
+        self._alignment = alignment
+        self._end = 0
+
+    def add(self, digest: bytes, data: NDArray[np.uint8], alignment: int) -> None:
+        """Append a constant that is not there yet."""
+        if digest not in self.offsets:
+            offset = -(-self._end // alignment) * alignment
+            self.offsets[digest] = offset
+            self.parts.append((offset, data))
+            self._end = offset + data.nbytes
+
+    def aligned_end(self) -> int:
+        """Bytes of all, rounded up."""
+        return -(-self._end // self._alignment) * self._alignment
 
 
 def _bytes_of(buffer: Buffer) -> NDArray[np.uint8]:
-    if buffer.data is None:
-        raise ValueError(f"weight buffer {buffer.name!r} has no data")
-    array: NDArray[Any] = np.ascontiguousarray(buffer.data)
+    array = _contiguous(buffer)
     if array.nbytes != buffer.num_bytes or buffer.num_bytes < 1:
         raise ValueError(
             f"weight buffer {buffer.name!r} says {buffer.num_bytes} bytes, has {array.nbytes}"
         )
     return array.reshape(-1).view(np.uint8)
+
+
+def _contiguous(buffer: Buffer) -> NDArray[Any]:
+    if buffer.data is None:
+        raise ValueError(f"weight buffer {buffer.name!r} has no data")
+    return np.ascontiguousarray(buffer.data)

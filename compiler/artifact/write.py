@@ -27,7 +27,7 @@ from octavo.compiler.artifact.opencl_source import generate_opencl
 from octavo.compiler.artifact.program_record import program_record
 from octavo.compiler.artifact.system_libraries import system_libraries
 from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
-from octavo.compiler.artifact.weight_blob import pack_weights
+from octavo.compiler.artifact.weight_blob import WeightBlob, pack_weights
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import kernels_digest
 from octavo.errors import ArtifactError, ModelError
@@ -40,6 +40,7 @@ BENCH = "bench"
 SOURCE = "kernels.cl"
 RUNTIME_HEADER = "octavo_runtime.h"
 ACCELERATOR_HEADER = "octavo_accelerator.h"
+PACKED_HEADER = "octavo_packed_weights.h"
 
 # Kernels come out of TVM with default visibility; two models in one process must not see each
 # other's.
@@ -68,6 +69,7 @@ def write_artifact(
     seed: int = 0,
     extra_files: ExtraFiles | None = None,
     kernel_cache: KernelCache | None = None,
+    packed_weights: bool = True,
 ) -> dict[str, Any]:
     """Compile ``program`` into an artifact folder.
 
@@ -81,6 +83,8 @@ def write_artifact(
         extra_files: Makes further files, by name, from the manifest without them.
         kernel_cache: Objects of kernels that other programs have, too; with one, equal inputs
             do not give equal bytes.
+        packed_weights: Store constants of at most 4 bits in as many; they are expanded into
+            memory of their own when the artifact is loaded.
 
     Returns:
         The manifest.
@@ -99,7 +103,10 @@ def write_artifact(
     except OSError as error:
         raise ArtifactError(f"cannot write {destination}: {error.strerror}") from error
     try:
-        manifest = _write(program, target, model, folder, seed, extra_files, kernel_cache)
+        blob = pack_weights(program, pack_bits=packed_weights)
+        manifest = _write(
+            program, target, model, folder, blob, seed, extra_files, kernel_cache
+        )
         folder.chmod(0o755)  # mkdtemp's is private
         _move(folder, destination, force=force)
     except BaseException:
@@ -143,13 +150,13 @@ def _write(
     target: Target,
     model: Any,
     folder: Path,
+    blob: WeightBlob,
     seed: int,
     extra_files: ExtraFiles | None,
     kernel_cache: KernelCache | None,
 ) -> dict[str, Any]:
     plan = plan_memory(program)
-    blob = pack_weights(program)
-    sizes = {"arena_bytes": plan.arena_bytes, "weights_bytes": blob.num_bytes}
+    sizes = {"arena_bytes": plan.arena_bytes, "weights_bytes": blob.memory_bytes}
     check_memory(target, **sizes)
     features = required_features(target.tvm_target())
     blob.write(folder / WEIGHTS)
@@ -159,7 +166,11 @@ def _write(
     mask = feature_mask(target.triple, features)
     (folder / "model.c").write_text(source.text(mask), encoding="ascii")
     (folder / "model.h").write_text(ModelApi(program).header(), encoding="ascii")
-    for header in (RUNTIME_HEADER, *([ACCELERATOR_HEADER] if source.accelerated else [])):
+    for header in (
+        RUNTIME_HEADER,
+        *([ACCELERATOR_HEADER] if source.accelerated else []),
+        *([PACKED_HEADER] if blob.packed else []),
+    ):
         shutil.copyfile(runtime_folder() / "include" / header, folder / header)
     build_kernels(program, target.tvm_target(), folder, "kernels.o", kernel_cache)
     _link(target, folder)

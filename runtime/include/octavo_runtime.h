@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define OCTAVO_API __attribute__((visibility("default")))
-#define OCTAVO_ABI_VERSION 2u
+#define OCTAVO_ABI_VERSION 3u
 #ifdef __hexagon__
 #define OCTAVO_ALIGNMENT 128u /* bytes of a vector; of the arena, the weights and every tensor */
 #else
@@ -64,6 +64,7 @@ typedef int32_t (*octavo_step_function)(uint8_t *arena, const uint8_t *weights);
 
 typedef struct octavo_launch octavo_launch;           /* see octavo_accelerator.h */
 typedef struct octavo_accelerator octavo_accelerator;
+typedef struct octavo_packed_weights octavo_packed_weights; /* see octavo_packed_weights.h */
 
 typedef struct octavo_step {
   const char *name;    /* the layer */
@@ -85,6 +86,7 @@ typedef struct octavo_program {
   const octavo_tensor *inputs, *outputs;
   const octavo_step *steps;
   const octavo_accelerator *accelerator; /* NULL: every step runs on the CPU */
+  const octavo_packed_weights *packed;   /* NULL: kernels read the file as it is */
 } octavo_program;
 
 typedef struct octavo_options {
@@ -103,11 +105,13 @@ typedef void (*octavo_step_hook)(void *context, uint32_t step, bool is_end, uint
 /* One line for a status; never NULL. */
 OCTAVO_API const char *octavo_status_message(octavo_status status);
 
-/* Maps the weight file. `program` must outlive the instance. *model is NULL on failure. */
+/* Maps the weight file and expands what is packed in it into memory of its own. `program` must
+ * outlive the instance. *model is NULL on failure. */
 OCTAVO_API octavo_status octavo_load(const octavo_program *program, const char *weights_path,
                                      octavo_model **model);
 
-/* As octavo_load, with weights in memory: 64-byte aligned, kept by the caller until destroy. */
+/* As octavo_load, with weights in memory: 64-byte aligned, kept by the caller until destroy. They
+ * are copied only where some of them are packed. */
 OCTAVO_API octavo_status octavo_load_memory(const octavo_program *program, const void *weights,
                                             size_t weights_bytes, octavo_model **model);
 

@@ -16,7 +16,8 @@
 /* Sources: Linux include/uapi/asm-generic/{fcntl,mman,stat,unistd}.h, linux/auxvec.h, linux/time.h;
  * bionic libc/include/bits/pthread_types.h. */
 enum { O_RDONLY = 0, O_CLOEXEC = 02000000 };
-enum { PROT_READ = 1, MAP_PRIVATE = 2, MAP_POPULATE = 0x8000 };
+enum { PROT_READ = 1, PROT_WRITE = 2 };
+enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_POPULATE = 0x8000 };
 enum { CLOCK_MONOTONIC = 1, AT_HWCAP = 16, AT_HWCAP2 = 26 };
 enum { SYS_futex = 98, SYS_sched_setaffinity = 122, SYS_sched_yield = 124 };
 #define MAP_FAILED ((void *)-1)

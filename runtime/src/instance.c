@@ -31,7 +31,8 @@ static bool is_aligned(const void *pointer) {
 
 static octavo_status create(const octavo_program *program, octavo_model **out) {
   if (program->abi_version != OCTAVO_ABI_VERSION) return OCTAVO_WRONG_ABI;
-  if (program->arena_bytes > SIZE_MAX - OCTAVO_SLACK || program->weights_bytes > SIZE_MAX) {
+  if (program->arena_bytes > SIZE_MAX - OCTAVO_SLACK || program->weights_bytes > SIZE_MAX ||
+      octavo_weights_memory_bytes(program) == SIZE_MAX) {
     return OCTAVO_OUT_OF_MEMORY; /* a program of a 64-bit machine on a 32-bit one */
   }
   octavo_model *model = octavo_platform_allocate(sizeof *model);
@@ -39,6 +40,13 @@ static octavo_status create(const octavo_program *program, octavo_model **out) {
   *model = (octavo_model){.program = program};
   *out = model;
   return OCTAVO_OK;
+}
+
+/* Hands a model out, or frees it where its weights were refused. */
+static octavo_status finish_load(octavo_model *model, octavo_status status, octavo_model **out) {
+  if (status == OCTAVO_OK) *out = model;
+  else octavo_platform_free(model);
+  return status;
 }
 
 octavo_status octavo_load(const octavo_program *program, const char *weights_path,
@@ -49,14 +57,7 @@ octavo_status octavo_load(const octavo_program *program, const char *weights_pat
   octavo_model *model = NULL;
   octavo_status status = create(program, &model);
   if (status != OCTAVO_OK) return status;
-  status = octavo_platform_map(weights_path, (size_t)program->weights_bytes, &model->weights);
-  if (status != OCTAVO_OK) {
-    octavo_platform_free(model);
-    return status;
-  }
-  model->owns_weights = true;
-  *out = model;
-  return OCTAVO_OK;
+  return finish_load(model, octavo_weights_map(model, weights_path), out);
 }
 
 octavo_status octavo_load_memory(const octavo_program *program, const void *weights,
@@ -65,9 +66,10 @@ octavo_status octavo_load_memory(const octavo_program *program, const void *weig
   *out = NULL;
   if (program == NULL || weights == NULL || !is_aligned(weights)) return OCTAVO_INVALID_ARGUMENT;
   if (weights_bytes != program->weights_bytes) return OCTAVO_WRONG_SIZE;
-  octavo_status status = create(program, out);
-  if (status == OCTAVO_OK) (*out)->weights = weights;
-  return status;
+  octavo_model *model = NULL;
+  octavo_status status = create(program, &model);
+  if (status != OCTAVO_OK) return status;
+  return finish_load(model, octavo_weights_use(model, weights), out);
 }
 
 size_t octavo_arena_bytes(const octavo_program *program) {
@@ -144,9 +146,7 @@ void octavo_destroy(octavo_model *model) {
   if (model == NULL) return;
   octavo_pool_destroy(model->pool);
   release(model);
-  if (model->owns_weights) {
-    octavo_platform_unmap(model->weights, (size_t)model->program->weights_bytes);
-  }
+  octavo_weights_free(model);
   octavo_platform_free(model);
 }
 

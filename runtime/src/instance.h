@@ -5,11 +5,12 @@
 #include "driver.h"
 #include "octavo_runtime.h"
 #include "thread_pool.h"
+#include "weights.h"
 
 struct octavo_model {
   const octavo_program *program;
-  const uint8_t *weights; /* (program->weights_bytes,) */
-  bool owns_weights;
+  const uint8_t *weights; /* (octavo_weights_memory_bytes(program),) */
+  octavo_weights_place weights_place;
   uint8_t *arena; /* NULL until prepared */
   bool owns_arena;
   octavo_pool *pool; /* NULL: one thread */

@@ -66,7 +66,7 @@ static octavo_status make_weights(octavo_model *model, octavo_opencl *state) {
   cl_int code = CL_SUCCESS;
   state->weights = state->api.CreateBuffer(
       state->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-      (size_t)model->program->weights_bytes, (void *)(uintptr_t)model->weights, &code);
+      octavo_weights_memory_bytes(model->program), (void *)(uintptr_t)model->weights, &code);
   return state->weights != NULL ? OCTAVO_OK : octavo_opencl_fail(model, "clCreateBuffer", code);
 }
 

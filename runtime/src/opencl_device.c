@@ -43,7 +43,7 @@ static octavo_status check_limits(octavo_model *model, const octavo_opencl *stat
                                     &most_bytes, NULL);
   }
   if (code != CL_SUCCESS) return octavo_opencl_fail(model, "clGetDeviceInfo", code);
-  if (octavo_arena_bytes(program) > most_bytes || program->weights_bytes > most_bytes) {
+  if (octavo_arena_bytes(program) > most_bytes || octavo_weights_memory_bytes(program) > most_bytes) {
     return octavo_opencl_explain(model, OCTAVO_NO_ACCELERATOR,
                                  "the device's largest buffer is too small for the model");
   }

@@ -22,6 +22,14 @@ void octavo_platform_free(void *memory);
 octavo_status octavo_platform_map(const char *path, size_t num_bytes, const uint8_t **data);
 void octavo_platform_unmap(const uint8_t *data, size_t num_bytes);
 
+/* As octavo_platform_map, and its first plain_bytes once more, behind expanded_bytes of zeros that
+ * may be written and that *memory points to; these are a multiple of OCTAVO_ALIGNMENT. */
+octavo_status octavo_platform_map_behind(const char *path, size_t num_bytes, size_t plain_bytes,
+                                         size_t expanded_bytes, const uint8_t **data,
+                                         uint8_t **memory);
+void octavo_platform_unmap_behind(const uint8_t *memory, size_t plain_bytes,
+                                  size_t expanded_bytes);
+
 /* A shared library by name or path, or NULL; what is in it, or NULL. */
 void *octavo_platform_open_library(const char *name);
 void *octavo_platform_symbol(void *library, const char *name);

@@ -39,6 +39,28 @@ void octavo_platform_unmap(const uint8_t *data, size_t num_bytes) {
   octavo_platform_free((void *)(uintptr_t)data);
 }
 
+octavo_status octavo_platform_map_behind(const char *path, size_t num_bytes, size_t plain_bytes,
+                                         size_t expanded_bytes, const uint8_t **data,
+                                         uint8_t **memory) {
+  *memory = NULL;
+  octavo_status status = octavo_platform_map(path, num_bytes, data);
+  if (status != OCTAVO_OK) return status;
+  *memory = octavo_platform_allocate(expanded_bytes + plain_bytes);
+  if (*memory == NULL) {
+    octavo_platform_unmap(*data, num_bytes);
+    *data = NULL;
+    return OCTAVO_OUT_OF_MEMORY;
+  }
+  __builtin_memset(*memory, 0, expanded_bytes);
+  __builtin_memcpy(*memory + expanded_bytes, *data, plain_bytes);
+  return OCTAVO_OK;
+}
+
+void octavo_platform_unmap_behind(const uint8_t *memory, size_t plain_bytes,
+                                  size_t expanded_bytes) {
+  octavo_platform_unmap(memory, expanded_bytes + plain_bytes);
+}
+
 uint64_t octavo_platform_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

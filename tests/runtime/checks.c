@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "octavo_packed_weights.h"
 #include "octavo_runtime.h"
 
 #define CHECK(condition)                                                       \
@@ -162,7 +164,7 @@ static const octavo_tensor kOutputs[] = {
 
 #define PROGRAM(step_array)                                                                  \
   {OCTAVO_ABI_VERSION, "checks", 0, kArena, 64, kWeights, 1, 2,                              \
-   sizeof step_array / sizeof step_array[0], kInputs, kOutputs, step_array, NULL}
+   sizeof step_array / sizeof step_array[0], kInputs, kOutputs, step_array, NULL, NULL}
 
 static const octavo_step kSteps[] = {{"add", "add", 7, step_add, NULL}, {"count", "count", 0, step_count, NULL}};
 static const octavo_program kProgram = PROGRAM(kSteps);
@@ -340,6 +342,140 @@ static void weights_in_memory(void) {
   free(weights);
 }
 
+/* A program whose one output is all of its weights: constants of every width and number of values
+ * up to kMostValues, one more plain constant, and slack. */
+enum { kMostBits = 7, kMostValues = 17, kEachBytes = 64, kPlain = 128,
+       kConstants = kMostBits * kMostValues, kExpanded = kEachBytes * (kConstants + 1),
+       kStored = kPlain + kConstants * 3 * kMostBits + OCTAVO_PACKED_SLACK };
+
+typedef struct packed_case {
+  octavo_packed_constant constants[kConstants];
+  octavo_packed_weights packed;
+  int64_t shape[1];
+  octavo_tensor output;
+  octavo_program program;
+  uint8_t *file;                 /* (kStored,), aligned */
+  uint8_t expected[kExpanded + kPlain];
+} packed_case;
+
+static packed_case *make_packed(void) {
+  packed_case *c = calloc(1, sizeof *c);
+  CHECK(c != NULL && posix_memalign((void **)&c->file, 128, kStored) == 0);
+  memset(c->file, 0, kStored);
+  for (int i = 0; i < kPlain; i++) c->file[i] = c->expected[kExpanded + i] = (uint8_t)(i * 7);
+  uint64_t stored = kPlain;
+  uint32_t random = 1;
+  for (int i = 0; i < kConstants; i++) {
+    unsigned num_bits = 1 + (unsigned)i % kMostBits, num_values = 1 + (unsigned)i / kMostBits;
+    uint8_t base = (uint8_t)(i % 2 == 0 ? -(1 << (num_bits - 1)) : i * 11);
+    c->constants[i] = (octavo_packed_constant){stored, (uint64_t)i * kEachBytes, num_values,
+                                               (uint8_t)num_bits, base};
+    for (unsigned n = 0; n < num_values; n++) {
+      random = random * 1664525u + 1013904223u;
+      unsigned value = (random >> 16) & ((1u << num_bits) - 1);
+      c->expected[i * kEachBytes + (int)n] = (uint8_t)(base + value);
+      for (unsigned bit = 0; bit < num_bits; bit++) {
+        unsigned place = n % 8 * num_bits + bit;
+        c->file[stored + n / 8 * num_bits + place / 8] |=
+            (uint8_t)((value >> bit & 1u) << place % 8);
+      }
+    }
+    stored += (num_values + 7) / 8 * num_bits;
+  }
+  c->packed = (octavo_packed_weights){kPlain, kExpanded, kConstants, c->constants};
+  c->shape[0] = kExpanded + kPlain;
+  c->output = (octavo_tensor){"w", OCTAVO_UINT8, 1, c->shape, kExpanded + kPlain, 0, true,
+                              false, 1, 0};
+  c->program = kProgram;
+  c->program.weights_bytes = kStored;
+  c->program.num_inputs = c->program.num_steps = 0;
+  c->program.num_outputs = 1;
+  c->program.outputs = &c->output;
+  c->program.packed = &c->packed;
+  return c;
+}
+
+static void free_packed(packed_case *c) {
+  free(c->file);
+  free(c);
+}
+
+static void check_packed(const packed_case *c, octavo_model *model) {
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_OK && octavo_run(model) == OCTAVO_OK);
+  const uint8_t *weights = octavo_output(model, 0);
+  CHECK((uintptr_t)weights % OCTAVO_ALIGNMENT == 0);
+  CHECK(memcmp(weights, c->expected, sizeof c->expected) == 0);
+  octavo_destroy(model);
+}
+
+static void write_file(const char *path, const uint8_t *data, size_t num_bytes) {
+  FILE *file = fopen(path, "wb");
+  CHECK(file != NULL && fwrite(data, 1, num_bytes, file) == num_bytes && fclose(file) == 0);
+}
+
+static void packed_weights_are_expanded(void) {
+  packed_case *c = make_packed();
+  octavo_model *model = NULL;
+  CHECK(octavo_load_memory(&c->program, c->file, kStored, &model) == OCTAVO_OK);
+  check_packed(c, model);
+  char path[4096];
+  snprintf(path, sizeof path, "%s.packed.%ld", g_weights, (long)getpid());
+  write_file(path, c->file, kStored);
+  CHECK(octavo_load(&c->program, path, &model) == OCTAVO_OK);
+  check_packed(c, model);
+  write_file(path, c->file, kStored - 1);
+  CHECK(octavo_load(&c->program, path, &model) == OCTAVO_WRONG_SIZE && model == NULL);
+  remove(path);
+  CHECK(octavo_load(&c->program, path, &model) == OCTAVO_FILE_ERROR && model == NULL);
+  CHECK(octavo_load_memory(&c->program, c->file, kStored - 1, &model) == OCTAVO_WRONG_SIZE);
+  free_packed(c);
+}
+
+static void refuse_packed(packed_case *c, octavo_status expected) {
+  octavo_model *model = NULL;
+  CHECK(octavo_load_memory(&c->program, c->file, kStored, &model) == expected && model == NULL);
+  char path[4096];
+  snprintf(path, sizeof path, "%s.refused.%ld", g_weights, (long)getpid());
+  write_file(path, c->file, kStored);
+  CHECK(octavo_load(&c->program, path, &model) == expected && model == NULL);
+  remove(path);
+}
+
+/* Whatever a table and a file say, nothing outside of the weights is read or written. */
+static void contradictory_packed_weights_are_refused(void) {
+  packed_case *c = make_packed();
+  octavo_packed_constant *last = &c->constants[kConstants - 1], good = *last;
+  static const uint64_t kHuge[] = {kStored, kExpanded + 1, 1ull << 61, 1ull << 63, ~0ull - 7, ~0ull};
+  for (size_t i = 0; i < sizeof kHuge / sizeof kHuge[0]; i++) {
+    *last = good;
+    last->stored_offset = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+    *last = good;
+    last->num_values = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+    if (kHuge[i] < kExpanded) continue;
+    *last = good;
+    last->offset_bytes = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+  }
+  *last = good;
+  last->num_bits = 0;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  last->num_bits = 8;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  *last = good;
+  c->packed.plain_bytes = kStored + 1;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  c->packed.plain_bytes = kPlain;
+  c->packed.expanded_bytes = kExpanded - 64; /* not all constants have room */
+  c->constants[kConstants - 1].offset_bytes = kExpanded - 64;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  *last = good;
+  c->packed.expanded_bytes = ~0ull - 63;
+  refuse_packed(c, OCTAVO_OUT_OF_MEMORY);
+  free_packed(c);
+}
+
 static void state_persists_until_reset(void) {
   octavo_model *model = prepared(&kProgram, 1);
   const int32_t *counter = (const int32_t *)octavo_input(model, 0) - 16;
@@ -502,6 +638,7 @@ static const struct { const char *name; void (*run)(void); } kChecks[] = {
     ENTRY(weights_are_checked), ENTRY(arguments_are_checked), ENTRY(every_status_has_a_message),
     ENTRY(results_do_not_depend_on_threads), ENTRY(barriers_are_refused), ENTRY(late_threads_are_not_waited_for),
     ENTRY(sleeping_workers_wake), ENTRY(caller_owns_its_arena), ENTRY(weights_in_memory),
+    ENTRY(packed_weights_are_expanded), ENTRY(contradictory_packed_weights_are_refused),
     ENTRY(state_persists_until_reset), ENTRY(hook_sees_each_step), ENTRY(failures_are_reported),
     ENTRY(slack_is_readable_and_zero), ENTRY(loops_inside_tasks_run_inline),
     ENTRY(task_counts_follow_threads), ENTRY(copies_go_in_and_out),

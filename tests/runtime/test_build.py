@@ -33,7 +33,7 @@ DRIVER_SYMBOLS = {
 
 
 def test_the_header_is_short():
-    assert len(HEADER.read_text().splitlines()) < 165
+    assert len(HEADER.read_text().splitlines()) < 170
 
 
 def test_every_function_of_the_header_is_documented():

@@ -45,7 +45,7 @@ def test_a_program_that_does_not_fit_leaves_nothing_behind(
     make_add_program, host_target, tmp_path
 ):
     program = make_add_program()
-    data = plan_memory(program).arena_bytes + pack_weights(program).num_bytes
+    data = plan_memory(program).arena_bytes + pack_weights(program).memory_bytes
     small = replace(host_target, memory_bytes=data - 1)
     with pytest.raises(TargetError, match=f"the program needs {data:,}: weights"):
         write_artifact(program, small, None, tmp_path / "a")

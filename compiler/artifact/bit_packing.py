@@ -1,0 +1,86 @@
+"""Bytes of few bits as the runtime expands them: eight values of n bits in n bytes.
+
+The first value is in the lowest bits, and bytes go from the least significant on. Widths of 3
+waste nothing, and a few shifts of one 64-bit word expand eight values of any width
+(runtime/src/weights.c; benchmarks/results/packed_storage.md has its speed).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROUP = 8  # values of one word
+MAX_PACKED_BITS = 4  # wider formats hold their weights in bytes, or are computed in float
+MIN_SAVED_BYTES = 64  # a record of the program table takes 32
+
+
+@dataclass(frozen=True)
+class PackedBits:
+    """Bytes without their common upper part.
+
+    Attributes:
+        data: What is stored, (ceil(num_values / 8) * num_bits,).
+        num_values: Bytes that it stands for.
+        num_bits: Of each, 1 to 4.
+        base: What is added to each, modulo 256.
+    """
+
+    data: NDArray[np.uint8]
+    num_values: int
+    num_bits: int
+    base: int
+
+
+def stored_bytes(num_values: int, weight_bits: int) -> int:
+    """What the weights of an integer layer take in an artifact, without biases and scales.
+
+    Kernels may want channels padded; these zeros are not known before lowering and not
+    counted. Two constants of one width are stored one behind the other without a gap.
+
+    Args:
+        num_values: Weights, 0 or more.
+        weight_bits: Their width, 2 to 16; above 4 and up to 8 bits each takes a byte.
+
+    Raises:
+        ValueError: Not so many.
+    """
+    if num_values < 0 or not 2 <= weight_bits <= 16:
+        raise ValueError(
+            f"{num_values} values of {weight_bits} bits: not 0 or more values of 2 to 16 bits"
+        )
+    if weight_bits <= MAX_PACKED_BITS:
+        return _packed_bytes(num_values, weight_bits)
+    return num_values * (1 if weight_bits <= 8 else 2)
+
+
+def packed_bits(array: NDArray[Any]) -> PackedBits | None:
+    """Pack a constant of integers of one byte; None where that saves next to nothing.
+
+    Args:
+        array: Any shape, C-contiguous.
+    """
+    if array.dtype not in (np.int8, np.uint8) or array.size == 0:
+        return None
+    low = int(array.min())
+    num_bits = max(1, (int(array.max()) - low).bit_length())
+    if num_bits > MAX_PACKED_BITS:
+        return None
+    if array.nbytes - _packed_bytes(array.size, num_bits) < MIN_SAVED_BYTES:
+        return None
+    # Integers of a signed type are bytes too: differences modulo 256 are right for both.
+    fields = array.reshape(-1).view(np.uint8) - np.uint8(low % 256)
+    return PackedBits(_words(fields, num_bits), array.size, num_bits, low % 256)
+
+
+def _packed_bytes(num_values: int, num_bits: int) -> int:
+    return -(-num_values // GROUP) * num_bits
+
+
+def _words(fields: NDArray[np.uint8], num_bits: int) -> NDArray[np.uint8]:
+    """Fields of ``num_bits`` as a stream of bytes."""
+    groups = np.zeros((-(-fields.size // GROUP), GROUP), np.uint8)
+    groups.reshape(-1)[: fields.size] = fields
+    bits = np.unpackbits(groups[..., None], axis=2, bitorder="little")[:, :, :num_bits]
+    return np.packbits(bits.reshape(len(groups), -1), axis=1, bitorder="little").reshape(-1)

@@ -1,0 +1,36 @@
+/* Constants of few bits in a weight file: constant data of model.c.
+ *
+ * The file holds plain_bytes that kernels read as they are, their slack included, then the packed
+ * constants. Kernels read expanded_bytes that the runtime fills, and behind them the plain ones. */
+#ifndef OCTAVO_PACKED_WEIGHTS_H_
+#define OCTAVO_PACKED_WEIGHTS_H_
+
+#include "octavo_runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes of which each is `base` plus num_bits of the file, modulo 256. Eight of them take num_bits
+ * bytes, the first the lowest bits of the first byte; the last eight may be incomplete. */
+typedef struct octavo_packed_constant {
+  uint64_t stored_offset; /* in the file */
+  uint64_t offset_bytes;  /* in what kernels read */
+  uint64_t num_values;
+  uint8_t num_bits;       /* 1 to 7 */
+  uint8_t base;
+} octavo_packed_constant;
+
+enum { OCTAVO_PACKED_SLACK = 8 }; /* readable bytes of the file behind each packed constant */
+
+struct octavo_packed_weights {
+  uint64_t plain_bytes;
+  uint64_t expanded_bytes; /* a multiple of OCTAVO_ALIGNMENT */
+  uint32_t num_constants;
+  const octavo_packed_constant *constants;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* OCTAVO_PACKED_WEIGHTS_H_ */

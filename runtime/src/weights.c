@@ -1,0 +1,140 @@
+/* Finds the weights that kernels read; constants of few bits are expanded once. */
+#include "weights.h"
+
+#include "instance.h"
+#include "octavo_packed_weights.h"
+#include "platform.h"
+
+enum { kGroup = 8, kMaxBits = 7 }; /* values that are expanded at once, in one 64-bit word */
+
+/* Bytes of a constant in the file. */
+static uint64_t stored_bytes(const octavo_packed_constant *constant) {
+  return (constant->num_values / kGroup + (constant->num_values % kGroup != 0)) *
+         constant->num_bits;
+}
+
+static bool is_inside(uint64_t offset, uint64_t num_bytes, uint64_t end) {
+  return num_bytes <= end && offset <= end - num_bytes;
+}
+
+static bool is_consistent(const octavo_program *program) {
+  const octavo_packed_weights *packed = program->packed;
+  uint64_t end = program->weights_bytes;
+  if (packed->plain_bytes > end || packed->expanded_bytes % OCTAVO_ALIGNMENT != 0) return false;
+  for (uint32_t i = 0; i < packed->num_constants; i++) {
+    const octavo_packed_constant *constant = &packed->constants[i];
+    if (constant->num_bits < 1 || constant->num_bits > kMaxBits) return false;
+    if (!is_inside(constant->offset_bytes, constant->num_values, packed->expanded_bytes)) {
+      return false; /* from here on num_values is at most expanded_bytes: no overflow */
+    }
+    if (!is_inside(constant->stored_offset, stored_bytes(constant) + OCTAVO_PACKED_SLACK, end)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+size_t octavo_weights_memory_bytes(const octavo_program *program) {
+  const octavo_packed_weights *packed = program->packed;
+  if (packed == NULL) return (size_t)program->weights_bytes;
+  /* Half of what can be addressed leaves room to count bits and to round up. */
+  if (packed->expanded_bytes > SIZE_MAX / 4 || packed->plain_bytes > SIZE_MAX / 4) return SIZE_MAX;
+  return (size_t)(packed->expanded_bytes + packed->plain_bytes);
+}
+
+/* The eight fields of num_bits each at the low end of `fields`, one in each byte. */
+static inline uint64_t spread(uint64_t fields, unsigned num_bits) {
+  uint64_t one = (1u << num_bits) - 1;
+  uint64_t two = (1u << 2 * num_bits) - 1;
+  uint64_t four = (1u << 4 * num_bits) - 1;
+  fields = (fields & four) | ((fields >> 4 * num_bits) & four) << 32;
+  two *= 0x0000000100000001u;
+  fields = (fields & two) | ((fields >> 2 * num_bits) & two) << 16;
+  one *= 0x0001000100010001u;
+  return (fields & one) | ((fields >> num_bits) & one) << 8;
+}
+
+static inline void expand(const octavo_packed_constant *constant, unsigned num_bits,
+                          const uint8_t *file, uint8_t *weights) {
+  const uint64_t kEach = 0x0101010101010101u;
+  uint64_t low = (constant->base & 0x7fu) * kEach, high = (constant->base & 0x80u) * kEach;
+  const uint8_t *in = file + constant->stored_offset;
+  uint8_t *out = weights + constant->offset_bytes;
+  uint64_t left = constant->num_values, fields = 0;
+  for (; left >= kGroup; left -= kGroup, in += num_bits, out += kGroup) {
+    __builtin_memcpy(&fields, in, kGroup);
+    fields = (spread(fields, num_bits) + low) ^ high; /* no byte carries: a field has 7 bits */
+    __builtin_memcpy(out, &fields, kGroup);
+  }
+  __builtin_memcpy(&fields, in, kGroup);
+  fields = (spread(fields, num_bits) + low) ^ high;
+  __builtin_memcpy(out, &fields, (size_t)left);
+}
+
+static void expand_all(const octavo_packed_weights *packed, const uint8_t *file, uint8_t *weights) {
+  for (uint32_t i = 0; i < packed->num_constants; i++) {
+    const octavo_packed_constant *constant = &packed->constants[i];
+    switch (constant->num_bits) { /* with a constant number the compiler makes vectors of it */
+      case 2: expand(constant, 2, file, weights); break;
+      case 3: expand(constant, 3, file, weights); break;
+      case 4: expand(constant, 4, file, weights); break;
+      default: expand(constant, constant->num_bits, file, weights);
+    }
+  }
+}
+
+octavo_status octavo_weights_map(octavo_model *model, const char *path) {
+  const octavo_program *program = model->program;
+  const octavo_packed_weights *packed = program->packed;
+  size_t num_bytes = (size_t)program->weights_bytes;
+  if (packed == NULL) {
+    octavo_status status = octavo_platform_map(path, num_bytes, &model->weights);
+    if (status == OCTAVO_OK) model->weights_place = OCTAVO_MAPPED;
+    return status;
+  }
+  if (!is_consistent(program)) return OCTAVO_WRONG_SIZE;
+  const uint8_t *file = NULL;
+  uint8_t *memory = NULL;
+  octavo_status status = octavo_platform_map_behind(
+      path, num_bytes, (size_t)packed->plain_bytes, (size_t)packed->expanded_bytes, &file, &memory);
+  if (status != OCTAVO_OK) return status;
+  expand_all(packed, file, memory);
+  octavo_platform_unmap(file, num_bytes);
+  model->weights = memory;
+  model->weights_place = OCTAVO_MAPPED_BEHIND;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_weights_use(octavo_model *model, const uint8_t *data) {
+  const octavo_packed_weights *packed = model->program->packed;
+  if (packed == NULL) {
+    model->weights = data;
+    return OCTAVO_OK;
+  }
+  if (!is_consistent(model->program)) return OCTAVO_WRONG_SIZE;
+  uint8_t *memory = octavo_platform_allocate(octavo_weights_memory_bytes(model->program));
+  if (memory == NULL) return OCTAVO_OUT_OF_MEMORY;
+  /* Padding between constants may be loaded, so it is the same in every run. */
+  __builtin_memset(memory, 0, (size_t)packed->expanded_bytes);
+  __builtin_memcpy(memory + packed->expanded_bytes, data, (size_t)packed->plain_bytes);
+  expand_all(packed, data, memory);
+  model->weights = memory;
+  model->weights_place = OCTAVO_ALLOCATED;
+  return OCTAVO_OK;
+}
+
+void octavo_weights_free(octavo_model *model) {
+  const octavo_packed_weights *packed = model->program->packed;
+  switch (model->weights_place) {
+    case OCTAVO_BORROWED: break;
+    case OCTAVO_MAPPED:
+      octavo_platform_unmap(model->weights, (size_t)model->program->weights_bytes);
+      break;
+    case OCTAVO_MAPPED_BEHIND:
+      octavo_platform_unmap_behind(model->weights, (size_t)packed->plain_bytes,
+                                   (size_t)packed->expanded_bytes);
+      break;
+    case OCTAVO_ALLOCATED: octavo_platform_free((void *)(uintptr_t)model->weights); break;
+  }
+  model->weights_place = OCTAVO_BORROWED;
+}
