@@ -10,7 +10,8 @@ R = TypeVar("R")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 # Makes an evaluator, once per process; picklable, like a frozen dataclass of paths and bytes.
-# What is heavy, such as models and samples, is unpacked by it. Its error ends the work.
+# What is heavy, such as models and samples, is unpacked by it. Its error ends the work. If the
+# evaluator has a method ``close``, it is called at the end of a process that ends in order.
 Make = Callable[[], Callable[[T], R]]
 
 # Runs of one item whose processes died, before it counts as the item's own fault.

@@ -20,7 +20,8 @@ class Evaluator(Generic[T, R]):
     """Holds what a process needs for all items.
 
     Everything runs on one thread of numerics: processes side by side would share the cores
-    with each other's threads, and sums would depend on the number of threads.
+    with each other's threads, and sums would depend on the number of threads. What ``make``
+    returned is closed at the end, if it has ``close``.
 
     Raises:
         Exception: What ``make`` raises.
@@ -38,6 +39,12 @@ class Evaluator(Generic[T, R]):
                 return Outcome(self._evaluate(item))
         except Exception as error:
             return failure(error)
+
+    def close(self) -> None:
+        """Let the evaluator leave what it holds, such as a device."""
+        close = getattr(self._evaluate, "close", None)
+        if close is not None:
+            close()
 
 
 def failure(error: Exception) -> Outcome[R]:

@@ -26,7 +26,9 @@ class InProcess(Generic[T, R]):
             yield index, self._evaluate(item)
 
     def close(self) -> None:
-        """Let go of the evaluator."""
+        """Close the evaluator."""
+        if self._evaluate is not None:
+            self._evaluate.close()
         self._evaluate = None
 
     def __enter__(self) -> Self:

@@ -120,3 +120,29 @@ class Sleeper:
             return program.wait()
 
         return sleep
+
+
+class Held:
+    """Holds a file until it is closed; sleeps as long as an item says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.touch()
+
+    def __call__(self, seconds: float) -> bool:
+        self.path.write_text("at work")
+        time.sleep(seconds)
+        return self.path.exists()
+
+    def close(self) -> None:
+        self.path.unlink()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Makes evaluators that hold something."""
+
+    folder: Path
+
+    def __call__(self) -> Held:
+        return Held(self.folder / f"held-{os.getpid()}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.compiler.workers.evaluators import (
     Fragile,
+    Holder,
     Sleeper,
     Square,
     Threads,
@@ -45,9 +46,9 @@ def test_every_item_comes_back_once_from_evaluators_made_once(tmp_path):
     items = list(range(20))
     with processes(Square(tmp_path, pause_s=0.02), num_workers=2) as workers:
         results = dict(workers.run(items))
-        first = {child.process.pid for child in workers._children}
+        first = {worker.process.pid for worker in workers._workers}
         again = list(workers.run([7], resource="phone"))
-        assert {child.process.pid for child in workers._children} == first
+        assert {worker.process.pid for worker in workers._workers} == first
     assert results == {i: Outcome(i * i) for i in items}
     assert again == [(0, Outcome(49))]
     assert len(list(tmp_path.glob("made-*"))) == 2
@@ -61,7 +62,7 @@ def test_a_resource_has_one_item_at_a_time(tmp_path):
         list(workers.run(range(2)))  # both have started
         iterator = workers.run(range(4), resource="phone")
         for _ in iterator:
-            assert sum(child.item is not None for child in workers._children) <= 1
+            assert sum(worker.item is not None for worker in workers._workers) <= 1
     assert begun(tmp_path)[2:] == [0, 1, 2, 3]
 
 
@@ -125,6 +126,26 @@ def test_what_is_under_way_is_stopped_when_nobody_listens(tmp_path):
         pids = [int(pid) for pid in (tmp_path / "pids-0").read_text().split()]
         wait_until(lambda: not any(map(is_running, pids)), seconds=5)
     assert not (tmp_path / "pids-1").exists()
+
+
+@pytest.mark.parametrize("kind", ["in process", "processes"])
+def test_evaluators_are_closed_at_the_end(tmp_path, kind):
+    make = Holder(tmp_path)
+    workers = in_process(make) if kind == "in process" else processes(make, num_workers=2)
+    with workers:
+        assert all(outcome.value for _, outcome in workers.run([0.0, 0.01]))
+        assert list(tmp_path.glob("held-*"))
+    assert not list(tmp_path.glob("held-*"))
+    workers.close()  # the second time does nothing
+
+
+def test_evaluators_are_closed_when_their_item_is_given_up(tmp_path):
+    with processes(Holder(tmp_path), num_workers=1) as workers:
+        iterator = workers.run([0.0, 60.0])
+        next(iterator)
+        [held] = tmp_path.glob("held-*")
+        iterator.close()
+        assert not held.exists()
 
 
 def interrupt_when(path, iterator):
