@@ -9,16 +9,14 @@ costs an 8-bit network, on samples that the measures did not see.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
+from benchmarks.perceptron import perceptron
 from octavo.compiler.importer import import_model
 from octavo.compiler.samples import open_samples
 from octavo.compiler.sensitivity.compare import Sensitivities, compare_measures
@@ -45,34 +43,8 @@ def train_perceptron() -> tuple[ir.Model, NDArray[np.float32], Labels]:
     hidden = (WIDTH,) * (NUM_LAYERS - 1)
     network = MLPClassifier(hidden, max_iter=150, random_state=SEED).fit(train, train_classes)
     print(f"perceptron: accuracy {network.score(test, test_classes):.4f}")
-    model = _perceptron(network.coefs_, network.intercepts_)
+    model = perceptron(network.coefs_, network.intercepts_)
     return model, test[:, None], test_classes.astype(np.int64)
-
-
-def _perceptron(
-    weights: Sequence[NDArray[np.floating]], biases: Sequence[NDArray[np.floating]]
-) -> ir.Model:
-    nodes, constants, x = [], [], "image"
-    for i, pair in enumerate(zip(weights, biases, strict=True)):
-        names = [f"weight{i}", f"bias{i}"]
-        for name, array in zip(names, pair, strict=True):
-            constants.append(numpy_helper.from_array(array.astype(np.float32), name))
-        y = "logits" if i == len(weights) - 1 else f"linear{i}_out"
-        nodes.append(helper.make_node("Gemm", [x, *names], [y], name=f"linear{i}"))
-        if y != "logits":
-            x = f"relu{i}_out"
-            nodes.append(helper.make_node("Relu", [y], [x], name=f"relu{i}"))
-    float_type = onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "perceptron",
-        [helper.make_tensor_value_info("image", float_type, [1, weights[0].shape[0]])],
-        [helper.make_tensor_value_info("logits", float_type, [1, weights[-1].shape[1]])],
-        constants,
-    )
-    opset = helper.make_opsetid("", 21)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    return ir.from_proto(onnx.shape_inference.infer_shapes(model))
 
 
 def compare(
