@@ -107,7 +107,7 @@ class SelectionStage:
             builds[FLOAT_BUILD] = lambda: self.lower(
                 self.float_model, scheduler=self.scheduler, reasons=why)
         with ExitStack() as stack:
-            bench = _bench(target, options, stack, notes)
+            bench = open_bench(target, options, stack, notes)
             stack.enter_context(bench)
             selection = Selector(
                 graph,
@@ -173,9 +173,17 @@ class SelectionStage:
         return model
 
 
-def _bench(
+def open_bench(
     target: Target, options: SelectionOptions, stack: ExitStack, notes: list[str]
 ) -> DeviceBench | CountingBench:
+    """What measures programs on a device; not entered yet.
+
+    Args:
+        target: What programs are for.
+        options: Where and how.
+        stack: Closes what rounds are kept in.
+        notes: Gets lines for the user.
+    """
     device = find_device(options.device)
     if isinstance(device, QemuDevice):
         return CountingBench(target)

@@ -11,6 +11,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.calibration.calibrate import calibrate
 from octavo.compiler.recipes import configuration_overrides
+from octavo.compiler.sensitivity.neighbours import find_neighbours
 from octavo.errors import DataError, ModelError
 from octavo.passes.fused_regions import find_regions
 from octavo.passes.insert_quantizers import InsertQuantizers
@@ -91,17 +92,7 @@ class Variants:
 
     def neighbours(self) -> tuple[tuple[str, str], ...]:
         """Pairs of layers where one reads what the other made, with no layer in between."""
-        makers: dict[ir.Value, tuple[str, ...]] = {}
-        pairs: dict[tuple[str, str], None] = {}
-        for node in self.model.graph:
-            read = (maker for value in node.inputs if value for maker in makers.get(value, ()))
-            behind = tuple(dict.fromkeys(read))
-            name = node.name or ""
-            if name in self._heads:
-                pairs.update(dict.fromkeys((before, name) for before in behind))
-                behind = (name,)
-            makers.update(dict.fromkeys(node.outputs, behind))
-        return tuple(pairs)
+        return find_neighbours(self.model.graph, self._heads)
 
     def quantized(self, formats: Formats, *, base: LayerFormat = FLOAT) -> ir.Model:
         """The QDQ network with some layers in formats and everything else in another.

@@ -1,0 +1,167 @@
+"""What a search has measured, in a file: a search that was killed goes on from it.
+
+Every measurement is a transaction of its own, written when it is made. A configuration is
+measured in parts, accuracy and latency, and a part that is there is never measured again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from octavo.compiler.mixed_precision.evaluator import Question
+from octavo.errors import ArtifactError, StoreError
+
+FILE_NAME = "search.sqlite"
+APPLICATION_ID = 0x4F435453  # "OCTS": tells the file from other programs' databases
+FORMAT = 1
+BUSY_TIMEOUT_S = 10.0
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS measurements (number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL, configurations TEXT NOT NULL, measured TEXT NOT NULL,
+        error TEXT, UNIQUE (kind, configurations))""",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What became of a question.
+
+    Attributes:
+        values: By name; empty if it failed.
+        error: Why it failed.
+    """
+
+    values: Mapping[str, float]
+    error: str | None = None
+
+
+class Journal:
+    """An open journal; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            StoreError: It is no journal, of another version, damaged, or in use.
+        """
+        self.path = path
+        with self._translated():
+            # Without implicit transactions: each statement is written as it is executed.
+            self._database = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            with self._translated():
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        database = self._database
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (num_tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (num_tables or application) and application != APPLICATION_ID:
+            raise StoreError(f"{self.path} is no journal of a search")
+        if num_tables and version not in (0, FORMAT):
+            raise StoreError(
+                f"{self.path} has format {version}; this version of Octavo reads {FORMAT}")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version = {FORMAT}")
+        for table in _TABLES:
+            database.execute(table)
+        database.execute("COMMIT")
+
+    def bind(self, settings: Mapping[str, Any]) -> None:
+        """Hold the settings of the search: those of a journal never change.
+
+        Raises:
+            ArtifactError: The search in the journal had others; it names the first of them.
+        """
+        stored = self.fact("settings")
+        if stored is None:
+            self.keep_fact("settings", dict(settings))
+            return
+        now = json.loads(json.dumps(dict(settings)))
+        for name in (*now, *stored):
+            if stored.get(name) != now.get(name):
+                raise ArtifactError(
+                    f"the search in {self.path.parent} had {name} ="
+                    f" {stored.get(name)!r}, this one has {now.get(name)!r}; --force begins"
+                    " anew, or choose another folder"
+                )
+
+    def fact(self, name: str) -> Any:
+        """A JSON value by name, None where there is none."""
+        with self._translated():
+            row = self._database.execute(
+                "SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def keep_fact(self, name: str, value: Any) -> None:
+        """Write a JSON value once."""
+        with self._translated():
+            self._database.execute(
+                "INSERT INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def keep(self, question: Question, measured: Measured) -> None:
+        """Write what became of a question.
+
+        Raises:
+            StoreError: It was there, or cannot be written.
+        """
+        row = (
+            question.kind, json.dumps(question.configurations),
+            json.dumps(dict(measured.values)), measured.error)  # fmt: skip
+        with self._translated():
+            self._database.execute(
+                "INSERT INTO measurements (kind, configurations, measured, error)"
+                " VALUES (?, ?, ?, ?)", row)  # fmt: skip
+
+    def measurements(self) -> dict[Question, Measured]:
+        """Everything that was measured, in the order of writing."""
+        with self._translated():
+            rows = self._database.execute(
+                "SELECT kind, configurations, measured, error FROM measurements"
+                " ORDER BY number"
+            ).fetchall()
+        return {
+            Question(kind, _tuples(json.loads(configurations))): Measured(
+                json.loads(measured), error)
+            for kind, configurations, measured, error in rows
+        }
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists where questions have tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

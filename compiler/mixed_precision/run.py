@@ -1,0 +1,215 @@
+"""Search for a model file: import, split the samples, search, build what was found."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from octavo.compiler.importer import import_model
+from octavo.compiler.mixed_precision.evaluator import (
+    EvaluatorMaker,
+    Question,
+    serialize,
+    split_samples,
+)
+from octavo.compiler.mixed_precision.folder import FRONT, open_folder, write_results
+from octavo.compiler.mixed_precision.journal import Journal
+from octavo.compiler.mixed_precision.options import MAX_JUDGING_SAMPLES, SearchOptions
+from octavo.compiler.mixed_precision.record import Found, search_record
+from octavo.compiler.mixed_precision.search import (
+    Search,
+    SearchProgress,
+    settings_of,
+)
+from octavo.compiler.recipes import get_recipe, keep_float_overrides, read_overrides
+from octavo.compiler.samples import open_samples
+from octavo.compiler.sensitivity.labels import read_labels
+from octavo.compiler.workers import Make, Workers, in_process
+from octavo.targets import get_target
+
+DEFAULT_ROUNDING = "second_order"  # of layers with fewer than 8 bits
+
+Evaluate = Make[Question, Mapping[str, float]]
+AnyWorkers = Workers[Question, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """Who works.
+
+    Attributes:
+        workers: Makes what measures accuracy; None: this process.
+        on_device: Makes what measures latency; None: this process.
+        resource: What a latency occupies of a cluster.
+    """
+
+    workers: Callable[[Evaluate], AnyWorkers] | None = None
+    on_device: Callable[[Evaluate], AnyWorkers] | None = None
+    resource: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search left.
+
+    Attributes:
+        directory: Its folder.
+        record: The content of its search.json.
+        found: What that was made of; ``check_limits`` refuses one without a best.
+    """
+
+    directory: Path
+    record: dict[str, Any]
+    found: Found
+
+
+def search_model(
+    model_path: Path,
+    target: str,
+    output: Path,
+    samples: Path,
+    options: SearchOptions,
+    *,
+    test_samples: Path | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    recipe: str = "static_wi8_ai8",
+    calibrator: str | None = None,
+    rounding: str = DEFAULT_ROUNDING,
+    keep_float: Sequence[str] = (),
+    overrides: Any = None,
+    requantize: str | None = None,
+    max_samples: int | None = None,
+    allow_external_data: bool = False,
+    resume: bool = False,
+    force: bool = False,
+    helpers: Helpers | None = None,
+    progress: SearchProgress | None = None,
+) -> SearchResult:
+    """Search which format each layer of a float model gets.
+
+    Args:
+        model_path: ONNX file, float.
+        target: Target name, such as "host".
+        output: Folder of the search; see docs/search.md.
+        samples: Inferences, see ``open_samples``; an array of labels beside them makes
+            accuracy the first objective. Every other one calibrates, the others judge.
+        options: What is wanted.
+        test_samples: To judge by instead; all of ``samples`` calibrate then.
+        shapes: Sizes of dimensions that the model leaves open, by input name.
+        recipe: How the network is quantized.
+        calibrator: Observer of activations; None takes the recipe's.
+        rounding: How integers of weights of fewer than 8 bits are chosen.
+        keep_float: Layers to keep in float.
+        overrides: TOML file or mapping of per-layer choices.
+        requantize: Rounding contract; None takes the target's.
+        max_samples: Calibrate and judge with at most so many samples in all.
+        allow_external_data: Read weight files beside the model.
+        resume: Go on with the search that ``output`` holds.
+        force: Remove the search that ``output`` holds.
+        helpers: Who works; None: this process.
+        progress: Told of every step.
+
+    Raises:
+        ModelError, DataError, RecipeError, TargetError, ArtifactError, StoreError: The user's
+            input does not allow it.
+        DeviceError: The device does not answer; resuming goes on from there.
+        GateError: No configuration can meet the limit on bytes.
+    """
+    machine = get_target(target)
+    mode = requantize or machine.requantize
+    machine.check_requantize(mode)
+    model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
+    inputs = [value.name or "" for value in model.graph.inputs]
+    calibration = list(open_samples(samples, model))
+    labels = read_labels(samples, len(calibration), inputs=inputs)
+    calibration = calibration[:max_samples]
+    judging = calibration
+    if test_samples is None:
+        first, second = split_samples(len(calibration), MAX_JUDGING_SAMPLES)
+        labels = None if labels is None else labels[second]
+        judging = [calibration[i] for i in second]
+        calibration = [calibration[i] for i in first]
+    else:
+        judging = list(open_samples(test_samples, model))
+        labels = read_labels(test_samples, len(judging), inputs=inputs)
+    # TVM takes seconds to load: not before everything that the user gave is known to be good.
+    from octavo.compiler.compile import model_identifier
+
+    maker = EvaluatorMaker(
+        model_identifier(model_path),
+        serialize(model),
+        calibration,
+        judging,
+        labels,
+        get_recipe(recipe, calibrator=calibrator, rounding=rounding),
+        (*read_overrides(overrides), *keep_float_overrides(keep_float)),
+        target,
+        mode,
+        options.device,
+    )
+    with open_folder(output, resume=resume, force=force) as journal:
+        journal.bind(settings_of(maker, options))
+        found, search = _search(maker, options, journal, helpers or Helpers(), progress)
+        facts = {"model": model_path.stem, "target": target}
+        record = search_record(found, search.network, options, facts)
+        _write(output, record, maker, search, found, options.seed)
+    return SearchResult(output, record, found)
+
+
+def _search(
+    maker: EvaluatorMaker,
+    options: SearchOptions,
+    journal: Journal,
+    helpers: Helpers,
+    progress: SearchProgress | None,
+) -> tuple[Found, Search]:
+    here = in_process(maker)
+    workers = here if helpers.workers is None else helpers.workers(maker)
+    on_device = here if helpers.on_device is None else helpers.on_device(maker)
+    with here, workers, on_device:
+        search = Search(
+            maker,
+            options,
+            journal,
+            workers,
+            None if options.device is None else on_device,
+            helpers.resource,
+            progress or _silent,
+        )
+        return search.run(), search
+
+
+def _write(
+    output: Path,
+    record: dict[str, Any],
+    maker: EvaluatorMaker,
+    search: Search,
+    found: Found,
+    seed: int,
+) -> None:
+    from octavo.compiler.mixed_precision.artifacts import write_configuration
+    from octavo.compiler.mixed_precision.programs import ProgramMaker
+    from octavo.compiler.report.search_page import render_search_page
+
+    programs = ProgramMaker(
+        search.network, get_target(maker.target), maker.requantize, maker.name)
+    makers = {}
+    for point, finalist in zip(record["front"], found.finalists, strict=True):
+        make = partial(
+            write_configuration,
+            search.network,
+            programs,
+            finalist.evaluation.configuration,
+            samples=maker.judging,
+            measured=point["objectives"],
+            seed=seed,
+        )
+        makers[f"{FRONT}/{point['id']}"] = make
+    write_results(output, record, render_search_page(record), makers)
+
+
+def _silent(
+    stage: str, done: int, total: int, front: Sequence[Mapping[str, float]] | None
+) -> None:
+    """Progress that nobody watches."""
