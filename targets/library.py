@@ -23,6 +23,7 @@ from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.resize import Resize
 from octavo.targets.ops.softmax import Softmax
+from octavo.targets.ops.word_conv import WordConv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,10 +56,14 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.tile_conv import TileConv
     from octavo.targets.kernels.tile_matmul import TileMatMul
     from octavo.targets.kernels.winograd import Winograd
+    from octavo.targets.kernels.word_depthwise import WordDepthwise
+    from octavo.targets.kernels.word_gemm import WordGemm
+    from octavo.targets.kernels.word_gemm_parts import WordGemmParts
 
     return (
         (Conv, (Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
         (Bfloat16Conv, (Bfloat16Gemm(),)),
+        (WordConv, (WordDepthwise(), WordGemm(), WordGemmParts())),
         (MatMul, (TileMatMul(), MatMulGemm())),
         (Attention, (TileAttention(), AttentionRows())),
         (Move, (MoveElements(),)),

@@ -7,7 +7,6 @@ input channels run by. Neighbouring taps of a row are one run of memory in NHWC,
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
 from typing import Any
@@ -19,95 +18,18 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.float_isa import float_isa
 from octavo.targets.isa import Isa
+from octavo.targets.kernels.conv_packing import Packing
 from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.panel_prefetch import PanelPrefetch
 from octavo.targets.kernels.parallel import PARALLEL_MACS
-from octavo.targets.kernels.register_tile import for_steps, register_tile
+from octavo.targets.kernels.register_tile import RegisterTile, for_steps, register_tile
 from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
-from octavo.targets.padding import INPUT_CHANNELS, OUTPUT_CHANNELS, PIXELS, Padding, round_up
+from octavo.targets.padding import PIXELS, Padding, round_up
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Packing:
-    """How the taps and channels of a convolution are laid out for the inner loop.
-
-    Attributes:
-        op: The convolution.
-        isa: Instructions, of the operation's arithmetic.
-    """
-
-    op: Conv
-    isa: Isa
-
-    @property
-    def merges_columns(self) -> bool:
-        """Whether the taps of one kernel row are contiguous in the input."""
-        op = self.op
-        is_dense = op.is_padded or op.in_pixel == op.in_c or op.kernel_w == 1
-        return op.groups == 1 and op.dilation_w == 1 and is_dense
-
-    @property
-    def taps(self) -> tuple[int, int]:
-        """Rows and columns of taps that are looped over."""
-        return self.op.kernel_h, 1 if self.merges_columns else self.op.kernel_w
-
-    @property
-    def run(self) -> int:
-        """Contiguous input elements of one tap."""
-        return self.op.group_in * (self.op.kernel_w if self.merges_columns else 1)
-
-    @property
-    def steps(self) -> int:
-        """``dot`` operations of one tap; the last may be padded with zero weights."""
-        return -(-self.run // self.isa.dot_k)
-
-    @property
-    def vectors(self) -> int:
-        """Vectors of output channels of one group; the last may be partial."""
-        return -(-self.op.group_out // self.isa.lanes)
-
-    @property
-    def channel_elements(self) -> int:
-        """Weights of one output channel."""
-        taps_h, taps_w = self.taps
-        return taps_h * taps_w * self.steps * self.isa.dot_k
-
-    @property
-    def stored_out(self) -> int:
-        """Output channels of one group as they are packed."""
-        if self.isa.orders_columns:
-            return self.vectors * self.isa.lanes
-        return self.op.group_out
-
-    @property
-    def padding(self) -> tuple[Padding, Padding]:
-        """Output channels of a group in vectors; what one tap multiplies in steps."""
-        group_out, lanes = self.op.group_out, self.isa.lanes
-        return (
-            Padding(OUTPUT_CHANNELS, group_out, self.vectors * lanes),
-            Padding(INPUT_CHANNELS, self.run, self.steps * self.isa.dot_k))
-
-    def pack_weight(self, weight: NDArray[Any], panel: int) -> NDArray[Any]:
-        """Reorder OHWI weights to [group][panel][tap][step][channel][k].
-
-        A partial last vector of a group reads on; its other lanes are dropped.
-        """
-        op, isa = self.op, self.isa
-        taps = self.taps[0] * self.taps[1]
-        rows = weight.reshape(op.groups, op.group_out, taps, self.run)
-        out = self.stored_out
-        full = np.zeros((op.groups, out, taps, self.steps * isa.dot_k), weight.dtype)
-        full[:, : op.group_out, :, : self.run] = rows
-        split = full.reshape(op.groups, out, taps, self.steps, isa.dot_k)
-        size = panel * isa.lanes
-        return isa.order_columns(np.concatenate([
-            group[first : first + size].transpose(1, 2, 0, 3).reshape(-1)
-            for group in split for first in range(0, out, size)]))
 
 
 class ConvGemm:
@@ -275,11 +197,7 @@ class GemmEmitter:
 
     def _body(self, operands: dict[str, Any]) -> None:
         source = self._source(operands)
-        finish: Epilogue | FloatEpilogue
-        if self.is_float:
-            finish = FloatEpilogue(self.op.residual, operands)
-        else:
-            finish = Epilogue(self.op.requantize, self.isa, operands)
+        finish = self._finish(operands)
         tiling, packing = self.tiling, self.packing
         panels = -(-packing.vectors // tiling.panel)
         last = packing.vectors - (panels - 1) * tiling.panel
@@ -305,6 +223,24 @@ class GemmEmitter:
                         with T.Else():
                             emit(panels - 1, last, is_last=True)
 
+    def _finish(self, operands: dict[str, Any]) -> Epilogue | FloatEpilogue:
+        """What turns sums into results."""
+        if self.is_float:
+            return FloatEpilogue(self.op.residual, operands)
+        return Epilogue(self.op.requantize, self.isa, operands)
+
+    def _new_tile(
+        self, operands: dict[str, Any], rows: int, vectors: int, channel: Any
+    ) -> RegisterTile:
+        """Sums of some pixels and of channels from ``channel`` on, which start at the bias."""
+        tile = register_tile(self.isa, rows, vectors)
+        for v in range(vectors):
+            at = channel + v * self.isa.lanes
+            bias = vector.bind(vector.load(operands["bias"], at, self.isa.lanes))
+            for r in range(rows):
+                tile.start(r, v, bias)
+        return tile
+
     def _block(self, block: Any) -> AbstractContextManager[Any]:
         """Loop over the tiles of a block; the last block may have fewer."""
         tiles, most = -(-self.pixels // self.tiling.rows), self.tiling.block_tiles
@@ -326,12 +262,7 @@ class GemmEmitter:
         pixels = [
             vector.bind(offset + group * op.group_in)
             for offset in self.padded.pixel_offsets(row, rows)]
-        tile = register_tile(isa, rows, vectors)
-        for v in range(vectors):
-            bias = vector.bind(
-                vector.load(operands["bias"], first_channel + v * lanes, lanes))
-            for r in range(rows):
-                tile.start(r, v, bias)
+        tile = self._new_tile(operands, rows, vectors, first_channel)
         taps_h, taps_w = packing.taps
         stored = vectors * lanes if isa.orders_columns else channels
         step_elements = stored * isa.dot_k

@@ -19,7 +19,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Isa
 from octavo.targets.kernel import Slower
-from octavo.targets.kernels.conv_gemm import Packing
+from octavo.targets.kernels.conv_packing import Packing
 from octavo.targets.kernels.conv_padding import PaddedInput, is_adjacent
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.line_taps import LineTaps

@@ -22,6 +22,7 @@ from octavo.targets.kernels.float_epilogue import LIMITS, FloatEpilogue
 from octavo.targets.kernels.spans import interleave
 from octavo.targets.ops.conv import Conv, Placement
 from octavo.targets.padding import CHANNELS, KERNEL_ROWS, PIXELS, Padding
+from octavo.targets.word_isa import WORD
 
 Arrays = Mapping[str, NDArray[Any]]
 Totals = dict[int, Expr]  # sums of a tile: first element of the vector, and the vector
@@ -78,7 +79,7 @@ class Depthwise:
 
     def build(self, op: Conv, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(DepthwiseLayout(op, isa, self.schedule)).build()
+        return DepthwiseEmitter(DepthwiseLayout(op, isa, self.schedule)).build()
 
     def constants(self, op: Conv, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Interleave the taps of weights, fold the input zero point into the bias."""
@@ -90,7 +91,7 @@ class Depthwise:
         return 0
 
 
-class _Emitter:
+class DepthwiseEmitter:
     """Emits one depthwise convolution."""
 
     def __init__(self, layout: DepthwiseLayout) -> None:
@@ -99,6 +100,7 @@ class _Emitter:
         self.isa = layout.isa
 
     def build(self) -> Any:
+        """Emit the PrimFunc."""
         op = self.op
         out_elements = op.out_elements
         inputs = [("x", op.in_elements, op.dtype)]
@@ -106,7 +108,7 @@ class _Emitter:
             inputs.append(("residual", out_elements, "float32"))
         elif op.requantize.residual and not self.layout.is_float:
             inputs.append(("residual", out_elements, op.requantize.residual))
-        weight_dtype = "float32" if self.layout.is_float else "int8"
+        weight_dtype = op.dtype if op.dtype in ("float32", WORD) else "int8"
         constants = [
             ("weight", self.layout.weight_elements, weight_dtype),
             ("bias", self.layout.stored_channels, self.isa.acc_dtype),
@@ -127,11 +129,7 @@ class _Emitter:
         op = self.op
         self.x, self.weight, self.bias = (operands[n] for n in ("x", "weight", "bias"))
         self.zero_word = operands.get("zero_word")
-        self.finish: Epilogue | FloatEpilogue
-        if self.layout.is_float:
-            self.finish = FloatEpilogue(op.residual, operands)
-        else:
-            self.finish = Epilogue(op.requantize, self.isa, operands, self.layout.in_blocks)
+        self.finish = self._finish(operands)
         is_parallel = op.macs >= PARALLEL_MACS
         rows = self.layout.rows
         with vector.loop(op.batch * op.out_h, parallel=is_parallel) as task:
@@ -148,6 +146,12 @@ class _Emitter:
                         self._row(is_inner=False)
             else:
                 self._row(is_inner=False)
+
+    def _finish(self, operands: dict[str, Any]) -> Epilogue | FloatEpilogue:
+        """What turns sums into results."""
+        if self.layout.is_float:
+            return FloatEpilogue(self.op.residual, operands)
+        return Epilogue(self.op.requantize, self.isa, operands, self.layout.in_blocks)
 
     def _row(self, is_inner: bool) -> None:
         """Compute one output row.

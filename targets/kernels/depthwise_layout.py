@@ -15,6 +15,7 @@ from octavo.targets.kernels.epilogue import constant_arrays
 from octavo.targets.kernels.window import Window
 from octavo.targets.ops.conv import Conv
 from octavo.targets.schedule import Schedule
+from octavo.targets.word_isa import WORD, arithmetic_of_words
 
 Arrays = Mapping[str, NDArray[Any]]
 MAX_COLUMNS = 8  # more output columns per tile win little: a tap column is already shared
@@ -23,6 +24,7 @@ IN_BLOCKS_COST = 3.2  # of a panel in blocks, see ``_panel_cost``
 MAX_UNROLLED_GROUPS = 3
 MAX_DOTS = 800  # LLVM takes a second or two for these, and much longer for more
 CHANNEL_CONSTANTS = frozenset({"multiplier", "significand", "shift", "residual_significand"})
+BYTES = ("uint8", "int8")
 FREE_REGISTERS = 4  # for addresses of constants, limits and temporaries of ``dot``
 
 
@@ -69,6 +71,8 @@ class DepthwiseLayout:
         self.schedule = schedule
         self.op = op = upright(op)
         self.is_float = op.dtype == "float32"
+        if op.dtype == WORD:
+            isa = arithmetic_of_words(isa)
         self.isa = float_isa(isa) if self.is_float else isa.by_lane
         self.rows = Window(
             op.in_h, op.out_h, op.kernel_h, op.stride_h, op.dilation_h, op.pad_top)
@@ -99,7 +103,7 @@ class DepthwiseLayout:
         epilogue = self.op.requantize
         return (
             panel == JOINED_VECTORS
-            and epilogue.mode == "float32" and epilogue.dtype != "float32"
+            and epilogue.mode == "float32" and epilogue.dtype in BYTES
             and epilogue.residual is None)
 
     @property

@@ -15,7 +15,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.conv_gemm import Packing
+from octavo.targets.kernels.conv_packing import Packing
 from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.epilogue import Epilogue, constant_arrays, constant_parameters
 from octavo.targets.kernels.parallel import PARALLEL_MACS

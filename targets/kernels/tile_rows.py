@@ -18,7 +18,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr
-from octavo.targets.kernels.conv_gemm import Packing
+from octavo.targets.kernels.conv_packing import Packing
 from octavo.targets.kernels.conv_padding import PaddedInput
 from octavo.targets.kernels.tile_layout import TileLayout, even_rows
 from octavo.targets.ops.conv import Conv

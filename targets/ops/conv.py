@@ -19,6 +19,7 @@ from octavo.targets.ops.requantize import (
 )
 
 Arrays = Mapping[str, NDArray[Any]]
+ACCUMULATORS: dict[str, type] = {"float32": np.float32, "int16": np.int64}
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,9 @@ def accumulate(
         zero_point: Subtracted from every input.
 
     Returns:
-        (N, out_h, out_w, C_out), int32 for integers, float32 otherwise.
+        (N, out_h, out_w, C_out), int32 for 8-bit inputs, int64 for 16-bit ones, else float32.
     """
-    wide = np.int32 if op.dtype != "float32" else np.float32
+    wide = ACCUMULATORS.get(op.dtype, np.int32)
     centred = x.reshape(op.batch, op.in_h, op.in_w, op.in_c).astype(wide) - wide(zero_point)
     padded = pad_image(op, centred)
     acc: NDArray[Any] = np.zeros((op.batch, op.out_h, op.out_w, op.out_c), wide)
