@@ -76,6 +76,7 @@ def compile_model(
     tune_seconds: float | None = None,
     use_tuned: bool = True,
     select: SelectionOptions | None = None,
+    packed_weights: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompileResult:
@@ -110,6 +111,8 @@ def compile_model(
         use_tuned: Take the schedules that were measured before on this machine.
         select: Choose each layer's implementation by measuring on a device; None: by models
             of the target.
+        packed_weights: Store weights of at most 4 bits in as many bits; loading expands them
+            into memory of their own. Else they take 8 bits each and are mapped.
         seed: Recorded in the manifest.
         progress: Called with a stage, steps done and steps in all.
 
@@ -197,7 +200,7 @@ def compile_model(
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
     if (rounded or chosen) and samples is not None and not is_quantized(model):
         done = with_outputs_of(done, lowered, model, rounded, samples, max_samples)
-    narrow = narrow_weight_notes(lowered.graph)
+    narrow = narrow_weight_notes(lowered.graph, program.steps, packed=packed_weights)
     program.metadata |= {
         "requantize": mode,
         "float_precision": float_precision,
@@ -218,6 +221,7 @@ def compile_model(
         force=force,
         seed=seed,
         extra_files=_report_page,
+        packed_weights=packed_weights,
     )
     report("build", 1, 1)
     notes = (*done.notes, *narrow, *tuning_notes, *(() if chosen is None else chosen.notes))

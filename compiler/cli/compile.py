@@ -79,6 +79,14 @@ NUM_UNFRIENDLY = 2  # layers; inspect --target and explain have all
     metavar="DB",
     help="Exit with 3 when the output's signal to quantization noise is below this.",
 )
+@click.option(
+    "--no-packed-weights",
+    "packed_weights",
+    flag_value=False,
+    default=True,
+    help="Store weights of few bits in bytes, which need not be expanded into memory of their"
+    " own when the artifact is loaded.",
+)
 @selection_options
 @tuning_options
 @model_options
@@ -108,6 +116,7 @@ def compile_command(
     float_precision: str,
     min_coverage: float | None,
     min_sqnr: float | None,
+    packed_weights: bool,
     tune: bool,
     tune_seconds: float | None,
     use_tuned: bool,
@@ -172,6 +181,7 @@ def compile_command(
             tune_seconds=tune_seconds,
             use_tuned=use_tuned,
             select=select,
+            packed_weights=packed_weights,
             seed=seed,
             progress=progress,
         )

@@ -88,7 +88,9 @@ def _schedule_lines(summary: Summary) -> Iterator[str]:
 
 
 def _memory_lines(summary: Summary) -> Iterator[str]:
-    yield f"weights         {size_text(summary.weights_bytes)}"
+    expanded = summary.weights_memory_bytes
+    memory = f" stored, {size_text(expanded)} in memory" if expanded else ""
+    yield f"weights         {size_text(summary.weights_bytes)}{memory}"
     yield (
         f"arena           {size_text(summary.arena_bytes)}"
         f" (at least {size_text(summary.arena_lower_bound_bytes)} are live at once)"

@@ -69,7 +69,8 @@ def explain_layers(
     """
     all_us = sum(time.latency_us for time in programs.times)
     memory = manifest["memory"]
-    program_bytes = int(memory["weights_bytes"]) + int(memory["arena_bytes"])
+    weights_bytes = int(memory.get("weights_memory_bytes", memory["weights_bytes"]))
+    program_bytes = weights_bytes + int(memory["arena_bytes"])
     float_nodes = {
         node for step in programs.steps if step.placement != "int8" for node in step.nodes
         if not step.is_conversion}

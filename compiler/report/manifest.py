@@ -70,7 +70,8 @@ def _roofline(report: Report, peaks: Sequence[Peaks]) -> Roofline:
         MeasuredStep(step.macs, step.placement, step.traffic, latency.median_us)
         for step, latency in zip(report.steps, report.latencies, strict=True)
     )
-    return measured_roofline(measured, report.weights_bytes + report.arena_bytes, peaks)
+    weights_bytes = report.weights_memory_bytes or report.weights_bytes
+    return measured_roofline(measured, weights_bytes + report.arena_bytes, peaks)
 
 
 def _report(
@@ -92,6 +93,7 @@ def _report(
         arena_bytes=int(memory["arena_bytes"]),
         arena_lower_bound_bytes=int(memory["lower_bound_bytes"]),
         weights_bytes=int(memory["weights_bytes"]),
+        weights_memory_bytes=_expanded_bytes(memory),
         buffers=tuple(_buffer(b) for b in memory.get("buffers", ())),
         errors=records,
         output_sqnr_db=_output_sqnr_db(records, outputs_db),
@@ -105,6 +107,11 @@ def _report(
         selection=selection_from_manifest(manifest),
         accelerator=str(manifest.get("target_details", {}).get("accelerator", "")),
     )
+
+
+def _expanded_bytes(memory: Mapping[str, Any]) -> int:
+    packed = memory.get("num_packed_weights", 0)
+    return int(memory["weights_memory_bytes"]) if packed else 0
 
 
 def _whole_runs(samples_us: Sequence[Sequence[float]]) -> Sequence[float]:

@@ -124,7 +124,9 @@ class Report:
         steps: Kernel calls in run order.
         arena_bytes: Working memory.
         arena_lower_bound_bytes: The most bytes that are live at once: no plan needs less.
-        weights_bytes: Size of the weight blob.
+        weights_bytes: Size of the weight file.
+        weights_memory_bytes: What kernels read of it, where packed weights are expanded; 0
+            where it is the file itself.
         buffers: The memory plan; empty when the manifest has none.
         errors: Per-layer errors; empty when nothing was quantized here.
         output_sqnr_db: Signal to quantization noise of the worst output, decibels; None when
@@ -148,6 +150,7 @@ class Report:
     arena_bytes: int
     arena_lower_bound_bytes: int
     weights_bytes: int
+    weights_memory_bytes: int = 0
     buffers: tuple[BufferRecord, ...] = ()
     errors: tuple[ErrorRecord, ...] = ()
     output_sqnr_db: float | None = None

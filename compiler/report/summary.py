@@ -36,7 +36,9 @@ class Summary:
         target: What it was compiled for.
         placements: By kind of arithmetic, int8 first.
         float_steps: Steps that run in float, each with its reason.
-        weights_bytes: Size of the weight blob.
+        weights_bytes: Size of the weight file.
+        weights_memory_bytes: What kernels read of it, where packed weights are expanded; 0
+            where it is the file itself.
         arena_bytes: Working memory.
         arena_lower_bound_bytes: No plan needs less.
         output_sqnr_db: Signal to quantization noise of the worst output, decibels; None when
@@ -67,6 +69,7 @@ class Summary:
     num_accelerated: int = 0
     cpu_steps: tuple[StepRecord, ...] = ()
     selection: Selection | None = None
+    weights_memory_bytes: int = 0
 
     @property
     def int8_macs_share(self) -> float:
@@ -85,6 +88,7 @@ def summarize(report: Report) -> Summary:
         placements=_placements(report.steps),
         float_steps=tuple(s for s in report.steps if s.placement != "int8"),
         weights_bytes=report.weights_bytes,
+        weights_memory_bytes=report.weights_memory_bytes,
         arena_bytes=report.arena_bytes,
         arena_lower_bound_bytes=report.arena_lower_bound_bytes,
         output_sqnr_db=report.output_sqnr_db,

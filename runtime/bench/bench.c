@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "octavo_packed_weights.h"
 #include "octavo_runtime.h"
 
 const octavo_program *octavo_entry(void); /* in the generated model.c */
@@ -281,6 +282,11 @@ static void print_text(const arguments *a, const octavo_program *program, const 
          program->name, program->num_inputs, program->num_outputs, program->num_steps,
          (unsigned long long)program->arena_bytes, (unsigned long long)program->weights_bytes,
          a->threads);
+  const octavo_packed_weights *packed = program->packed;
+  if (packed != NULL) {
+    printf("%u packed weights, expanded by load: %llu bytes in memory\n", packed->num_constants,
+           (unsigned long long)(packed->expanded_bytes + packed->plain_bytes));
+  }
   printf("load %.1f us, prepare %.1f us, %zu runs\n", load_us, prepare_us, latency->size);
   printf("latency: median %.2f us, p95 %.2f us, min %.2f us, IQR %.2f us\n",
          quantile_us(latency, 0.5), quantile_us(latency, 0.95), quantile_us(latency, 0),

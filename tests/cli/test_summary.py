@@ -44,6 +44,12 @@ def test_costs_and_losses_are_in_the_summary():
     assert text.endswith("artifact        out")
 
 
+def test_the_memory_of_packed_weights_is_told():
+    packed = summarize(make_report(0, weights_memory_bytes=6 << 20))
+    line = "weights         3.00 MiB stored, 6.00 MiB in memory"
+    assert line in summary_lines(packed, Path("out"))
+
+
 def test_names_cannot_steer_the_terminal():
     text = "\n".join(summary_lines(summarize(make_report(1, reason="\x1b[2J")), Path("out")))
     assert "\x1b" not in text

@@ -1,10 +1,11 @@
-"""What is said about weights of few bits."""
+"""What is said about weights of few bits that are not packed."""
 
 from pathlib import Path
 
 import pytest
 
 from octavo.compiler.importer import import_model
+from octavo.compiler.lowering.program import Step
 from octavo.compiler.narrow_weights import narrow_weight_notes
 from octavo.compiler.quantize import quantize_model
 from octavo.compiler.recipes import get_recipe
@@ -13,19 +14,51 @@ from octavo.compiler.samples import open_samples
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
 
-@pytest.mark.parametrize(("num_bits", "is_said"), [(8, False), (4, True), (2, True)])
-def test_weights_that_could_be_packed_are_counted(num_bits, is_said):
+@pytest.fixture(scope="module")
+def make_model():
     digits = import_model(DIGITS / "digits.onnx")
     samples = list(open_samples(DIGITS / "calibration.npz", digits))[:8]
-    recipe = get_recipe("static_wi8_ai8", weight_bits=num_bits)
-    model = quantize_model(digits, samples, recipe=recipe, measure=False).model
-    notes = narrow_weight_notes(model.graph)
-    assert bool(notes) == is_said
-    if is_said:
-        weights = [
-            value.const_value.size
-            for name, value in model.graph.initializers.items()
-            if name.endswith("weight_quantized")
-        ]
-        assert f"{len(weights)} weights have at most 4 bits" in notes[0]
-        assert f"{sum(weights) // 2:,} bytes" in notes[0]
+
+    def make(num_bits):
+        recipe = get_recipe("static_wi8_ai8", weight_bits=num_bits)
+        return quantize_model(digits, samples, recipe=recipe, measure=False).model
+
+    return make
+
+
+def steps_of(model, placement):
+    nodes = tuple(node.name for node in model.graph)
+    return [Step("all", "k", (), (), nodes, placement, "")]
+
+
+def packed_bytes(model):
+    sizes = [
+        value.const_value.size
+        for name, value in model.graph.initializers.items()
+        if name.endswith("weight_quantized")
+    ]
+    return len(sizes), sum(-(-size // 8) * 4 for size in sizes)
+
+
+@pytest.mark.parametrize("num_bits", [2, 4, 8])
+def test_nothing_is_said_where_narrow_weights_are_packed(make_model, num_bits):
+    model = make_model(num_bits)
+    assert narrow_weight_notes(model.graph, steps_of(model, "int8")) == ()
+
+
+@pytest.mark.parametrize(
+    ("placement", "packed", "said"),
+    [
+        ("float32", True, "are float32 in the artifact: their layers compute in float"),
+        ("int8", False, "take 8 bits each, as was asked for"),
+    ],
+)
+def test_weights_that_could_be_smaller_are_counted(make_model, placement, packed, said):
+    model = make_model(4)
+    (note,) = narrow_weight_notes(model.graph, steps_of(model, placement), packed=packed)
+    number, num_bytes = packed_bytes(model)
+    assert f"{number} weights of at most 4 bits" in note
+    assert f"{num_bytes:,} bytes" in note
+    assert said in note
+    wide = make_model(8)
+    assert narrow_weight_notes(wide.graph, steps_of(wide, placement), packed=packed) == ()

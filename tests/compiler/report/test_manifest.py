@@ -1,6 +1,7 @@
 import pytest
 
 from octavo.compiler.report.manifest import report_from_manifest
+from octavo.compiler.report.page import render_page
 from octavo.compiler.report.records import error_entries
 from octavo.compiler.report.summary import summarize
 from octavo.errors import ArtifactError
@@ -80,3 +81,13 @@ def test_a_damaged_manifest_is_refused_in_one_line(manifest, damage):
 def test_timings_of_another_program_are_refused(manifest):
     with pytest.raises(ArtifactError, match="1 timings for 2 steps"):
         report_from_manifest(manifest, samples_us=[[1.0]])
+
+
+def test_the_memory_of_weights_is_told_where_they_are_packed(manifest):
+    assert report_from_manifest(manifest).weights_memory_bytes == 0
+    manifest["memory"] |= {"weights_memory_bytes": 4000, "num_packed_weights": 0}
+    assert report_from_manifest(manifest).weights_memory_bytes == 0
+    manifest["memory"]["num_packed_weights"] = 2
+    report = report_from_manifest(manifest)
+    assert (report.weights_bytes, report.weights_memory_bytes) == (2048, 4000)
+    assert "3.91 KiB in memory" in render_page(report)
