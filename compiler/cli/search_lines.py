@@ -12,6 +12,7 @@ from octavo.compiler.report.search_text import (
     formats_text,
     limits_text,
     nearest_text,
+    origin_text,
     refusals,
     value_text,
     values_text,
@@ -54,7 +55,7 @@ def _effort(record: SearchRecord) -> str:
     failed = f", {num_failed} failed" if num_failed else ""
     return (
         f"{printable(record.solver)}, seed {record.seed}: {len(record.points)} of"
-        f" {record.budget} evaluations{failed}; measured on {printable(record.device)}"
+        f" {record.budget} evaluations{failed}; {printable(origin_text(record))}"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 LETTER = 6.7  # user units, of an average letter of the charts' font
 LINE = 14.0
 GAP = 4.0  # between a dot and its name
+AIR = 2.0  # around a name
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,17 @@ class Box:
         )
 
 
+def dot_box(x: float, y: float, radius: float) -> Box:
+    """The place that a dot takes."""
+    return Box(x - radius, y - radius, x + radius, y + radius)
+
+
 def text_box(label: Label) -> Box:
     """The place that a label takes."""
     width = LETTER * len(label.text)
     left = label.x - {"start": 0.0, "middle": width / 2, "end": width}[label.anchor]
-    return Box(left, label.y - LINE * 0.75, left + width, label.y + LINE * 0.25)
+    top = label.y - LINE * 0.75
+    return Box(left - AIR, top, left + width + AIR, top + LINE)
 
 
 def place_labels(wanted: Sequence[Wanted], taken: Iterable[Box], inside: Box) -> list[Label]:
@@ -83,22 +90,31 @@ def place_labels(wanted: Sequence[Wanted], taken: Iterable[Box], inside: Box) ->
         taken: Areas that stay free, beside the dots themselves.
         inside: The chart.
     """
-    dots = [
-        Box(w.x - w.radius, w.y - w.radius, w.x + w.radius, w.y + w.radius) for w in wanted
-    ]
-    boxes = [*taken, *dots]
+    boxes = [*taken, *(dot_box(w.x, w.y, w.radius) for w in wanted)]
     labels = []
     for item in wanted:
-        rated = []
-        for rank, label in enumerate(_places(item)):
-            box = text_box(label)
-            hits = sum(box.meets(other) for other in boxes)
-            rated.append((not box.within(inside), hits, rank, label))
-        is_outside, hits, _, label = min(rated, key=lambda row: row[:3])
-        if item.is_needed or not (hits or is_outside):
+        label, has_room = best_place(_places(item), boxes, inside)
+        if item.is_needed or has_room:
             labels.append(label)
             boxes.append(text_box(label))
     return labels
+
+
+def best_place(
+    places: Sequence[Label], taken: Sequence[Box], inside: Box
+) -> tuple[Label, bool]:
+    """Of the places for a label the one that hits least, the first of equals.
+
+    Returns:
+        The place, and whether it lies inside and hits nothing.
+    """
+    rated = []
+    for rank, label in enumerate(places):
+        box = text_box(label)
+        hits = sum(box.meets(other) for other in taken)
+        rated.append((not box.within(inside), hits, rank, label))
+    is_outside, hits, _, label = min(rated, key=lambda row: row[:3])
+    return label, not (hits or is_outside)
 
 
 def _places(item: Wanted) -> list[Label]:

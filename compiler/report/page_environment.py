@@ -11,12 +11,14 @@ from octavo.compiler.report.units import (
     count_text,
     decibel_text,
     printable,
+    shorten,
     size_text,
     time_text,
 )
 
 NUM_SLOWEST = 15
 NUM_CHANGES = 20
+HEAT_COLUMNS = 28  # of a layer's name beside its formats
 ARITHMETIC_LEGEND = (("int8", "int8"), ("float", "float"))
 SEARCH_LEGEND = (
     ("chosen", "chosen"),
@@ -49,14 +51,16 @@ def page_environment() -> Any:
         "count": count_text,
         "decibel": decibel_text,
         "format_counts": counts_text,
+        "shorten": shorten,
         "time": time_text,
     }
     environment.globals |= {
         "arithmetic_legend": ARITHMETIC_LEGEND,
         "chart_width": charts.WIDTH,
         "chart_height": charts.HEIGHT,
-        "pareto_height": search_chart.PARETO_HEIGHT,
+        "pareto_height": search_chart.HEIGHT,
         "search_legend": SEARCH_LEGEND,
+        "heat_columns": HEAT_COLUMNS,
         "roofline_width": roofline_chart.WIDTH,
         "roofline_height": roofline_chart.HEIGHT,
         "num_slowest": NUM_SLOWEST,

@@ -8,7 +8,7 @@ from octavo.compiler.report.units import KIB, THOUSAND
 
 MARGIN = 0.06  # of the length, on either side of the values
 LOG_RATIO = 4.0  # wider ranges of positive values are shown by their ratios
-STRETCH = 0.5  # points of accuracy below which a stretched scale is nearly linear
+STRETCH = 0.2  # points of accuracy below which a stretched scale is nearly linear
 STRETCHED_RANGE = 8.0  # points; a smaller range has room for itself
 MIN_RANGE = {"points": 1.0, "dB": 2.0}  # of an axis, so that noise does not fill it
 SMALLEST = 1e-12
@@ -46,7 +46,7 @@ class Scale:
 
     def marks(self, gap: float) -> list[tuple[float, str]]:
         """Round values with their labels, at least ``gap`` user units apart."""
-        factor, name = _display_unit(self.high, self.unit)
+        factor = _display_unit(self.high, self.unit)[0]
         if self.kind == "linear":
             ranks = [self._linear(gap, factor)]
         elif self.kind == "log":
@@ -61,7 +61,7 @@ class Scale:
                     abs(place - other) >= gap - SMALLEST for other in taken
                 ):
                     taken[place] = shown
-        return [(place, f"{taken[place]:g} {name}") for place in sorted(taken)]
+        return [(place, _label(taken[place] * factor, self.unit)) for place in sorted(taken)]
 
     def _linear(self, gap: float, factor: float) -> list[float]:
         low, high = self.low / factor, self.high / factor
@@ -122,6 +122,12 @@ def _display_unit(high: float, unit: str) -> tuple[float, str]:
     else:
         steps = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))
     return next((step for step in steps if high >= step[0]), steps[-1])
+
+
+def _label(value: float, unit: str) -> str:
+    """A round value in the largest unit that leaves at least 1, without needless digits."""
+    factor, name = _display_unit(abs(value), unit)
+    return f"{round(value / factor, 9):g} {name}".strip()
 
 
 def _decades(low: float, high: float, *, binary: bool) -> list[list[float]]:

@@ -4,15 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from octavo.compiler.report.search_chart import (
-    Curve,
-    ParetoChart,
-    convergence_curve,
-    pareto_charts,
-)
+from octavo.compiler.report.convergence_chart import Curve, convergence_chart
+from octavo.compiler.report.search_chart import ParetoChart, pareto_charts
+from octavo.compiler.report.search_objectives import Objective
 from octavo.compiler.report.search_record import (
     LayerScore,
-    Objective,
     SearchedLayer,
     SearchedPoint,
     SearchRecord,
@@ -22,6 +18,7 @@ from octavo.compiler.report.search_text import (
     difference_text,
     limits_text,
     nearest_text,
+    origin_text,
     refusals,
     value_text,
 )
@@ -85,7 +82,8 @@ class ChosenLayer:
         format: That it takes.
         kind: CSS class.
         score: Of that format; None where there is none.
-        won: Against 8 bits: (milliseconds, bytes); None where one of them is not known.
+        won: Against 8 bits: (milliseconds, bytes); None for 8 bits themselves, and where one
+            of the two is not known.
         others: Of the other formats, by name.
     """
 
@@ -103,7 +101,8 @@ class SearchFacts:
 
     Attributes:
         record: What is shown.
-        cards: (title, value, what it is compared with) of the chosen point.
+        cards: (title, value, lines below it) of the chosen point.
+        origin: Where latencies come from, in words.
         limits: In words; "" for none.
         nearest: The least measured values of what has a limit, in words.
         refusals: What cannot be taken, in words.
@@ -117,7 +116,8 @@ class SearchFacts:
     """
 
     record: SearchRecord
-    cards: tuple[tuple[str, str, str], ...]
+    cards: tuple[tuple[str, str, tuple[str, ...]], ...]
+    origin: str
     limits: str
     nearest: str
     refusals: tuple[str, ...]
@@ -136,11 +136,12 @@ def search_facts(record: SearchRecord) -> SearchFacts:
     return SearchFacts(
         record=record,
         cards=tuple(_cards(record)),
+        origin=origin_text(record),
         limits=limits_text(record),
         nearest=nearest_text(record),
         refusals=tuple(refusals(record)),
         charts=tuple(pareto_charts(record)),
-        curve=convergence_curve(record),
+        curve=convergence_chart(record),
         front=tuple(_row(record, point) for point in record.front),
         heat=tuple(
             (layer, tuple(_heat_cell(point.formats.get(layer.name)) for point in record.front))
@@ -152,15 +153,15 @@ def search_facts(record: SearchRecord) -> SearchFacts:
     )
 
 
-def _cards(record: SearchRecord) -> list[tuple[str, str, str]]:
+def _cards(record: SearchRecord) -> list[tuple[str, str, tuple[str, ...]]]:
     if record.best is None:
         return []
     row = _row(record, record.best)
     found = [
-        (o.title, cell.text, ", ".join(f"{name} {text}" for name, text in cell.differences))
+        (o.title, cell.text, tuple(f"{text} to {name}" for name, text in cell.differences))
         for o, cell in zip(record.objectives, row.cells, strict=True)
     ]
-    return [*found, ("layers", counts_text(record.best), "by format")]
+    return [*found, ("layers", counts_text(record.best), ("by format",))]
 
 
 def _row(record: SearchRecord, point: SearchedPoint) -> FrontRow:
@@ -232,7 +233,7 @@ def _chosen_layer(
 ) -> ChosenLayer:
     score, uniform = scores.get(name), scores.get(UNIFORM)
     won: tuple[float | None, float | None] = (None, None)
-    if score is not None and uniform is not None:
+    if name != UNIFORM and score is not None and uniform is not None:
         won = (
             _difference(uniform.latency_ms, score.latency_ms),
             _difference(uniform.num_bytes, score.num_bytes),

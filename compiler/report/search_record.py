@@ -7,25 +7,11 @@ from dataclasses import dataclass, field
 from reprlib import repr as brief
 from typing import Any
 
+from octavo.compiler.report.search_objectives import Objective
 from octavo.errors import DataError
 
 SCHEMA = 1
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is measured of every point; less is better.
-
-    Attributes:
-        name: As points, limits and references call it.
-        title: As people call it.
-        unit: "points" of accuracy, "dB", "ms", "B", or what is counted.
-    """
-
-    name: str
-    title: str
-    unit: str
 
 
 @dataclass(frozen=True)

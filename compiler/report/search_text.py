@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 
-from octavo.compiler.report.search_record import (
-    Objective,
-    Reference,
-    SearchedPoint,
-    SearchRecord,
-)
+from octavo.compiler.report.search_objectives import Objective
+from octavo.compiler.report.search_record import Reference, SearchedPoint, SearchRecord
 from octavo.compiler.report.units import count_text, size_text, time_text
 
 MS = 1000.0  # microseconds
@@ -17,6 +13,8 @@ NUM_NAMES = 5  # layers that are named of a format
 
 def value_text(objective: Objective, value: float) -> str:
     """A value with its unit: "1.93 ms"."""
+    if objective.is_exact(value):
+        return "exact"
     if objective.unit in DIFFERENCES:
         return f"{_signed(value, objective.unit).removeprefix('+')} {objective.unit}"
     if objective.unit == "ms":
@@ -27,7 +25,9 @@ def value_text(objective: Objective, value: float) -> str:
 
 
 def difference_text(objective: Objective, value: float, reference: float) -> str:
-    """How far a value is from another one: "-12.3%", or "+0.28 points"."""
+    """How far a value is from another one: "-12.3%", or "+0.28 points"; "" for no telling."""
+    if objective.is_exact(reference):
+        return ""
     if objective.unit in DIFFERENCES:
         return f"{_signed(value - reference, objective.unit)} {objective.unit}"
     return (
@@ -60,7 +60,8 @@ def against_text(record: SearchRecord, point: SearchedPoint, reference: Referenc
         for o in record.objectives
         if o.name in reference.objectives
     ]
-    return ", ".join(f"{o.title} {difference_text(o, *values)}" for o, *values in pairs)
+    texts = [(o.title, difference_text(o, *values)) for o, *values in pairs]
+    return ", ".join(f"{title} {text}" for title, text in texts if text)
 
 
 def counts_text(point: SearchedPoint) -> str:
@@ -78,6 +79,11 @@ def formats_text(point: SearchedPoint) -> str:
         parts.append(f"{name}: {', '.join(layers[:NUM_NAMES])}{more}")
     usual = next(iter(counts), "nothing to choose")
     return "; ".join([*parts, f"the others {usual}" if parts else f"all {usual}"])
+
+
+def origin_text(record: SearchRecord) -> str:
+    """Where latencies come from."""
+    return f"measured on {record.device}" if record.device else "without a device"
 
 
 def limits_text(record: SearchRecord) -> str:
