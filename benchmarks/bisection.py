@@ -177,8 +177,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         "",
         "The pair is planted: each of its layers is harmless at 4 bits, both together leave"
         " nothing of the image. Traces of Hessians see neither and put both first; couplings"
-        " put one of them last. Where nothing is planted, couplings between neighbours are worth"
-        f" little: over all perceptrons, {narrow[0]} layers reach 4 bits in their order and"
+        " put one of them last. Where nothing is planted, couplings between neighbours win"
+        f" nothing: over all perceptrons, {narrow[0]} layers reach 4 bits in their order and"
         f" {narrow[1]} in that of the traces.",
         "",
         "| network | layers | allowed drop | order | evaluations (at most) | w4a8 | w8a8"

@@ -20,12 +20,12 @@ import onnx
 import onnxruntime
 from scipy.special import log_softmax
 
+from benchmarks.front_shares import SEEDS, shares
 from benchmarks.result_rows import RESULTS
 from octavo.compiler.search.ask_tell import AskTell, run
 from octavo.compiler.search.bisection import bisect, order_by_marginal_loss
-from octavo.compiler.search.front import hypervolume, nondominated
+from octavo.compiler.search.front import nondominated
 from octavo.compiler.search.integer_program import solve_program
-from octavo.compiler.search.predicted_front import search_front
 from octavo.compiler.search.problem import Configuration, Evaluation, Problem
 from octavo.compiler.search.random_search import search_randomly
 from octavo.compiler.search.reinforce import reinforce
@@ -42,7 +42,6 @@ PIXELS = {
     "fc": 1,
 }
 SMALL = ("pointwise", "residual1", "residual2", "fc")  # 81 configurations; the others: 8 bits
-SEEDS = range(5)
 SHARE = 0.15  # of all configurations, for a front
 NUM_SAMPLES = 200  # of the controller
 BUDGETS = (0.3, 0.4, 0.5, 0.7)  # of the bytes at 8 bits
@@ -151,28 +150,12 @@ def _round(weight: Any, num_bits: int) -> Any:
 def fronts(digits: Digits, names: tuple[str, ...]) -> dict[str, Any]:
     """Share of the exhaustive front's hypervolume, from the worst of each objective."""
     problem = Problem(digits.problem.choices, names, tables=digits.problem.tables)
-    points = np.array([e.values(names) for e in digits.every])
-    low, high = points.min(axis=0), points.max(axis=0)
-
-    def volume(evaluations: Any) -> float:
-        found = np.array([e.values(names) for e in evaluations])
-        return hypervolume((found - low) / (high - low), [1.0] * len(names))
-
-    whole = volume(digits.every)
     budget = math.floor(SHARE * problem.size)
-    solvers = {"predicted front": search_front, "random": search_randomly}
     return {
         "objectives": names,
         "num_points": len(nondominated(digits.every, names)),
         "num_evaluations": budget,
-        "shares": {
-            name: [
-                volume(run(solver(problem, budget=budget, seed=s), digits.evaluate).result)
-                / whole
-                for s in SEEDS
-            ]
-            for name, solver in solvers.items()
-        },
+        "shares": shares(problem, digits.every, digits.evaluate, budget),
     }
 
 

@@ -5,6 +5,9 @@ from benchmarks.bisection import FOUR_BITS, Bisection
 from benchmarks.bisection_cases import NUM_LAYERS, perceptron_case, planted_case
 from benchmarks.planted_pair import PAIR
 
+# Networks are trained for seconds, not to the end.
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+
 
 @pytest.fixture(scope="module")
 def planted():
