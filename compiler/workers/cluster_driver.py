@@ -92,7 +92,7 @@ class ClusterTasks:
         self._fetch = _Fetch(ray.put(make))
         # A death is counted here, whether Ray takes it for the node's, the process's or lack
         # of memory: it repeats some of those forever.
-        self._task = ray.remote(work).options(num_cpus=1, max_retries=0)
+        self._task = ray.remote(num_cpus=1, max_retries=0)(work)
 
     def run(self, items: Sequence[bytes], resource: str | None) -> Iterator[Answer]:
         """Answers as they come; every item has one.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.compiler.workers.processes_of import wait_until
 
 from octavo.errors import DeviceError, ModelError
 
@@ -38,7 +39,8 @@ class Fragile:
     """Ends its process for items in ``fatal``: always, or only the first time.
 
     Attributes:
-        how: "kill", a signal that cannot be caught; "exit", a call of sys.exit.
+        how: "kill", a signal that cannot be caught; "exit", a call of sys.exit; "parent", the
+            signal to the process that started this one.
         times: How often each of them does.
     """
 
@@ -56,6 +58,9 @@ class Fragile:
             (self.folder / f"death-{x}-{deaths}").touch()
             if self.how == "exit":
                 sys.exit(7)
+            if self.how == "parent":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
             os.kill(os.getpid(), signal.SIGKILL)
         return x * x
 
@@ -146,3 +151,27 @@ class Holder:
 
     def __call__(self) -> Held:
         return Held(self.folder / f"held-{os.getpid()}")
+
+
+@dataclass(frozen=True)
+class OnNode:
+    """Squares integers slowly; tells the node, and when it worked, by the value and by files.
+
+    A file ``begun-ITEM-NODE-PID`` is there from the beginning of an item, ``ended-`` from its
+    end. Items end when each of ``nodes`` has begun one: then all of them are at work.
+    """
+
+    folder: Path
+    pause_s: float
+    nodes: tuple[str, ...] = ()
+
+    def __call__(self) -> Callable[[int], tuple[int, str, float, float]]:
+        def work(x: int) -> tuple[int, str, float, float]:
+            node, begin = os.environ["TEST_NODE"], time.monotonic()
+            (self.folder / f"begun-{x}-{node}-{os.getpid()}").touch()
+            time.sleep(self.pause_s)
+            wait_until(lambda: all([*self.folder.glob(f"begun-*-{n}-*")] for n in self.nodes))
+            (self.folder / f"ended-{x}-{node}-{os.getpid()}").touch()
+            return x * x, node, begin, time.monotonic()
+
+        return work

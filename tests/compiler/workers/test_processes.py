@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.compiler.workers.evaluators import (
     Unmade,
     Wrong,
 )
+from tests.compiler.workers.processes_of import is_running, wait_until
 
 from octavo.compiler.workers import Outcome, in_process, processes
 from octavo.errors import ModelError, WorkerError
@@ -26,20 +26,6 @@ def begun(folder):
     """Items in the order in which work on them began."""
     files = sorted(folder.glob("begun-*"), key=lambda path: int(path.name.split("-")[2]))
     return [int(path.name.split("-")[1]) for path in files]
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.02)
 
 
 def test_every_item_comes_back_once_from_evaluators_made_once(tmp_path):
@@ -124,7 +110,7 @@ def test_what_is_under_way_is_stopped_when_nobody_listens(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             interrupt_when(tmp_path / "pids-0", iterator)
         pids = [int(pid) for pid in (tmp_path / "pids-0").read_text().split()]
-        wait_until(lambda: not any(map(is_running, pids)), seconds=5)
+        wait_until(lambda: not any(map(is_running, pids)), seconds=10)
     assert not (tmp_path / "pids-1").exists()
 
 
@@ -178,7 +164,7 @@ def test_nothing_is_left_when_the_parent_is_ended(tmp_path, number):
     assert all(map(is_running, pids))
     os.kill(parent.pid, number)
     _, said = parent.communicate(timeout=20)
-    wait_until(lambda: not any(map(is_running, pids)), seconds=5)
+    wait_until(lambda: not any(map(is_running, pids)), seconds=10)
     if number == signal.SIGINT:
         assert said.count(b"Traceback") == 1  # the parent's own; the children are silent
     else:

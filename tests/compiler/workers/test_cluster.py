@@ -1,0 +1,222 @@
+import importlib.util
+import itertools
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.compiler.workers.evaluators import Fragile, OnNode, Unmade, Wrong
+from tests.compiler.workers.processes_of import descendants, wait_until
+
+from octavo.compiler.workers import Outcome, in_process, on_cluster
+from octavo.compiler.workers.cluster import checked_address
+from octavo.compiler.workers.cluster_task import work
+from octavo.errors import AddressError, ModelError, WorkerError
+
+ROOT = Path(__file__).resolve().parents[3]  # nodes import the evaluators of the tests
+STORE_BYTES = 80 << 20
+
+
+def add_node(cluster, name, **options):
+    return cluster.add_node(
+        object_store_memory=STORE_BYTES,
+        include_dashboard=False,
+        env_vars={"TEST_NODE": name, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+def kill_node(cluster, node):
+    """As if its machine lost power."""
+    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
+
+    [raylet] = node.all_processes[PROCESS_TYPE_RAYLET]
+    for pid in [raylet.process.pid, *descendants(raylet.process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
+
+
+@pytest.fixture(scope="module")
+def client_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def cluster(client_port):
+    """A head with a phone; other nodes come and go."""
+    pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    # Nodes are dead when they were silent for two seconds, not half a minute.
+    health = {
+        "health_check_initial_delay_ms": 0,
+        "health_check_period_ms": 500,
+        "health_check_timeout_ms": 1000,
+        "health_check_failure_threshold": 2,
+    }
+    add_node(
+        cluster,
+        "head",
+        num_cpus=2,
+        resources={"pixel-8": 1},
+        ray_client_server_port=client_port,
+        _system_config=health,
+    )
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_dies_and_every_item_comes_back_once(cluster, tmp_path):
+    second = add_node(cluster, "second", num_cpus=2, resources={"board": 1})
+    results = []
+    make = OnNode(tmp_path, pause_s=0.25, nodes=("head", "second"))
+    with on_cluster(make, cluster.address) as workers:
+        for result in workers.run(range(24)):
+            results.append(result)
+            if len(results) == 1:
+                wait_until(lambda: begun_and_not_ended(tmp_path, "second"))
+                kill_node(cluster, second)
+        lost = begun_and_not_ended(tmp_path, "second")
+    assert lost  # begun on the node that died, and done elsewhere
+    assert all(len(list(tmp_path.glob(f"begun-{x}-*"))) >= 2 for x in lost)
+    assert sorted(index for index, _ in results) == list(range(24))
+    assert all(outcome.unwrap()[0] == index**2 for index, outcome in results)
+
+
+def begun_and_not_ended(folder, node):
+    ended = {path.name.removeprefix("ended-") for path in folder.glob("ended-*")}
+    begun = {path.name.removeprefix("begun-") for path in folder.glob(f"begun-*-{node}-*")}
+    return [int(name.split("-")[0]) for name in begun - ended]
+
+
+@pytest.mark.slow
+def test_a_resource_is_where_it_is_and_has_one_item_at_a_time(cluster, tmp_path):
+    board = add_node(cluster, "board", num_cpus=2, resources={"board": 1})
+    with on_cluster(OnNode(tmp_path, pause_s=0.05), cluster.address) as workers:
+        for resource, node in (("pixel-8", "head"), ("board", "board")):
+            results = [o.unwrap() for _, o in workers.run(range(6), resource=resource)]
+            times = sorted((begin, end) for _, _, begin, end in results)
+            assert {where for _, where, _, _ in results} == {node}
+            assert all(a[1] <= b[0] for a, b in itertools.pairwise(times))
+        # Its node dies: what needs the board would wait forever.
+        iterator = workers.run(range(40), resource="board")
+        next(iterator)
+        kill_node(cluster, board)
+        with pytest.raises(WorkerError, match="has the resource 'board' and a CPU"):
+            list(iterator)
+
+
+@pytest.mark.slow
+def test_what_no_node_has_is_refused_at_once(cluster, tmp_path):
+    with (
+        on_cluster(OnNode(tmp_path, 0.0), cluster.address) as workers,
+        pytest.raises(WorkerError, match=r"resource 'iphone' .* they have: pixel-8") as caught,
+    ):
+        list(workers.run([1], resource="iphone"))
+    assert caught.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_through_the_client_errors_are_the_same_as_in_this_process(cluster, client_port):
+    items = ["device", "type", "unpicklable", "fine"]
+    with in_process(Wrong()) as here:
+        expected = dict(here.run(items))
+    with on_cluster(Wrong(), f"ray://127.0.0.1:{client_port}") as workers:
+        results = dict(workers.run(items))
+    assert "pickle" in results.pop(2).error
+    expected.pop(2)
+    assert results == expected
+
+
+@pytest.mark.slow
+def test_items_that_end_processes_of_the_cluster_are_given_up(cluster, tmp_path):
+    with on_cluster(Fragile(tmp_path, (1,), "parent", times=9), cluster.address) as workers:
+        results = dict(workers.run(range(3)))
+    assert results[1].error == (
+        "its process died 3 times, the last one with WorkerCrashedError"
+    )
+    assert len(list(tmp_path.glob("death-*"))) == 3
+    assert (results[0], results[2]) == (Outcome(0), Outcome(4))
+
+
+@pytest.mark.slow
+def test_an_evaluator_that_cannot_be_made_ends_the_work(cluster):
+    with (
+        on_cluster(Unmade("error"), cluster.address) as workers,
+        pytest.raises(ModelError, match="no such model"),
+    ):
+        list(workers.run([1]))
+
+
+@pytest.mark.slow
+def test_a_cluster_of_another_version_is_refused_in_one_line(cluster):
+    code = (
+        "import ray; ray.__version__ = '1.0.0'\n"
+        "from octavo.compiler.workers.cluster_driver import connect\n"
+        f"connect({cluster.address!r})"
+    )
+    failed = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=False)
+    last = failed.stderr.decode().splitlines()[-1]
+    assert last.startswith(
+        f"octavo.errors.WorkerError: cluster {cluster.address}: Version mis"
+    )
+
+
+def test_nodes_with_another_octavo_are_refused():
+    def fetch():
+        raise AssertionError("nothing is fetched")
+
+    error = pickle.loads(work("key", "9.9", fetch, b""))
+    assert isinstance(error, WorkerError)
+    assert str(error).endswith("this machine has 9.9")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://localhost:1", "ray://[::1]:1"])
+def test_a_cluster_that_is_not_there_is_an_error_at_once(address):
+    pytest.importorskip("ray")
+    with (
+        on_cluster(Wrong(), address) as workers,
+        pytest.raises(WorkerError, match=r"cannot be reached: \w"),
+    ):
+        list(workers.run(["fine"]))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["auto", "local", "ray://head.example.com:10001", "10.0.0.1:6379", "ray://[::1]:1"],
+)
+def test_known_addresses(address):
+    assert checked_address(address) == address
+
+
+@pytest.mark.parametrize(
+    "address", ["", "head", "ray://head", "ray://head:0", "http://h:1", "h:99999", "h:1\n"]
+)
+def test_unknown_addresses(address):
+    with pytest.raises(AddressError, match="is none of: local, auto, ray://HOST:PORT"):
+        checked_address(address)
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WorkerError, match=r"pip install 'octavo\[cluster\]'"):
+        on_cluster(Wrong(), "local")
+
+
+def test_ray_is_imported_by_nobody_who_does_not_use_it():
+    code = (
+        "import sys, octavo.compiler.workers as w;"
+        "w.on_cluster(print, 'local').close();"
+        "assert not {'ray', 'numpy', 'onnxruntime'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
