@@ -103,7 +103,7 @@ def _headers(record: SearchRecord, is_compared: bool) -> Iterator[str]:
     for objective in record.objectives:
         yield objective.title
         if is_compared:
-            yield f"to {UNIFORM}"
+            yield f"vs {UNIFORM}"
 
 
 def _shown(record: SearchRecord) -> Sequence[SearchedPoint]:

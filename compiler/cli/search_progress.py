@@ -39,9 +39,9 @@ class _Stage:
     began: float
 
     def remaining(self, now: float) -> float | None:
-        """Seconds that it will still take; None where that is not known."""
+        """Seconds that it will still take; None where nobody knows, or nothing is left."""
         steps = self.done - self.first_done
-        if steps <= 0 or not self.total:
+        if steps <= 0 or self.done >= self.total:
             return None
         return (self.total - self.done) * (now - self.began) / steps
 

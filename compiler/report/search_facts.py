@@ -1,7 +1,7 @@
 """What a page shows of a search: its words, charts and rows."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from octavo.compiler.report.convergence_chart import Curve, convergence_chart
@@ -22,8 +22,11 @@ from octavo.compiler.report.search_text import (
     refusals,
     value_text,
 )
+from octavo.compiler.report.units import added_text, size_text
 
 _WEIGHTS = re.compile(r"w(\d+)a\d+")
+_PLAIN_PATH = re.compile(r"\w+(/\w+)*")  # records may come from anywhere
+PAGE = "report.html"
 UNIFORM = "w8a8"  # what scores of layers are compared with
 
 
@@ -56,6 +59,7 @@ class FrontRow:
         shares: By format, fewest bits first.
         is_chosen: It is the best one.
         missed: Titles of objectives whose limit it is above.
+        page: Of its artifact, beside the search's own; "" where that is no plain path.
     """
 
     point: SearchedPoint
@@ -63,6 +67,7 @@ class FrontRow:
     shares: tuple[Share, ...]
     is_chosen: bool
     missed: tuple[str, ...]
+    page: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class ChosenLayer:
         format: That it takes.
         kind: CSS class.
         score: Of that format; None where there is none.
-        won: Against 8 bits: (milliseconds, bytes); None for 8 bits themselves, and where one
+        won: Against 8 bits: time and bytes, in words; "" for 8 bits themselves, and where one
             of the two is not known.
         others: Of the other formats, by name.
     """
@@ -91,7 +96,7 @@ class ChosenLayer:
     format: str
     kind: str
     score: LayerScore | None
-    won: tuple[float | None, float | None]
+    won: tuple[str, str]
     others: tuple[tuple[str, LayerScore], ...]
 
 
@@ -158,7 +163,7 @@ def _cards(record: SearchRecord) -> list[tuple[str, str, tuple[str, ...]]]:
         return []
     row = _row(record, record.best)
     found = [
-        (o.title, cell.text, tuple(f"{text} to {name}" for name, text in cell.differences))
+        (o.title, cell.text, tuple(f"{text} vs {name}" for name, text in cell.differences))
         for o, cell in zip(record.objectives, row.cells, strict=True)
     ]
     return [*found, ("layers", counts_text(record.best), ("by format",))]
@@ -173,6 +178,7 @@ def _row(record: SearchRecord, point: SearchedPoint) -> FrontRow:
         shares=tuple(Share(f, n, n / total, format_kind(f)) for f, n in counts),
         is_chosen=record.best is not None and record.best.id == point.id,
         missed=tuple(o.title for o in record.missed_limits(point)),
+        page=f"{point.artifact}/{PAGE}" if _PLAIN_PATH.fullmatch(point.artifact) else "",
     )
 
 
@@ -232,11 +238,11 @@ def _chosen_layer(
     layer: SearchedLayer, name: str, scores: Mapping[str, LayerScore]
 ) -> ChosenLayer:
     score, uniform = scores.get(name), scores.get(UNIFORM)
-    won: tuple[float | None, float | None] = (None, None)
+    won = ("", "")
     if name != UNIFORM and score is not None and uniform is not None:
         won = (
-            _difference(uniform.latency_ms, score.latency_ms),
-            _difference(uniform.num_bytes, score.num_bytes),
+            _won(uniform.latency_ms, score.latency_ms, _time_text),
+            _won(uniform.num_bytes, score.num_bytes, _bytes_text),
         )
     return ChosenLayer(
         layer=layer,
@@ -248,5 +254,15 @@ def _chosen_layer(
     )
 
 
-def _difference(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
+def _won(one: float | None, other: float | None, text: Callable[[float], str]) -> str:
+    return "" if one is None or other is None else text(one - other)
+
+
+def _time_text(milliseconds: float) -> str:
+    microseconds = round(1000 * milliseconds, 2)  # as many digits as are shown
+    return added_text(microseconds) if microseconds else "0"
+
+
+def _bytes_text(num_bytes: float) -> str:
+    sign = "-" if round(num_bytes) < 0 else ""
+    return f"{sign}{size_text(abs(round(num_bytes)))}"

@@ -76,7 +76,7 @@ def test_every_line(record):
         "  within the limits: accuracy lost 0.50 points, latency 3.00 ms",
         "  formats: w4a8: body; the others w8a8",
         "front           3 points (* chosen, ! above a limit)",
-        "       accuracy lost        to w8a8  latency  to w8a8   weights  to w8a8  layers",
+        "       accuracy lost        vs w8a8  latency  vs w8a8   weights  vs w8a8  layers",
         "  !#2   30.00 points  +29.72 points  1.71 ms   -14.5%  1.00 KiB   -75.0%  3 w2a8",
         "  *#1    0.28 points    0.00 points  1.91 ms    -4.5%  3.00 KiB   -25.0%  2 w8a8,"
         " 1 w4a8",

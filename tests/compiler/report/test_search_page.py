@@ -101,5 +101,29 @@ def test_names_of_a_hostile_model_stay_text(record):
     assert "<script" not in page
 
 
+def test_only_plain_paths_become_links(record):
+    first, second = record["front"][:2]
+    second["artifact"] = "javascript:alert(1)"
+    page = render_search_page(record)
+    assert f'<a href="{first["artifact"]}/report.html">' in page
+    assert 'href="javascript' not in page
+    assert "javascript:alert(1)</small>" in page
+
+
+def test_layers_tell_what_their_formats_win(record):
+    chosen = next(p for p in record["points"] if p["id"] == record["best"]["id"])
+    layer = record["layers"][0]["name"]
+    chosen["formats"][layer] = "w4a8"
+    record["sensitivities"][layer] = {
+        "w8a8": {"loss": 0.001, "ms": 0.5, "bytes": 2048.0},
+        "w4a8": {"loss": 0.125, "ms": 0.6, "bytes": 1024.0},
+        "w2a8": {"loss": 7.5, "ms": None, "bytes": None},
+    }
+    page = render_search_page(record)
+    assert '<span class="format bits4">w4a8</span></td><td class="n">0.12</td>' in page
+    assert '<td class="n">-100 us</td><td class="n">1.00 KiB</td>' in page
+    assert "w2a8 7.5" in page
+
+
 def test_equal_records_give_equal_pages(record):
     assert render_search_page(record) == render_search_page(copy.deepcopy(record))
