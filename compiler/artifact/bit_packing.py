@@ -61,17 +61,32 @@ def packed_bits(array: NDArray[Any]) -> PackedBits | None:
     Args:
         array: Any shape, C-contiguous.
     """
-    if array.dtype not in (np.int8, np.uint8) or array.size == 0:
+    integers = _byte_integers(array)
+    if integers is None or integers.size == 0:
         return None
-    low = int(array.min())
-    num_bits = max(1, (int(array.max()) - low).bit_length())
+    low = int(integers.min())
+    num_bits = max(1, (int(integers.max()) - low).bit_length())
     if num_bits > MAX_PACKED_BITS:
         return None
-    if array.nbytes - _packed_bytes(array.size, num_bits) < MIN_SAVED_BYTES:
+    if integers.size - _packed_bytes(integers.size, num_bits) < MIN_SAVED_BYTES:
         return None
     # Integers of a signed type are bytes too: differences modulo 256 are right for both.
-    fields = array.reshape(-1).view(np.uint8) - np.uint8(low % 256)
-    return PackedBits(_words(fields, num_bits), array.size, num_bits, low % 256)
+    fields = integers.view(np.uint8) - np.uint8(low % 256)
+    return PackedBits(_words(fields, num_bits), integers.size, num_bits, low % 256)
+
+
+def _byte_integers(array: NDArray[Any]) -> NDArray[np.integer] | None:
+    """The bytes of a constant as one-byte integers, if it is made of these."""
+    flat = array.reshape(-1)
+    if flat.dtype in (np.int8, np.uint8):
+        return flat
+    if flat.dtype != np.int32 or flat.size == 0:
+        return None
+    # GPUs read four weights as one int32. Numbers of four bytes, such as biases, would be
+    # small where all their bytes are; they stay as they are.
+    if flat.min() >= -128 and flat.max() <= 127:
+        return None
+    return flat.view(np.int8)
 
 
 def _packed_bytes(num_values: int, num_bits: int) -> int:

@@ -161,10 +161,19 @@ def test_bits_are_packed_and_read_back(fields, low):
     assert (values.astype(np.uint8).view(np.int8) == array).all()
 
 
+def test_words_of_four_weights_are_packed_as_weights():
+    quads = np.random.default_rng(0).integers(-7, 8, (64, 4)).astype(np.int8)
+    bits, words = packed_bits(quads), packed_bits(quads.view(np.int32))
+    assert (words.num_values, words.num_bits, words.base) == (256, 4, 249)
+    assert (words.data == bits.data).all()
+
+
 @pytest.mark.parametrize(
     "array",
     [
         np.array([0, 16] * 100, np.int8),  # five bits
+        np.arange(-7, 8, dtype=np.int32).repeat(20),  # numbers of four bytes
+        np.full(100, 0x20010203, np.int32),
         np.zeros(300, np.int16),
         np.zeros(300, np.float32),
         np.zeros(70, np.int8),  # next to nothing to save
