@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.artifact.write import check_destination, write_artifact
+from octavo.compiler.data_source import is_synthetic, open_data
 from octavo.compiler.importer import import_model
 from octavo.compiler.ready_model import (
     as_it_is,
@@ -86,7 +87,8 @@ def compile_model(
         model_path: ONNX file; float, QDQ, or with QOperator nodes.
         target: Target name, such as "host".
         output: Artifact folder to create.
-        samples: Calibration data, see ``open_samples``; needed for a float model.
+        samples: Calibration data, see ``open_data``; needed for a float model. "synthetic":
+            made up from what BatchNormalization nodes store.
         shapes: Sizes of dimensions that the model leaves open, by input name.
         recipe: Quantization recipe.
         calibrator: Observer of activations; None takes the recipe's.
@@ -113,7 +115,7 @@ def compile_model(
             of the target.
         packed_weights: Store weights of at most 4 bits in as many bits; loading expands them
             into memory of their own. Else they take 8 bits each and are mapped.
-        seed: Recorded in the manifest.
+        seed: Recorded in the manifest; of synthetic samples.
         progress: Called with a stage, steps done and steps in all.
 
     Raises:
@@ -140,6 +142,10 @@ def compile_model(
     else:
         if select is not None:
             float_model = as_it_is(model.clone(), None).model
+        if is_synthetic(samples):  # once, for everything that runs them
+            samples = open_data(
+                samples, model, max_samples=max_samples, seed=seed, progress=report
+            )
         done = quantized(
             model,
             machine,

@@ -19,6 +19,8 @@ from octavo.compiler.calibration.layer_errors import (
 )
 from octavo.compiler.calibration.round_model import RoundingResult, round_model
 from octavo.compiler.calibration.suggest import Suggestion, suggest_keep_float
+from octavo.compiler.calibration.synthetic import SyntheticSamples
+from octavo.compiler.data_source import open_data
 from octavo.compiler.quantize_job import (
     QuantizeJob,
     Samples,
@@ -87,7 +89,7 @@ class QuantizeResult:
 
 def quantize_model(
     model: ir.Model,
-    samples: Samples,
+    samples: Samples | str,
     *,
     recipe: str | Recipe = DEFAULT_RECIPE,
     calibrator: str | None = None,
@@ -107,7 +109,9 @@ def quantize_model(
 
     Args:
         model: From ``import_model``: opset 21, static shapes, unique names; not changed.
-        samples: Inferences to calibrate with; has to allow several iterations.
+        samples: Inferences to calibrate with; has to allow several iterations. Or where
+            they come from: a path, or "synthetic" for samples that are made up from what
+            BatchNormalization nodes store.
         recipe: Name of a recipe, or one made with ``get_recipe``.
         calibrator: Observer of activations; None takes the recipe's.
         rounding: How the integers of weights are chosen; None takes the recipe's.
@@ -120,7 +124,7 @@ def quantize_model(
         measure: Measure errors and suggest layers to keep in float.
         target_db: Suggest layers when an output is below this.
         progress: Called with a stage, steps done and steps in all.
-        seed: Nothing here is random; taken so that every verb has one.
+        seed: Of synthetic samples; nothing else is random.
 
     Returns:
         The same inputs give a byte-identical model.
@@ -130,19 +134,24 @@ def quantize_model(
         RecipeError: An option is unknown or not allowed.
         ModelError: The model is quantized already, or cannot be run.
     """
-    job = QuantizeJob(
-        chosen=choose_recipe(
-            recipe, calibrator=calibrator, rounding=rounding, rounding_mode=rounding_mode
-        ),
-        samples=samples,
-        num_samples=count_samples(samples, max_samples),
-        options=QuantizerOptions(),
-        progress=progress,
+    chosen = choose_recipe(
+        recipe, calibrator=calibrator, rounding=rounding, rounding_mode=rounding_mode
     )
     if activation_dtype not in ("uint8", "int8"):
         raise RecipeError(f"activation_dtype {activation_dtype!r}; allowed: uint8, int8")
     if any(is_op(node, "QuantizeLinear") for node in model.graph):
         raise ModelError("the model is quantized already: it contains QuantizeLinear")
+    if isinstance(samples, str):
+        samples = open_data(
+            samples, model, max_samples=max_samples, seed=seed, progress=progress
+        )
+    job = QuantizeJob(
+        chosen=chosen,
+        samples=samples,
+        num_samples=count_samples(samples, max_samples),
+        options=QuantizerOptions(),
+        progress=progress,
+    )
     listed = (
         *read_overrides(overrides),
         *keep_float_overrides(keep_float),
@@ -152,6 +161,8 @@ def quantize_model(
     network = prepare_network(model, job)
     prepared, job, notes = network.model, network.job, network.notes
     options, balanced = job.options, network.balanced
+    if isinstance(samples, SyntheticSamples):
+        notes = (samples.note, *notes)
     check_overrides(listed, model.graph, prepared.graph)
     if not job.chosen.quantize_activations:
         return _quantize_weights(prepared, job, notes, measure=measure)

@@ -67,7 +67,7 @@ def quantized(
     Args:
         model: Imported; not changed.
         target: Says what type activations have.
-        samples: Calibration data, see ``open_samples``.
+        samples: Calibration data, see ``open_data``.
         progress: Called with a stage, steps done and steps in all.
         options: Of ``quantize_model``.
 
@@ -75,8 +75,8 @@ def quantized(
         DataError: There are no samples, or they do not fit.
         RecipeError, ModelError: As ``quantize_model`` does.
     """
+    from octavo.compiler.data_source import open_data
     from octavo.compiler.quantize import quantize_model
-    from octavo.compiler.samples import open_samples
 
     if samples is None:
         raise DataError(
@@ -85,7 +85,7 @@ def quantized(
         )
     result = quantize_model(
         model,
-        open_samples(samples, model),
+        open_data(samples, model),
         activation_dtype=target.activation_dtype,
         progress=progress,
         **options,
@@ -115,12 +115,12 @@ def with_outputs_of(
         compiled: The model with the layers in float that were selected so.
         model: The float model that it was made of.
         nodes: Names of the nodes that multiply bfloat16 numbers.
-        samples: Inputs, see ``open_samples``.
+        samples: Inputs, see ``open_data``.
         max_samples: At most so many of them.
     """
     from octavo.compiler.calibration.output_errors import measure_compiled
-    from octavo.compiler.samples import open_samples
+    from octavo.compiler.data_source import open_data
 
-    opened = open_samples(samples, model)
+    opened = open_data(samples, model)
     errors = measure_compiled(model, compiled, nodes, opened, max_samples=max_samples)
     return replace(ready, output_sqnr_db=errors)

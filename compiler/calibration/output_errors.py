@@ -6,6 +6,7 @@ from itertools import islice
 import onnx_ir as ir
 
 from octavo.compiler.calibration.layer_errors import measure_outputs
+from octavo.compiler.calibration.synthetic import SyntheticSamples
 from octavo.compiler.samples import SampleSource
 from octavo.passes.prepare import prepare
 from octavo.passes.round_to_bfloat16 import RoundToBfloat16
@@ -17,7 +18,7 @@ def measure_compiled(
     float_model: ir.Model,
     compiled: ir.Model,
     nodes: Collection[str],
-    samples: SampleSource,
+    samples: SampleSource | SyntheticSamples,
     *,
     max_samples: int | None = None,
 ) -> Mapping[str, float]:

@@ -7,9 +7,9 @@ import click
 from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.notes import note_lines
 from octavo.compiler.cli.options import (
-    EXISTING,
     NEW_PATH,
     READABLE_FILE,
+    SAMPLES,
     force_option,
     model_options,
     output_options,
@@ -40,10 +40,11 @@ NUM_UNFRIENDLY = 2  # layers; inspect --target and explain have all
 )
 @click.option(
     "--data",
-    type=EXISTING,
+    type=SAMPLES,
     metavar="SAMPLES",
-    help="Calibration samples: .npz, .npy (one input), or a folder of them. A float model"
-    " needs them, a quantized one does not.",
+    help="Calibration samples: .npz, .npy (one input), or a folder of them; `synthetic`: made"
+    " up from what the BatchNormalization nodes store. A float model needs them, a quantized"
+    " one does not.",
 )
 @quantize_options
 @click.option(
@@ -98,7 +99,7 @@ def compile_command(
     model: Path,
     target: str,
     output: Path,
-    data: Path | None,
+    data: Path | str | None,
     recipe: str,
     calibrator: str | None,
     rounding: str | None,

@@ -7,12 +7,25 @@ from typing import Any, TypeVar, cast
 import click
 
 from octavo.compiler.cli.console import Console
+from octavo.compiler.data_source import is_synthetic
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 MAX_THREADS = 256  # of the C runtime
 READABLE_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 EXISTING = click.Path(exists=True, readable=True, path_type=Path)
+
+
+class _Samples(click.Path):
+    """A path of samples, or the word that asks for made-up ones."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        return value if is_synthetic(value) else super().convert(value, param, ctx)
+
+
+SAMPLES = _Samples(exists=True, readable=True, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_PATH = click.Path(path_type=Path)
 

@@ -11,9 +11,9 @@ from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.errors_table import errors_table
 from octavo.compiler.cli.notes import note_lines
 from octavo.compiler.cli.options import (
-    EXISTING,
     NEW_PATH,
     READABLE_FILE,
+    SAMPLES,
     force_option,
     model_options,
     output_options,
@@ -45,10 +45,11 @@ NUM_WORST_LAYERS = 10
 @click.argument("model", type=READABLE_FILE)
 @click.option(
     "--data",
-    type=EXISTING,
+    type=SAMPLES,
     required=True,
     metavar="SAMPLES",
-    help="Calibration samples: .npz, .npy (one input), or a folder of them.",
+    help="Calibration samples: .npz, .npy (one input), or a folder of them; `synthetic`: made"
+    " up from what the BatchNormalization nodes store.",
 )
 @click.option(
     "-o", "--output", type=NEW_PATH, required=True, metavar="FILE", help="The QDQ ONNX file."
@@ -69,7 +70,7 @@ NUM_WORST_LAYERS = 10
 def quantize_command(
     console: Console,
     model: Path,
-    data: Path,
+    data: Path | str,
     output: Path,
     recipe: str,
     calibrator: str | None,
@@ -93,14 +94,17 @@ def quantize_command(
     check_output_file(output, force=force)
     check_sensitivity(sensitivity, sensitivity_format)
     shapes = parse_shapes(shape_texts)
+    from octavo.compiler.calibration.synthetic import SyntheticSamples
+    from octavo.compiler.data_source import open_data
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
     from octavo.compiler.recipes import get_recipe
-    from octavo.compiler.samples import open_samples
 
     imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
-    samples = open_samples(data, imported)
     with progress_bar(console) as progress:
+        samples = open_data(
+            data, imported, max_samples=max_samples, seed=seed, progress=progress
+        )
         result = quantize_model(
             imported,
             samples,
@@ -143,6 +147,7 @@ def quantize_command(
             "output": output,
             "recipe": result.recipe.name,
             "num_samples": result.num_samples,
+            "synthetic": samples.errors if isinstance(samples, SyntheticSamples) else None,
             "output_sqnr_db": result.output_sqnr_db,
             "errors": errors,
             "float_nodes": result.float_nodes,

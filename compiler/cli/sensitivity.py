@@ -12,6 +12,7 @@ from octavo.errors import RecipeError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from octavo.compiler.calibration.synthetic import SyntheticSamples
     from octavo.compiler.quantize import QuantizeResult
     from octavo.compiler.samples import SampleSource
     from octavo.compiler.sensitivity.compare import Sensitivities
@@ -56,8 +57,8 @@ def check_sensitivity(sensitivity: str | None, format_text: str) -> None:
 
 def measure_sensitivities(
     model: "ir.Model",
-    data: Path,
-    samples: "SampleSource",
+    data: Path | str,
+    samples: "SampleSource | SyntheticSamples",
     result: "QuantizeResult",
     *,
     sensitivity: str,
@@ -86,13 +87,16 @@ def measure_sensitivities(
         )
     listed = (*read_overrides(overrides), *keep_float_overrides(keep_float))
     inputs = [value.name or "" for value in model.graph.inputs]
+    labels = None
+    if isinstance(data, Path):  # made-up samples have none
+        labels = read_labels(data, len(samples), inputs=inputs)
     return compare_measures(
         model,
         samples,
         num_samples=result.num_samples,
         measure=sensitivity,
         layer_format=LayerFormat.parse(format_text),
-        labels=read_labels(data, len(samples), inputs=inputs),
+        labels=labels,
         options=options_of(recipe, activation_dtype, listed),
         calibrator=recipe.calibrator,
         progress=progress,

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
 
 
 def test_writes_a_qdq_model_and_says_what_it_cost(octavo, model, samples, tmp_path):
@@ -112,3 +116,20 @@ def test_weights_are_rounded_by_what_layers_compute(octavo, model, samples, tmp_
     refused = quantize("--rounding", "up")
     assert refused.code == 2
     assert "allowed: nearest, retuned" in refused.error_line
+
+
+def test_samples_are_made_up_on_request(octavo, tmp_path):
+    command = ["quantize", DIGITS, "--data", "synthetic", "--max-samples", "4"]
+    outcome = octavo(*command, "-o", tmp_path / "q.onnx")
+    assert outcome.code == 0, outcome.err
+    assert "calibrated with 4 synthetic samples" in " ".join(outcome.out.split())
+    payload = octavo(*command, "-o", tmp_path / "again.onnx", "--json").json
+    assert payload["num_samples"] == 4
+    assert {"node", "before", "after"} == set(payload["synthetic"][0])
+
+
+def test_a_model_without_stored_moments_needs_samples(octavo, model, tmp_path):
+    refused = octavo("quantize", model, "--data", "synthetic", "-o", tmp_path / "q.onnx")
+    assert refused.code == 2
+    assert "BatchNormalization" in refused.error_line
+    assert not (tmp_path / "q.onnx").exists()
