@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from octavo.compiler.artifact.bit_packing import stored_bytes
 from octavo.compiler.calibration.reference_run import Arrays, ReferenceRun
 from octavo.compiler.sensitivity.output_losses import relative_error
 from octavo.compiler.sensitivity.score import Score
@@ -86,6 +87,7 @@ class FormatTrials:
         """Size of a layer's weight in a format, packed, with a float32 scale per output."""
         weight = self.variants.weight(layer)
         bits = layer_format.weight_bits
+        if bits == FLOAT_BITS:
+            return weight.size * FLOAT_BITS // 8
         outputs = num_outputs(self.variants.head(layer), weight)
-        scales = 0 if bits == FLOAT_BITS else outputs
-        return -(-weight.size * bits // 8) + SCALE_BYTES * scales
+        return stored_bytes(weight.size, bits) + SCALE_BYTES * outputs

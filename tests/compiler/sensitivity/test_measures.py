@@ -87,5 +87,5 @@ def test_latencies_are_passed_on(trials, samples):
 
 def test_bytes_are_packed_integers_and_scales(trials):
     # 6 x 2 x 3 x 3 weights, 6 scales
-    assert trials.weight_bytes("first", W4A8) == 54 + 24
+    assert trials.weight_bytes("first", W4A8) == 56 + 24
     assert trials.weight_bytes("first", FLOAT) == 432
