@@ -4,19 +4,22 @@ It ends however its parent ends, and takes the programs along that it started it
 """
 
 import contextlib
+import json
 import multiprocessing
 import os
 import pickle
 import signal
+import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
 from types import FrameType
 from typing import Any, TypeAlias
+
+from octavo.compiler.workers.evaluator import ONE_THREAD
 
 Pipe: TypeAlias = "Connection[Any, Any]"
 
@@ -24,48 +27,81 @@ BUSY_GRACE_S = 2.0  # for the removal of temporary folders
 IDLE_GRACE_S = 10.0  # for that of what is on a device
 ORPHAN_GRACE_S = 4.0
 
+# Not the start of multiprocessing, which imports the parent's main module once more: a script
+# would begin its search again, and a cluster's process has all of Ray there.
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from octavo.compiler.workers.child import begin
+begin(int(sys.argv[2]), int(sys.argv[3]))
+"""
+
 
 class Child:
     """The parent's side: a process and its pipe.
 
     Attributes:
-        process: The process.
-        pipe: To it. The end of the pipe is the end of the process, and the other way round.
+        pipe: To the process. The end of one is the end of the other.
     """
 
-    def __init__(self, main: Callable[..., None], *arguments: object) -> None:
+    def __init__(
+        self, main: Callable[..., None], *arguments: object, is_silent: bool = False
+    ) -> None:
         """Start it.
 
         Args:
-            main: Called with the other end of the pipe and the arguments; works
-                ``ending_with_parent``.
+            main: Called with the other end of the pipe and the arguments; of a module that
+                can be imported.
             arguments: Picklable.
+            is_silent: Nothing that it writes reaches the terminal.
         """
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        # Daemons are ended when this process ends in order.
-        self.process = context.Process(target=main, args=(theirs, *arguments), daemon=True)
-        # An interrupt while the child starts is for this process, not for the child.
-        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, old)
-            theirs.close()  # the child's copy is the last one: its end can be seen
+        self.pipe, theirs = multiprocessing.Pipe()
+        self._life, their_life = socket.socketpair()
+        # Closed by the end of a process, however it ended: each side sees that of the other.
+        with theirs, their_life:
+            numbers = (theirs.fileno(), their_life.fileno())
+            output = subprocess.DEVNULL if is_silent else None
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, json.dumps(sys.path), *map(str, numbers)],
+                pass_fds=numbers,
+                env={**os.environ, **ONE_THREAD},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # A group of its own: an interrupt typed on a terminal is for the parent alone,
+                # and programs that the child starts can be ended together.
+                process_group=0,
+            )
+        with contextlib.suppress(OSError):  # it died already: the pipe will say so
+            self.pipe.send((main, arguments))
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def ask_to_end(self) -> None:
+        """Interrupt it; it still does what ``finally`` blocks say."""
+        self._process.terminate()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it has ended, or for some time."""
+        wait([self._life], timeout_s)
+
+    def bury(self) -> str:
+        """Take leave of one whose pipe has ended; how it ended."""
+        self.wait(BUSY_GRACE_S)  # Python takes its time between the two
+        return self.kill()
 
     def kill(self) -> str:
         """End it and the programs that it started, if it still runs; how it ended."""
-        pid: Any = self.process.pid
+        # The group's number is its own until the process was waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)  # before join: the number is its own until then
-        self.process.kill()
-        self.process.join()
+            os.killpg(self.pid, signal.SIGKILL)
+        code = self._process.wait()
         self.pipe.close()
-        code = self.process.exitcode
-        self.process.close()
-        if code is not None and code < 0:
-            return f"by {signal.Signals(-code).name}"
-        return f"with exit code {code}"
+        self._life.close()
+        return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
 
 
 def stop(children: Sequence[Child], *, are_busy: bool) -> None:
@@ -79,34 +115,38 @@ def stop(children: Sequence[Child], *, are_busy: bool) -> None:
     try:
         for child in children:
             if are_busy:
-                child.process.terminate()
+                child.ask_to_end()
             else:
                 child.pipe.close()
         for child in children:
-            wait([child.process.sentinel], max(0.0, until - monotonic()))
+            child.wait(max(0.0, until - monotonic()))
     finally:  # also when the user interrupts a second time
         for child in children:
             child.kill()
 
 
-@contextmanager
-def ending_with_parent() -> Iterator[None]:
-    """The child's side: its whole work, which ends with the parent, and in order if asked to.
+def begin(pipe: int, life: int) -> None:
+    """The child's side: do what the parent says.
 
-    Being asked to end is a ``SystemExit``, so that ``finally`` blocks remove what they made.
+    Being asked to end is a ``SystemExit`` there, so that ``finally`` blocks remove what they
+    made. When the parent has ended, the child is asked to, and soon killed.
+
+    Args:
+        pipe: Number of the file that a function and its arguments come from.
+        life: Number of the file that ends with the parent. It stays open to the very end of
+            this process, which the parent waits for.
     """
-    # A group of its own: an interrupt typed on a terminal goes to the parent alone, and
-    # programs that are started here can be ended together.
-    os.setpgid(0, 0)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+    os.set_inheritable(pipe, False)
+    os.set_inheritable(life, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(life,), daemon=True).start()
     try:
-        yield
+        connection: Pipe = Connection(pipe)
+        main, arguments = connection.recv()
+        main(connection, *arguments)
     finally:
-        if not parent.is_alive():  # or it would do this
+        if wait([life], 0):  # the parent has ended, and ends no programs any more
             os.killpg(0, signal.SIGKILL)
 
 
@@ -125,8 +165,8 @@ def picklable(error: Exception) -> Exception:
     return RuntimeError(f"{type(error).__name__}: {error}")
 
 
-def _watch(parent: BaseProcess) -> None:
-    parent.join()
+def _watch(life: int) -> None:
+    wait([life])
     os.kill(os.getpid(), signal.SIGTERM)
     sleep(ORPHAN_GRACE_S)
     os.killpg(0, signal.SIGKILL)

@@ -65,7 +65,7 @@ class Cluster(Generic[T, R]):
     def _connected(self) -> Child:
         if self._driver is None:
             _require_listener(self._address)
-            self._driver = Child(drive, self._make, self._address)
+            self._driver = Child(drive, self._make, self._address, is_silent=True)
             try:
                 self._receive(self._driver)
             except BaseException:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from octavo import __version__
 from octavo.compiler.workers.base import MAX_DEATHS, died
-from octavo.compiler.workers.child import Pipe, ending_with_parent, picklable
+from octavo.compiler.workers.child import Pipe, picklable
 from octavo.compiler.workers.cluster_task import work
 from octavo.errors import WorkerError
 
@@ -34,23 +34,21 @@ def drive(pipe: Pipe, make: bytes, address: str) -> None:
         make: Pickled maker of evaluators.
         address: Of the cluster.
     """
-    with ending_with_parent():
-        _silence()
-        try:
-            tasks = ClusterTasks(connect(address), make)
+    try:
+        tasks = ClusterTasks(connect(address), make)
+        pipe.send(DONE)
+        while True:
+            try:
+                items, resource = pipe.recv()
+            except (EOFError, OSError):
+                return
+            for answer in tasks.run(items, resource):
+                pipe.send(answer)
             pipe.send(DONE)
-            while True:
-                try:
-                    items, resource = pipe.recv()
-                except (EOFError, OSError):
-                    return
-                for answer in tasks.run(items, resource):
-                    pipe.send(answer)
-                pipe.send(DONE)
-        except Exception as error:
-            pipe.send(picklable(error))
-        finally:
-            _disconnect()
+    except Exception as error:
+        pipe.send(picklable(error))
+    finally:
+        _disconnect()
 
 
 def connect(address: str) -> Any:
@@ -187,14 +185,6 @@ def _is_own(name: str) -> bool:
 def _one_line(error: BaseException, most: int = 300) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def _silence() -> None:
-    """Drop what libraries write to the terminal, in this process and those it starts."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
 
 
 def _disconnect() -> None:

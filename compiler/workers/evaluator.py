@@ -1,6 +1,5 @@
 """Evaluating one item: the same in every process, with errors as outcomes."""
 
-import os
 from typing import Generic
 
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -8,11 +7,9 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from octavo.compiler.workers.base import Make, Outcome, R, T
 from octavo.errors import OctavoError
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TVM_NUM_THREADS",
+# Tells libraries that a process has not loaded yet, and programs that it starts.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), "1"
 )
 
 
@@ -53,8 +50,3 @@ def failure(error: Exception) -> Outcome[R]:
         return Outcome(error=" ".join(str(error).split()), exit_code=error.exit_code)
     text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
     return Outcome(error=text, exit_code=1)
-
-
-def use_one_thread() -> None:
-    """Tell libraries that this process has not loaded yet, and programs that it starts."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))

@@ -116,7 +116,7 @@ class Processes(Generic[T, R]):
             message = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
-            how = worker.kill()
+            how = worker.bury()
             self._deaths_before_ready += not worker.is_ready
             if self._deaths_before_ready == MAX_DEATHS:
                 raise WorkerError(

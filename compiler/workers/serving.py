@@ -3,13 +3,8 @@
 import pickle
 from typing import Any
 
-from octavo.compiler.workers.child import (
-    Pipe,
-    ending_with_parent,
-    finish_undisturbed,
-    picklable,
-)
-from octavo.compiler.workers.evaluator import Evaluator, failure, use_one_thread
+from octavo.compiler.workers.child import Pipe, finish_undisturbed, picklable
+from octavo.compiler.workers.evaluator import Evaluator, failure
 
 READY = "ready"
 
@@ -21,19 +16,17 @@ def serve(pipe: Pipe, make: bytes) -> None:
         pipe: To the process that gives items, pickled.
         make: Pickled maker of the evaluator.
     """
-    use_one_thread()
-    with ending_with_parent():
-        try:
-            evaluator: Evaluator[Any, Any] = Evaluator(pickle.loads(make))
-        except Exception as error:
-            pipe.send(picklable(error))
-            return
-        try:
-            pipe.send(READY)
-            _answer_all(pipe, evaluator)
-        finally:
-            finish_undisturbed()
-            evaluator.close()
+    try:
+        evaluator: Evaluator[Any, Any] = Evaluator(pickle.loads(make))
+    except Exception as error:
+        pipe.send(picklable(error))
+        return
+    try:
+        pipe.send(READY)
+        _answer_all(pipe, evaluator)
+    finally:
+        finish_undisturbed()
+        evaluator.close()
 
 
 def _answer_all(pipe: Pipe, evaluator: Evaluator[Any, Any]) -> None:

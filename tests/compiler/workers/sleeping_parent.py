@@ -1,12 +1,13 @@
-"""Starts workers that sleep until they are killed; run as a program by a test."""
+"""A script whose workers sleep until they are killed; nothing guards it against an import."""
 
 import sys
 from pathlib import Path
 
 from tests.compiler.workers.evaluators import Sleeper
 
-from octavo.compiler.workers import processes
+from octavo.compiler.workers import on_cluster, processes
 
-if __name__ == "__main__":
-    with processes(Sleeper(Path(sys.argv[1])), num_workers=2) as workers:
-        list(workers.run([0, 1]))
+folder, address = Path(sys.argv[1]), sys.argv[2:]
+make = Sleeper(folder)
+with on_cluster(make, *address) if address else processes(make, num_workers=2) as workers:
+    list(workers.run([0, 1]))

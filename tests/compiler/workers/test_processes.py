@@ -32,9 +32,9 @@ def test_every_item_comes_back_once_from_evaluators_made_once(tmp_path):
     items = list(range(20))
     with processes(Square(tmp_path, pause_s=0.02), num_workers=2) as workers:
         results = dict(workers.run(items))
-        first = {worker.process.pid for worker in workers._workers}
+        first = {worker.pid for worker in workers._workers}
         again = list(workers.run([7], resource="phone"))
-        assert {worker.process.pid for worker in workers._workers} == first
+        assert {worker.pid for worker in workers._workers} == first
     assert results == {i: Outcome(i * i) for i in items}
     assert again == [(0, Outcome(49))]
     assert len(list(tmp_path.glob("made-*"))) == 2
