@@ -1,5 +1,6 @@
 """Choose the constants of one layer: never worse than they are, on samples set aside."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from octavo.passes.rounding.adaround import round_adaptively
 from octavo.passes.rounding.grid import WeightGrid
 from octavo.passes.rounding.moments import Moments
-from octavo.passes.rounding.second_order import SecondOrder
+from octavo.passes.rounding.second_order import DAMPINGS, SecondOrder
 from octavo.passes.rounding.stored_layer import Choice
 
 DoubleArray = NDArray[np.float64]
@@ -74,21 +75,35 @@ def judge_rounding(
         has_bias: Whether the layer stores a bias.
         refit_scale: Whether each output may have a scale of its own choice.
     """
-    grid = nearest.grid
+    best = _with_best_bias(nearest, fitting, has_bias)
+    centre = checking.best_bias(best.weight)
+    least = checking.error(best.weight, centre)
+    error = least + np.square(best.bias - centre)
+    for q, grid in _candidates(method, weight, nearest.grid, fitting, has_bias, refit_scale):
+        new = _with_best_bias(Choice(q, grid, nearest.bias), fitting, has_bias)
+        new_error = checking.error(new.weight, new.bias)
+        is_better = new_error < error
+        if is_better.any():
+            best = _merged(best, new, is_better)
+            error = np.where(is_better, new_error, error)
+    return JudgedRounding(best, error, least, centre)
+
+
+def _candidates(
+    method: str,
+    weight: NDArray[np.floating],
+    grid: WeightGrid,
+    moments: Moments,
+    has_bias: bool,
+    refit_scale: bool,
+) -> Iterator[tuple[NDArray[np.int32], WeightGrid]]:
+    """Integers and their grids: those of AdaRound, or of each damping."""
     if method == "adaround":
-        q = round_adaptively(weight, fitting, grid, has_bias=has_bias)
-    else:
-        problem = SecondOrder(weight, fitting, has_bias=has_bias)
-        q, grid = problem.round(grid, refit_scale=refit_scale)
-    old = _with_best_bias(nearest, fitting, has_bias)
-    new = _with_best_bias(Choice(q, grid, nearest.bias), fitting, has_bias)
-    centre = checking.best_bias(old.weight)
-    least = checking.error(old.weight, centre)
-    old_error = least + np.square(old.bias - centre)
-    new_error = checking.error(new.weight, new.bias)
-    is_better = new_error < old_error
-    best = _merged(old, new, is_better) if is_better.any() else old
-    return JudgedRounding(best, np.where(is_better, new_error, old_error), least, centre)
+        yield round_adaptively(weight, moments, grid, has_bias=has_bias), grid
+        return
+    for damping in DAMPINGS:
+        layer = SecondOrder(weight, moments, has_bias=has_bias, damping=damping)
+        yield layer.round(grid, refit_scale=refit_scale)
 
 
 def _with_best_bias(choice: Choice, moments: Moments, has_bias: bool) -> Choice:

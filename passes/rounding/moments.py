@@ -95,9 +95,7 @@ class MomentSums:
             raise ValueError("moments of no position")
         self._flush()
         sums = (self._gram, self._cross, self._x, self._y, self._power)
-        for array in sums:
-            array /= self._count
-        return Moments(*sums)
+        return Moments(*(np.divide(array, self._count, out=array) for array in sums))
 
     def _flush(self) -> None:
         if not self._waiting:

@@ -10,12 +10,17 @@ Source: Frantar et al. 2023, "OPTQ", 3.1; Behdin et al. 2023, "QuantEase", algor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 from octavo.passes.rounding.grid import WeightGrid
 from octavo.passes.rounding.moments import Moments
 
-DAMPING = 0.01  # of the mean of H's diagonal, as in OPTQ; keeps unseen directions at float
-MAX_SWEEPS = 12  # the last changes of a sweep that ends here are below 1% of the error
+# Of the mean of H's diagonal; keeps directions that samples say little about at float. The
+# first is OPTQ's. What is right depends on samples, positions and columns, and on how far w*
+# is from w: it is a matter of trying, judged by samples set aside.
+DAMPINGS = (0.01, 0.1, 1.0)
+MIN_DAMPING = 1e-12
+MAX_SWEEPS = 2  # later ones lower the error by less than 1%, and no noise of networks
 MIN_REFITTED = 0.25  # a refitted scale stays within a factor of four of the first one
 # Columns whose errors go to all later columns together, as one matrix product (OPTQ, 3.3).
 BLOCK = 32
@@ -32,7 +37,12 @@ class SecondOrder:
     """
 
     def __init__(
-        self, weight: NDArray[np.floating], moments: Moments, *, has_bias: bool
+        self,
+        weight: NDArray[np.floating],
+        moments: Moments,
+        *,
+        has_bias: bool,
+        damping: float = DAMPINGS[0],
     ) -> None:
         """Take a layer.
 
@@ -40,21 +50,22 @@ class SecondOrder:
             weight: Float weight, (G, O, K).
             moments: Of the inputs that the layer gets and the outputs that it should give.
             has_bias: The bias takes whatever mean error is left.
+            damping: Share of the mean of H's diagonal that is added to it, and of w to w*.
         """
         hessian, target = moments.centred(has_bias=has_bias)
         diagonal = np.einsum("gkk->gk", hessian)
         # A group whose inputs never vary has no say; any positive number keeps its weights.
-        damping = np.maximum(DAMPING * diagonal.mean(axis=1), 1e-12)
+        added = np.maximum(damping * diagonal.mean(axis=1), MIN_DAMPING)[:, None]
         # Columns of much power first, while there are others to make up for their errors.
         self._order = np.argsort(-diagonal.sum(axis=0), kind="stable")
         self._hessian = hessian[:, self._order][:, :, self._order]
-        np.einsum("gkk->gk", self._hessian)[:] += damping[:, None]
-        damped = target + damping[:, None, None] * weight
+        np.einsum("gkk->gk", self._hessian)[:] += added
+        damped = target + added[:, :, None] * weight
         self._target = damped.transpose(0, 2, 1)[:, self._order]
-        inverse = np.linalg.inv(self._hessian)
-        self._solution = inverse @ self._target
-        # Row k of the upper factor is what a unit error of column k asks of the later columns.
-        self._factor = np.linalg.cholesky(inverse).transpose(0, 2, 1)
+        self._factor = _factor_of_inverse(self._hessian)
+        self._solution: DoubleArray = self._factor.transpose(0, 2, 1) @ (
+            self._factor @ self._target
+        )
 
     def round(
         self, grid: WeightGrid, *, refit_scale: bool = False
@@ -69,13 +80,14 @@ class SecondOrder:
             Integers (G, O, K) and the grid that they belong to.
         """
         scale = self._sorted(grid.scale)
-        steps = self._descended(self._compensated(scale, grid.qmax), scale, grid.qmax)
+        steps = self._compensated(scale, grid.qmax)
         if refit_scale and grid.is_per_output:
             fitted = self._fitted_scale(steps, scale, scale)
-            nearest = np.rint(steps * scale / fitted).clip(-grid.qmax, grid.qmax)
-            steps = self._descended(nearest, fitted, grid.qmax)
+            steps = self._descended(steps, fitted, grid.qmax)
             fitted = self._fitted_scale(steps, fitted, scale)
             grid = WeightGrid(fitted.transpose(0, 2, 1), grid.qmax)
+        else:
+            steps = self._descended(steps, scale, grid.qmax)
         q = np.empty((steps.shape[0], steps.shape[2], steps.shape[1]), np.int32)
         q[:, :, self._order] = steps.transpose(0, 2, 1)
         return q, grid
@@ -142,4 +154,19 @@ class SecondOrder:
         slope = np.einsum("gko,gko->go", steps, self._target)
         best = slope / np.where(curvature > 0, curvature, 1.0)
         fitted = np.where(curvature > 0, best, old[:, 0])
-        return fitted.clip(first[:, 0] * MIN_REFITTED, first[:, 0] / MIN_REFITTED)[:, None]
+        low, high = first[:, 0] * MIN_REFITTED, first[:, 0] / MIN_REFITTED
+        return np.asarray(fitted.clip(low, high)[:, None])
+
+
+def _factor_of_inverse(hessian: DoubleArray) -> DoubleArray:
+    """The upper R of inv(H) = R'R: row k is what a unit error of column k asks of later ones.
+
+    Of H backwards = LL' it is the inverse of L, backwards.
+    """
+    lower = np.linalg.cholesky(hessian[:, ::-1, ::-1])
+    if len(lower) == 1:
+        # A third of the work of an inverse that knows of no triangle.
+        inverse = lapack.dtrtri(lower[0], lower=1)[0][None]
+    else:
+        inverse = np.linalg.inv(lower)
+    return np.ascontiguousarray(inverse[:, ::-1, ::-1])
