@@ -90,7 +90,7 @@ def test_the_installed_package_finds_its_parts(wheel, tmp_path):
         "from octavo.compiler.artifact.toolchain import runtime_folder\n"
         "from octavo.compiler.cli import main\n"
         "from octavo.compiler.report import page\n"
-        "page._environment().get_template('report.html.jinja')\n"
+        "page.page_environment().get_template('report.html.jinja')\n"
         "assert main(['targets', '--json']) == 0\n"
         "print(octavo.__file__, runtime_folder(), sep='\\n')\n"
     )

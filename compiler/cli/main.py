@@ -21,6 +21,7 @@ from octavo.compiler.cli.inspect import inspect_command
 from octavo.compiler.cli.profile import profile_command
 from octavo.compiler.cli.quantize import quantize_command
 from octavo.compiler.cli.run import run_command
+from octavo.compiler.cli.search import search_command
 from octavo.compiler.cli.targets import targets_command
 from octavo.errors import OctavoError
 
@@ -30,6 +31,7 @@ COMMANDS: tuple[click.Command, ...] = (
     quantize_command,
     estimate_command,
     compile_command,
+    search_command,
     run_command,
     profile_command,
     explain_command,
