@@ -28,7 +28,7 @@ def sensitivity_options(function: FunctionT) -> FunctionT:
                 metavar="NAME",
                 help="Rank the layers by what they lose with fewer bits, and measure it:"
                 " quantization_error, propagated_error, divergence, hessian_trace,"
-                " pairwise_coupling, calibrated_loss, kurtosis or all.",
+                " pairwise_coupling, calibrated_loss, relevance, kurtosis or all.",
             ),
             click.option(
                 "--sensitivity-format",

@@ -10,6 +10,7 @@ from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.kurtosis import Kurtosis
 from octavo.compiler.sensitivity.propagated_error import PropagatedError
 from octavo.compiler.sensitivity.quantization_error import QuantizationError
+from octavo.compiler.sensitivity.relevance import Relevance
 from octavo.compiler.sensitivity.score import Measure
 from octavo.errors import RecipeError
 
@@ -22,6 +23,7 @@ _MEASURES: tuple[tuple[str, Callable[[FormatTrials], Measure]], ...] = (
     ("hessian_trace", HessianTrace),
     ("pairwise_coupling", PairwiseCoupling),
     ("calibrated_loss", CalibratedLoss),
+    ("relevance", Relevance),
     ("kurtosis", Kurtosis),
 )
 MEASURE_NAMES = tuple(name for name, _ in _MEASURES)

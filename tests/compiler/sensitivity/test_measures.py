@@ -1,8 +1,12 @@
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from octavo.compiler.sensitivity.calibrated_loss import MIN_LOSS, CalibratedLoss
+from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.measures import MEASURE_NAMES, check_measure, make_measure
+from octavo.compiler.sensitivity.relevance import Relevance
+from octavo.compiler.sensitivity.variants import Variants
 from octavo.errors import RecipeError
 from octavo.passes.layer_format import FLOAT, LayerFormat
 
@@ -21,7 +25,8 @@ def test_fewer_bits_cost_more(trials, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["quantization_error", "propagated_error", "divergence", "hessian_trace"]
+    "name",
+    ["quantization_error", "propagated_error", "divergence", "hessian_trace", "relevance"],
 )
 def test_float_costs_nothing(trials, name):
     assert make_measure(name, trials).score("second", FLOAT).loss == 0.0
@@ -89,3 +94,27 @@ def test_bytes_are_packed_integers_and_scales(trials):
     # 6 x 2 x 3 x 3 weights, 6 scales
     assert trials.weight_bytes("first", W4A8) == 56 + 24
     assert trials.weight_bytes("first", FLOAT) == 432
+
+
+def test_shares_of_relevance_add_up_and_ignore_a_softmax_behind(trials, network, samples):
+    """The class with the largest logit is the one with the largest probability."""
+    shares = Relevance(trials).shares()
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert min(shares.values()) > 0.0
+    model = network.clone()
+    softmax = ir.node("Softmax", list(model.graph.outputs), name="end")
+    softmax.outputs[0].name = "p"
+    softmax.outputs[0].type = model.graph.outputs[0].type
+    softmax.outputs[0].shape = model.graph.outputs[0].shape
+    model.graph.append(softmax)
+    model.graph.outputs[:] = softmax.outputs
+    ended = Relevance(FormatTrials(Variants(model, samples), samples)).shares()
+    assert ended == pytest.approx(shares)
+
+
+def test_relevance_weighs_the_error_of_the_operands(trials):
+    measure = Relevance(trials)
+    own = make_measure("quantization_error", trials)
+    for layer in trials.layers:
+        expected = measure.shares()[layer] * own.score(layer, W4A8).loss
+        assert measure.score(layer, W4A8).loss == pytest.approx(expected)
