@@ -48,6 +48,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.lstm import LstmGemm
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
+    from octavo.targets.kernels.nibble_gemm import NibbleGemm
     from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
     from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.resize import ResizeImage
@@ -61,7 +62,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.word_gemm_parts import WordGemmParts
 
     return (
-        (Conv, (Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
+        (Conv, (NibbleGemm(), Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
         (Bfloat16Conv, (Bfloat16Gemm(),)),
         (WordConv, (WordDepthwise(), WordGemm(), WordGemmParts())),
         (MatMul, (TileMatMul(), MatMulGemm())),

@@ -28,8 +28,10 @@ from octavo.compiler.lowering.tensor import (
 )
 from octavo.errors import LoweringError
 from octavo.targets.ops.move import Move
+from octavo.targets.ops.word_conv import WORD
 
 SIGN_BIT = 0x80
+INTEGER_BYTES = {1, 2}  # of an activation
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,12 @@ class Context:
         self.define(value, tensor)
         return tensor
 
+    def stored(self, params: QuantParams) -> QuantParams:
+        """The same real values as tensors of this program hold them."""
+        return params.stored_as(WORD if params.is_word else self.activation_dtype)
+
     def _quantized(self, value: ir.Value, params: QuantParams, order: Order) -> Tensor:
-        stored = params.stored_as(self.activation_dtype)
+        stored = self.stored(params)
         return replace(
             self.new(value.name or "q", stored.dtype, shape_of(value), order),
             scale=stored.scale,
@@ -387,5 +393,6 @@ class Context:
             out_dtype=destination.dtype,
             fills=fill is not None,
         )
-        placement = "int8" if source.itemsize == 1 or destination.itemsize == 1 else "float32"
+        is_integer = INTEGER_BYTES & {source.itemsize, destination.itemsize}
+        placement = "int8" if is_integer else "float32"
         self.builder.call(op, [source], arrays, [destination], origin, placement)

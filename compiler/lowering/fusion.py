@@ -64,31 +64,38 @@ class Tail:
     lookup: LookupChain | None = None
 
 
-def integer_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tail:
+def integer_tail(
+    output: ir.Value, channel_axis: int, view: QdqView, *, words: bool = False
+) -> Tail:
     """Follow an operator's output to the QuantizeLinear behind it.
 
     Args:
         output: What the operator computes.
         channel_axis: Axis of its output channels.
         view: The graph.
+        words: The kernel can also add and store 16 bits.
 
     Returns:
         The whole tail, or an empty one when there is no QuantizeLinear to end it: a float
         result in between must not change.
     """
-    followed = _follow(output, channel_axis, view.is_dequantized, view)
-    return _with_lookup(_quantized(output, followed, view), view)
+    may_be_added = view.has_integers if words else view.is_dequantized
+    followed = _follow(output, channel_axis, may_be_added, view)
+    return _with_lookup(_quantized(output, followed, view, words), view)
 
 
-def quantized_tail(output: ir.Value, view: QdqView, *, looks_up: bool = False) -> Tail:
+def quantized_tail(
+    output: ir.Value, view: QdqView, *, looks_up: bool = False, words: bool = False
+) -> Tail:
     """Follow an output through limits only; ``params`` is None when it is not quantized.
 
     Args:
         output: What the operator computes.
         view: The graph.
         looks_up: The kernel's epilogue can apply a table.
+        words: It can also store 16 bits.
     """
-    tail = _quantized(output, _follow(output, None, view.is_dequantized, view), view)
+    tail = _quantized(output, _follow(output, None, view.is_dequantized, view), view, words)
     return _with_lookup(tail, view) if looks_up else tail
 
 
@@ -130,11 +137,13 @@ def float_result_tail(output: ir.Value, channel_axis: int, view: QdqView) -> Tai
     return tail
 
 
-def _quantized(output: ir.Value, tail: Tail, view: QdqView) -> Tail:
+def _quantized(output: ir.Value, tail: Tail, view: QdqView, words: bool) -> Tail:
     last = only_consumer(tail.result)
     if last is None or last.op_type != "QuantizeLinear" or last in view.claimed:
         return Tail((), output)
     params = quantize_params(last)
+    if params is None and words:
+        params = view.word_quantizer(last)
     if params is None:
         return Tail((), output)
     return replace(tail, nodes=(*tail.nodes, last), result=last.outputs[0], params=params)
@@ -143,7 +152,8 @@ def _quantized(output: ir.Value, tail: Tail, view: QdqView) -> Tail:
 def _with_lookup(tail: Tail, view: QdqView) -> Tail:
     """Go on through a function of the quantized result, if that is all that reads it."""
     following = None
-    if tail.params is not None and not tail.result.is_graph_output():
+    has_bytes = tail.params is not None and not tail.params.is_word
+    if has_bytes and not tail.result.is_graph_output():
         following = following_chain(tail.result, view)
     if following is None:
         return tail

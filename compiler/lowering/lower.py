@@ -21,6 +21,7 @@ from octavo.compiler.lowering.qdq_graph import QuantParams, dtype_of, shape_of
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.compiler.lowering.threads import run_small_programs_in_one_thread
 from octavo.compiler.lowering.view import QdqView
+from octavo.compiler.lowering.words import why_no_words
 from octavo.targets.base import Target
 
 Progress = Callable[[int, int], None]
@@ -56,9 +57,10 @@ def lower(
         LoweringError: A node has neither a kernel nor a float implementation.
     """
     graph = model.graph
-    view = QdqView(graph, reasons or {}, float_nodes)
+    mode = mode or target.requantize
+    view = QdqView(graph, reasons or {}, float_nodes, why_no_words(target, mode))
     builder = ProgramBuilder(target, scheduler)
-    ctx = Context(builder, mode or target.requantize)
+    ctx = Context(builder, mode)
     ctx.products = products or {}
     inputs = [
         _input_port(ctx, value)

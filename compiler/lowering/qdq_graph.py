@@ -13,15 +13,16 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 EIGHT_BITS = (ir.DataType.INT8, ir.DataType.UINT8)
+SIXTEEN_BITS = (ir.DataType.INT16, ir.DataType.UINT16)
 NARROW = ("int2", "int4", "uint2", "uint4")
 
 
 @dataclass(frozen=True)
 class QuantParams:
-    """Per-tensor quantization of an 8-bit activation.
+    """Per-tensor quantization of an activation.
 
     Attributes:
-        dtype: "int8" or "uint8", as in the model.
+        dtype: "int8" or "uint8", as in the model; "int16" or "uint16" for 16 bits.
         scale: Real value of one step.
         zero_point: Integer that stands for 0.0.
     """
@@ -31,17 +32,24 @@ class QuantParams:
     zero_point: int
 
     def stored_as(self, dtype: str) -> "QuantParams":
-        """The same real values with the other signedness: q - 128 or q + 128."""
+        """The same real values with the other signedness: q - 128 or q + 128 of bytes."""
         if dtype == self.dtype:
             return self
-        shift = 128 if dtype == "uint8" else -128
-        return QuantParams(dtype, self.scale, self.zero_point + shift)
+        shift = np.iinfo(dtype).max - np.iinfo(self.dtype).max
+        if abs(shift) != (self.qmax - self.qmin + 1) // 2:
+            raise ValueError(f"{self.dtype} stored as {dtype}")
+        return QuantParams(dtype, self.scale, self.zero_point + int(shift))
 
     def is_same_as(self, other: "QuantParams") -> bool:
         """Whether equal real values are equal integers, but for their signedness."""
         moved = self.stored_as(other.dtype)
         same_scale = np.float32(moved.scale) == np.float32(other.scale)
         return bool(same_scale) and moved.zero_point == other.zero_point
+
+    @property
+    def is_word(self) -> bool:
+        """Whether the integers have 16 bits."""
+        return self.dtype in ("int16", "uint16")
 
     @property
     def qmin(self) -> int:
@@ -102,15 +110,22 @@ def dtype_of(value: ir.Value) -> str:
     return str(value.dtype.numpy().name)
 
 
-def quantize_params(node: ir.Node) -> QuantParams | None:
-    """Parameters of a per-tensor 8-bit QuantizeLinear or DequantizeLinear, or None."""
+def quantize_params(
+    node: ir.Node, types: Sequence[ir.DataType] = EIGHT_BITS
+) -> QuantParams | None:
+    """Parameters of a per-tensor QuantizeLinear or DequantizeLinear, or None.
+
+    Args:
+        node: The operator.
+        types: Types of the integers.
+    """
     scale, zero_point = constant(node.inputs[1]), None
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         zero_point = constant(node.inputs[2])
         if zero_point is None:
             return None
     stored = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-    if scale is None or scale.size != 1 or stored is None or stored.dtype not in EIGHT_BITS:
+    if scale is None or scale.size != 1 or stored is None or stored.dtype not in types:
         return None
     zero = 0 if zero_point is None else int(zero_point.reshape(-1)[0])
     return QuantParams(dtype_of(stored), float(scale.reshape(-1)[0]), zero)

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.qdq_graph import (
+    SIXTEEN_BITS,
     QuantParams,
     constant,
     int_attribute,
@@ -18,7 +19,8 @@ from octavo.compiler.lowering.qdq_graph import (
 from octavo.compiler.lowering.weights import integer_weights, why_float
 
 # Operators whose result has the same integers, scale and zero point as their data input:
-# moving or choosing elements commutes with dequantization.
+# moving or choosing elements commutes with dequantization. Of these, views move no bytes.
+VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 MOVES_ELEMENTS = frozenset(
     {
         "DepthToSpace",
@@ -38,8 +40,26 @@ MOVES_ELEMENTS = frozenset(
 )
 
 
-SIXTEEN_BITS = (ir.DataType.INT16, ir.DataType.UINT16)
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+# Operators with kernels that read 16 bits.
+TAKE_WORDS = frozenset(
+    {
+        "Add",
+        "Conv",
+        "Gemm",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "MatMul",
+        "Max",
+        "MaxPool",
+        "Min",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceSum",
+        "Sub",
+    }
+)
 
 
 class QdqView:
@@ -51,6 +71,7 @@ class QdqView:
         claimed: Nodes that a region has taken; no other one may.
         float_nodes: Nodes that are to be computed in float though integers would do.
         reasons: Why a node is in float, by name, where the quantizer knows.
+        no_words: Why activations of 16 bits are computed in float, or "".
     """
 
     def __init__(
@@ -58,15 +79,20 @@ class QdqView:
         graph: ir.Graph,
         reasons: Mapping[str, str],
         float_nodes: Collection[str] = frozenset(),
+        no_words: str = "integer kernels read 8",
     ) -> None:
         self.graph = graph
         self.order = {node: index for index, node in enumerate(graph)}
         self.reasons = reasons
         self.float_nodes = {node for node in graph if node.name in float_nodes}
         self.claimed: set[ir.Node] = set()
+        self.no_words = no_words
         self._params: dict[ir.Value, QuantParams] = {}
+        self._words: dict[ir.Value, QuantParams] = {}
         for node in graph:
             self._read(node)
+            if not no_words:
+                self._read_words(node)
 
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":
@@ -79,6 +105,47 @@ class QdqView:
             params = None
         if params is not None:
             self._params.update((output, params) for output in node.outputs)
+
+    def _read_words(self, node: ir.Node) -> None:
+        source = operand(node, 0)
+        if source is None:
+            return
+        if node.op_type == "DequantizeLinear":
+            producer = source.producer()
+            params = None if producer is None else self.word_quantizer(producer)
+        elif node.op_type in VIEWS and node not in self.float_nodes:
+            params = self._words.get(source)
+        else:
+            params = None
+        if params is not None:
+            self._words.update((output, params) for output in node.outputs)
+
+    def word_quantizer(self, node: ir.Node) -> QuantParams | None:
+        """Parameters of a QuantizeLinear to 16 bits that kernels of words take, or None.
+
+        Nothing but DequantizeLinear by the same parameters reads it.
+        """
+        if self.no_words or node.op_type != "QuantizeLinear":
+            return None
+        stored, source = node.outputs[0], operand(node, 0)
+        params = quantize_params(node, SIXTEEN_BITS)
+        if params is None or stored.is_graph_output() or constant(source) is not None:
+            return None
+        readers = [use.node for use in stored.uses()]
+        is_plain = all(
+            reader.op_type == "DequantizeLinear"
+            and quantize_params(reader, SIXTEEN_BITS) == params
+            for reader in readers
+        )
+        return params if is_plain else None
+
+    def is_word(self, value: ir.Value) -> bool:
+        """Whether a float value has integers of 16 bits behind it that kernels read."""
+        return value in self._words
+
+    def has_integers(self, value: ir.Value) -> bool:
+        """Whether a float value has integers of 8 or 16 bits behind it."""
+        return value in self._params or value in self._words
 
     def params(self, value: ir.Value) -> QuantParams | None:
         """Quantization behind a float value, or None."""
@@ -112,9 +179,13 @@ class QdqView:
         known = self.reasons.get(node.name or "")
         if known:
             return known
-        if any(v is not None and _has_16_bits(v) for v in node.inputs):
-            return "its input has 16 bits; integer kernels read 8"
-        if not any(v is not None and self.is_dequantized(v) for v in node.inputs):
+        read = [v for v in node.inputs if v is not None]
+        if any(_has_16_bits(v) for v in read) and (
+            self.no_words or node.op_type not in TAKE_WORDS
+        ):
+            why = self.no_words or f"integer kernels of {node.op_type} read 8"
+            return f"its input has 16 bits; {why}"
+        if not any(self.has_integers(v) for v in read):
             return "its input is not quantized"
         weight = quantized_constant(operand(node, 1)) if node.op_type in WEIGHTED else None
         if weight is not None and integer_weights(weight, channel_axis(node)) is None:

@@ -10,6 +10,7 @@ from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.spans import join
 from octavo.targets.ops.move import COPY, DEQUANTIZE, QUANTIZE, TABLE, Move
+from octavo.targets.word_isa import WORD
 
 ABSOLUTE_MASK = 0x7FFFFFFF
 INFINITY_BITS = 0x7F800000
@@ -44,7 +45,7 @@ def settled(value: Expr, dtype: str, lanes: int) -> Expr:
 
 def takes_bits(op: Move, isa: Isa) -> bool:
     """Whether float32 inputs are loaded as int32: only their bits are looked at."""
-    return op.convert == QUANTIZE and isa.quantizes_bits
+    return op.convert == QUANTIZE and isa.quantizes_bits and op.out_dtype != WORD
 
 
 class Conversion:
@@ -77,7 +78,7 @@ class Conversion:
     @property
     def _joins(self) -> bool:
         """Whether several vectors are quantized to one of bytes."""
-        return self.op.convert == QUANTIZE and (
+        return self.op.convert == QUANTIZE and self.op.out_dtype != WORD and (
             self.isa.takes_any_real or self.quantizer is not None)
 
     @property

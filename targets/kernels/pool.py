@@ -78,7 +78,7 @@ class MaxPoolWindows:
 
 def _emit_max(op: MaxPool, isa: Isa, x: Any, y: Any) -> None:
     rows, columns = windows(op)
-    lanes = isa.lanes if op.dtype == "float32" else isa.lanes * JOINED_VECTORS
+    lanes = isa.lanes * JOINED_VECTORS // np.dtype(op.dtype).itemsize
     is_unrolled = op.kernel_h * op.kernel_w <= MAX_UNROLLED_TAPS
     with vector.loop(op.batch * op.out_h, parallel=_is_parallel(op)) as task:
         image = task // op.out_h if op.batch > 1 else 0

@@ -15,7 +15,7 @@ from octavo.targets.kernels.float_sum import float_sum
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.pool import MAX_TAPS, finish_sums
 from octavo.targets.kernels.rescale import Rescale, scalar
-from octavo.targets.ops.pool import REDUCTIONS, Reduce
+from octavo.targets.ops.pool import MAX_WORDS, REDUCTIONS, Reduce
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -30,12 +30,13 @@ class ReduceAxis:
         del isa
         if op.kind not in REDUCTIONS:
             return f"kind {op.kind!r}"
-        if op.dtype not in ("uint8", "int8", "float32"):
-            return f"{op.dtype} elements; only uint8, int8 and float32"
+        if op.dtype not in ("uint8", "int8", "int16", "float32"):
+            return f"{op.dtype} elements; only uint8, int8, int16 and float32"
         if op.dtype == "float32":
             return "" if op.requantize.dtype == "float32" else "a float result stays float"
-        if op.extent > MAX_TAPS:
-            return f"{op.extent} elements may overflow 32 bits; at most {MAX_TAPS}"
+        most = MAX_WORDS if op.dtype == "int16" else MAX_TAPS
+        if op.extent > most:
+            return f"{op.extent} elements may overflow 32 bits; at most {most}"
         return ""
 
     def variant(self, op: Reduce, isa: Isa) -> str:

@@ -15,6 +15,7 @@ from octavo.targets.kernels.convert import look_up
 from octavo.targets.kernels.spans import for_spans, join
 from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT, Requantize
 from octavo.targets.wide_lanes import Wide
+from octavo.targets.word_isa import WORD
 
 
 def for_blocks(n: int, lanes: int, emit: Callable[[Expr, int], None]) -> None:
@@ -73,8 +74,10 @@ class Rescale:
                 vector.store(self.operands["y"], offset + at,
                              vector.take_first(vector.bind(real), valid), valid)
             return
-        joined = self.isa.quantize_vectors(
-            reals, self.zero_point, self.low, self.high, self.op.dtype)
+        joined = None
+        if self.op.dtype != WORD:
+            joined = self.isa.quantize_vectors(
+                reals, self.zero_point, self.low, self.high, self.op.dtype)
         if joined is not None:
             self._store(joined, offset, count)
             return
@@ -108,7 +111,9 @@ class Rescale:
 
     def _store_integers(self, values: Sequence[Expr], offset: Expr, count: int) -> None:
         """Store int32 vectors that are in range."""
-        joined = self.isa.narrow_vectors(values, self.op.dtype)
+        joined = None
+        if self.op.dtype != WORD:
+            joined = self.isa.narrow_vectors(values, self.op.dtype)
         if joined is None:
             lanes = self.isa.lanes
             joined = join([self.isa.narrow(v, self.op.dtype, lanes) for v in values], lanes)
@@ -131,6 +136,6 @@ def scalar(operands: Mapping[str, Any], name: str, offset: Expr = 0) -> Expr:
 
 
 def centred(buffer: Any, offset: Expr, zero_point: Expr, lanes: int) -> Expr:
-    """Load 8-bit elements and subtract the zero point, int32."""
+    """Load elements of 8 or 16 bits and subtract the zero point, int32."""
     wide = vector.cast(vector.load(buffer, offset, lanes), "int32", lanes)
     return wide - vector.splat(zero_point, lanes)

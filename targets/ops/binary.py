@@ -24,7 +24,8 @@ class Binary:
             multiplier of b is negative.
         shape: Output shape.
         a_shape, b_shape: Operand shapes, of the same rank; 1 where broadcast.
-        a_dtype, b_dtype: Both 8-bit, or both "float32", which needs no constants.
+        a_dtype, b_dtype: Of 8 or 16 bits each, but not 16 and 16 in a product; or both
+            "float32", which needs no constants.
         requantize: Epilogue; its residual is None. A float operation ignores it.
     """
 

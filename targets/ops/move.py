@@ -27,8 +27,8 @@ class Move:
         src_elements, dst_elements: Sizes of x and y.
         src_offset, dst_offset: Element of index 0.
         dtype: Type of x.
-        convert: f: "copy", "table" (8 bits to 8 bits), "quantize" (float32 to 8 bits) or
-            "dequantize" (8 bits or int32 to float32).
+        convert: f: "copy", "table" (8 bits to 8 bits), "quantize" (float32 to 8 or 16 bits) or
+            "dequantize" (8 bits, 16 bits or int32 to float32).
         out_dtype: Type of y.
         fills: All of y is set to "fill" first.
     """

@@ -13,6 +13,7 @@ from octavo.targets.ops.rounding import round_dyadic, round_real
 
 Arrays = Mapping[str, NDArray[Any]]
 REDUCTIONS = ("mean", "sum", "max", "min")
+MAX_WORDS = 2**31 // 2**17  # sums of so many centred 16-bit integers stay in int32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class MaxPool:
         stride_h, stride_w: Strides.
         dilation_h, dilation_w: Dilations.
         pad_top, pad_left, pad_bottom, pad_right: Padding that no window takes a value from.
-        dtype: "uint8", "int8" or "float32"; of the output too.
+        dtype: "uint8", "int8", "int16" or "float32"; of the output too.
         in_pixel_stride, out_pixel_stride: Elements between neighbouring pixels; 0 means
             ``channels``, more that the tensor is a slice of a wider one.
     """
@@ -92,7 +93,7 @@ class Reduce:
     Attributes:
         kind: "mean", "sum", "max" or "min"; a mean is a sum with another multiplier.
         outer, extent, inner: Sizes; ``extent`` is reduced.
-        dtype: "uint8", "int8" or "float32".
+        dtype: "uint8", "int8", "int16" or "float32".
         requantize: Epilogue without residual; of floats its dtype is "float32".
     """
 

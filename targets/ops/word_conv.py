@@ -31,7 +31,7 @@ class WordConv(Conv):
 
     def __post_init__(self) -> None:
         epilogue = self.requantize
-        if "float32" in (self.dtype, epilogue.residual):
+        if self.dtype == "float32":
             raise ValueError("float32 activations: only integers are multiplied")
         if WORD not in (self.dtype, epilogue.dtype, epilogue.residual):
             raise ValueError("no 16-bit activations: that is a Conv")

@@ -17,6 +17,7 @@ from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.requantize import Requantize
 
 INTEGER_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Max": "max", "Min": "min"}
+WORD_KINDS = ("add", "sub", "max", "min")  # products of two words do not fit 32 bits
 FLOAT_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
 
 
@@ -25,10 +26,14 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     kind = INTEGER_KINDS.get(node.op_type)
     if kind is None or len(node.inputs) != 2:
         return None
+    words = kind in WORD_KINDS
     for value in node.inputs:
-        if value is None or not (view.is_dequantized(value) or view.scalar_params(value)):
+        if value is None:
             return None
-    tail = quantized_tail(node.outputs[0], view, looks_up=True)
+        has_integers = view.has_integers(value) if words else view.is_dequantized(value)
+        if not (has_integers or view.scalar_params(value)):
+            return None
+    tail = quantized_tail(node.outputs[0], view, looks_up=True, words=words)
     if tail.params is None:
         return None
     nodes = (node, *tail.nodes)

@@ -25,6 +25,7 @@ from octavo.compiler.lowering.weights import (
     quantize_bias,
     sum_biases,
 )
+from octavo.compiler.lowering.words import sums_fit, with_words
 from octavo.targets.ops.conv import Conv
 
 CHANNEL_AXIS = 1
@@ -134,12 +135,14 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     if node.op_type != "Conv" or x is None or len(shape_of(x)) not in (3, 4):
         return None
     weights = integer_weights(quantized_constant(w), channel_axis=0)
-    if weights is None or not view.is_dequantized(x):
+    if weights is None or not view.has_integers(x):
+        return None
+    if view.is_word(x) and not sums_fit(weights.values.shape):
         return None
     bias = view.constant_float(operand(node, 2))
     if bias is None and operand(node, 2) is not None:
         return None
-    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view)
+    tail = integer_tail(node.outputs[0], CHANNEL_AXIS, view, words=True)
     nodes = (node, *tail.nodes)
 
     def emit(ctx: Context) -> None:
@@ -177,7 +180,8 @@ def _emit_integer(
         "zero_point": np.array([x.zero_point], np.int32),
     }
     inputs = [x] if residual is None else [x, residual]
-    ctx.builder.call(replace(op, requantize=record), inputs, arrays, [output], origin)
+    op = with_words(replace(op, requantize=record))
+    ctx.builder.call(op, inputs, arrays, [output], origin)
 
 
 def match_float(node: ir.Node, view: QdqView) -> Region | None:

@@ -20,7 +20,7 @@ from octavo.compiler.lowering.qdq_graph import (
 from octavo.compiler.lowering.regions.conv import Geometry, geometry, slice_stride
 from octavo.compiler.lowering.tensor import Tensor, channels_last, identity
 from octavo.compiler.lowering.view import QdqView
-from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
+from octavo.targets.ops.pool import MAX_WORDS, AveragePool, MaxPool, Reduce
 
 REDUCTIONS = {
     "GlobalAveragePool": "mean",
@@ -49,7 +49,7 @@ def match_max_pool(node: ir.Node, view: QdqView) -> Region | None:
         return None
 
     def emit(ctx: Context) -> None:
-        is_integer = x.dtype in EIGHT_BITS or view.is_dequantized(x)
+        is_integer = x.dtype in EIGHT_BITS or view.has_integers(x)
         origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         shape, out_shape = shape_of(x), shape_of(node.outputs[0])
         source = ctx.pixels(ctx.tensor(x), origin) if is_integer else ctx.float_pixels(x)
@@ -177,12 +177,15 @@ def reduced_axes(node: ir.Node, rank: int) -> tuple[int, ...] | None:
 def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
     """DQ -> global pool or Reduce over neighbouring axes -> Q."""
     kind, x = REDUCTIONS.get(node.op_type), operand(node, 0)
-    if kind is None or x is None or not view.is_dequantized(x):
+    if kind is None or x is None or not view.has_integers(x):
         return None
     axes = reduced_axes(node, len(shape_of(x)))
     if not axes or axes != tuple(range(axes[0], axes[-1] + 1)):
         return None
-    tail = quantized_tail(node.outputs[0], view, looks_up=True)
+    extent = int(np.prod([shape_of(x)[a] for a in axes]))
+    if view.is_word(x) and extent > MAX_WORDS:
+        return None
+    tail = quantized_tail(node.outputs[0], view, looks_up=True, words=True)
     if tail.params is None:
         return None
     params, nodes = tail.params, (node, *tail.nodes)
@@ -194,7 +197,6 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
         spatial = len(source.shape) == 4 and axes == (2, 3)
         order = channels_last(4) if spatial else identity(source.rank)
         source = ctx.dense(source, order, origin)
-        extent = int(np.prod([source.shape[a] for a in axes]))
         outer, inner = around(order, axes, source.shape)
         output = ctx.new_quantized(tail.result, params, identity(len(shape_of(tail.result))))
         acc_scale = np.array([np.float64(source.scale or 1.0)])

@@ -24,6 +24,7 @@ from octavo.compiler.lowering.qdq_graph import (
 from octavo.compiler.lowering.tensor import identity
 from octavo.compiler.lowering.view import QdqView
 from octavo.compiler.lowering.weights import integer_weights, quantize_bias, sum_biases
+from octavo.compiler.lowering.words import sums_fit, with_words
 from octavo.targets.ops.conv import Conv
 
 
@@ -84,18 +85,20 @@ def _channel_bias(
 def match_integer(node: ir.Node, view: QdqView) -> Region | None:
     """DQ, DQ(weights) -> Gemm | MatMul -> [tail] -> Q."""
     product = read_product(node)
-    if product is None or not view.is_dequantized(product.x):
+    if product is None or not view.has_integers(product.x):
         return None
     axis = 0 if product.transposed else 1
     weights = integer_weights(quantized_constant(operand(node, 1)), channel_axis=axis)
     if weights is None:
         return None
-    channels = weights.values.shape[axis]
+    channels, depth = weights.values.shape[axis], weights.values.shape[1 - axis]
+    if view.is_word(product.x) and not sums_fit((channels, depth)):
+        return None
     usable, bias = _channel_bias(product, view, channels)
     if not usable:
         return None
     rank = len(shape_of(node.outputs[0]))
-    tail = integer_tail(node.outputs[0], rank - 1, view)
+    tail = integer_tail(node.outputs[0], rank - 1, view, words=True)
     if tail.params is None:
         tail = float_result_tail(node.outputs[0], rank - 1, view)
     nodes = (node, *tail.nodes)
@@ -125,7 +128,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
             "zero_point": np.array([x.zero_point], np.int32),
         }
         op = replace(product_record(shape, channels, x.dtype), requantize=record)
-        ctx.builder.call(op, inputs, arrays, [output], origin)
+        ctx.builder.call(with_words(op), inputs, arrays, [output], origin)
 
     return Region(nodes, emit)
 

@@ -48,6 +48,8 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         return Region((node,), lambda ctx: None)  # made where it is read
     params = quantize_params(node)
     source = operand(node, 0)
+    if source is not None and (words := _word_region(node, source, view)) is not None:
+        return words
     if params is None or source is None:
         return None
     if node.op_type == "DequantizeLinear":
@@ -58,6 +60,34 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
     if limiting is not None and _limits_input(limiting, view):
         return _saturating(limiting, node, params)
     return Region((node,), lambda ctx: _quantize(ctx, node, source, params))
+
+
+def _word_region(node: ir.Node, source: ir.Value, view: QdqView) -> Region | None:
+    """Integers of 16 bits, where kernels read them: no table maps them to others."""
+    if node.op_type == "DequantizeLinear" and view.is_word(node.outputs[0]):
+        return Region((node,), lambda ctx: ctx.define(node.outputs[0], ctx.tensor(source)))
+    params = view.word_quantizer(node)
+    if params is None:
+        return None
+
+    def emit(ctx: Context) -> None:
+        result, tensor, stored = node.outputs[0], ctx.tensor(source), ctx.stored(params)
+        if tensor.is_quantized and _same_integers(tensor, stored):
+            ctx.define(result, tensor)
+            return
+        real = ctx.float_tensor(source) if tensor.is_quantized else tensor
+        output = ctx.new_quantized(result, params, wanted_order(result, real))
+        ctx.quantize(real, output, origin_of((node,)))
+
+    return Region((node,), emit)
+
+
+def _same_integers(tensor: Tensor, stored: QuantParams) -> bool:
+    return (tensor.dtype, np.float32(tensor.scale), tensor.zero_point) == (
+        stored.dtype,
+        np.float32(stored.scale),
+        stored.zero_point,
+    )
 
 
 def _limits_input(node: ir.Node, view: QdqView) -> bool:
@@ -128,11 +158,11 @@ def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams
     if not tensor.is_quantized:
         order = wanted_order(result, tensor)
         ctx.quantize(tensor, ctx.new_quantized(result, params, order), origin)
-    elif (np.float32(tensor.scale), tensor.zero_point) == (
-        np.float32(stored.scale),
-        stored.zero_point,
-    ):
+    elif _same_integers(tensor, stored):
         ctx.define(result, tensor)
+    elif tensor.itemsize > 1:  # of 16 bits, for which there are no tables
+        real = ctx.float_tensor(source)
+        ctx.quantize(real, ctx.new_quantized(result, params, real.order), origin)
     else:
         output = ctx.new_quantized(result, params, tensor.order)
         ctx.move(tensor, output, {"table": requantize_table(tensor, stored)}, "table", origin)
