@@ -16,6 +16,8 @@ def sensitivity_lines(found: "Sensitivities") -> Iterator[Any]:
         f" {found.num_measuring} samples, drop measured on {found.num_judging}:"
     )
     yield _table(found)
+    for measure, reason in found.left_out.items():
+        yield f"left out        {measure}: {printable(reason)}"
     yield ""
 
 
@@ -25,6 +27,7 @@ def sensitivity_record(found: "Sensitivities") -> dict[str, Any]:
         "format": str(found.layer_format),
         "num_measuring": found.num_measuring,
         "num_judging": found.num_judging,
+        "left_out": found.left_out,
         "drops": found.drops,
         "rankings": [
             {

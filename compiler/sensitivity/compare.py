@@ -1,7 +1,7 @@
 """Rank layers by several measures, and compare with what each layer really loses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -13,6 +13,7 @@ from octavo.compiler.sensitivity.labels import Labels, accuracy
 from octavo.compiler.sensitivity.measures import ALL, MEASURE_NAMES, make_measure
 from octavo.compiler.sensitivity.score import Score
 from octavo.compiler.sensitivity.variants import Samples, Variants
+from octavo.errors import ModelError
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
 from octavo.passes.quantizer_options import QuantizerOptions
 
@@ -68,6 +69,7 @@ class Sensitivities:
         drops: What was measured, in graph order.
         num_measuring: Samples that the measures saw.
         num_judging: Samples that the drops were measured on.
+        left_out: Why a measure cannot be taken of this network, by its name.
     """
 
     layer_format: LayerFormat
@@ -75,6 +77,7 @@ class Sensitivities:
     drops: tuple[Drop, ...]
     num_measuring: int
     num_judging: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare_measures(
@@ -97,7 +100,8 @@ def compare_measures(
         samples: Inferences; those that are used are held in memory. Every other one is set
             aside for measuring the drops, if there are two or more.
         num_samples: How many of them to use at most.
-        measure: One of ``MEASURE_NAMES``, or "all".
+        measure: One of ``MEASURE_NAMES``, or "all", which leaves out what the network does
+            not allow.
         layer_format: The format to try.
         labels: The class of each sample.
         options: How layers are quantized.
@@ -108,7 +112,8 @@ def compare_measures(
     Raises:
         RecipeError: The measure is unknown.
         DataError: There is no sample.
-        ModelError: The model is quantized, has no layer with a weight, or cannot be run.
+        ModelError: The model is quantized, has no layer with a weight, cannot be run, or does
+            not allow the one measure that was asked for.
     """
     measuring, judging = split(num_samples)
     wanted = {*measuring, *judging}
@@ -118,15 +123,21 @@ def compare_measures(
     trials = FormatTrials(variants, chosen, latency=latency)
     names = MEASURE_NAMES if measure == ALL else (measure,)
     measures = [(name, make_measure(name, trials)) for name in names]
-    steps, done = (len(measures) + 1) * len(trials.layers), 0
+    steps = (len(measures) + 1) * len(trials.layers)
     table: dict[str, dict[str, Score]] = {}
-    for name, one in measures:
+    left_out: dict[str, str] = {}
+    for index, (name, one) in enumerate(measures):
         table[name] = {}
-        for layer in trials.layers:
-            table[name][layer] = one.score(layer, layer_format)
-            done += 1
-            if progress is not None:
-                progress("measure sensitivities", done, steps)
+        try:
+            for done, layer in enumerate(trials.layers, start=index * len(trials.layers) + 1):
+                table[name][layer] = one.score(layer, layer_format)
+                if progress is not None:
+                    progress("measure sensitivities", done, steps)
+        except ModelError as error:
+            if measure != ALL:
+                raise
+            left_out[name] = str(error)
+            del table[name]
     judge = FormatTrials(variants, [kept[i] for i in judging])
     drops = measure_drops(judge, layer_format, None if labels is None else labels[judging])
     if progress is not None:
@@ -139,7 +150,9 @@ def compare_measures(
         known = [lost for lost in points if lost is not None]
         by_accuracy = kendall_tau(losses, known) if len(known) == len(losses) else None
         rankings.append(Ranking(name, scores, kendall_tau(losses, errors), by_accuracy))
-    return Sensitivities(layer_format, tuple(rankings), drops, len(chosen), len(judging))
+    return Sensitivities(
+        layer_format, tuple(rankings), drops, len(chosen), len(judging), left_out
+    )
 
 
 def measure_drops(

@@ -3,6 +3,7 @@ import pytest
 
 from octavo.compiler.sensitivity.compare import compare_measures, kendall_tau, split
 from octavo.compiler.sensitivity.labels import accuracy, read_labels
+from octavo.compiler.sensitivity.measures import MEASURE_NAMES
 from octavo.errors import DataError, ModelError
 from octavo.passes.layer_format import LayerFormat
 
@@ -98,3 +99,19 @@ def test_accuracy_counts_the_largest_output():
     assert accuracy(outputs, np.array([1, 1])) == 0.5
     assert accuracy(outputs, np.array([1, 2])) is None  # there is no class 2
     assert accuracy([{"y": np.zeros((2, 2))}], np.array([1])) is None  # a row for each pixel
+
+
+def test_all_measures_leave_out_the_one_that_a_network_does_not_allow(network, samples):
+    """Relevance needs a rule for every operator, the others run the network forward."""
+    model = network.clone()
+    relu = next(node for node in model.graph if node.name == "relu")
+    relu.op_type = "Sin"
+    few = samples[:4]
+    found = compare_measures(model, few, num_samples=4, layer_format=W3A8)
+    assert list(found.left_out) == ["relevance"]
+    assert "Sin 'relu'" in found.left_out["relevance"]
+    assert [r.measure for r in found.rankings] == [
+        n for n in MEASURE_NAMES if n != "relevance"
+    ]
+    with pytest.raises(ModelError, match="Sin 'relu'"):
+        compare_measures(model, few, num_samples=4, measure="relevance", layer_format=W3A8)
