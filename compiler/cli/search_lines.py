@@ -12,6 +12,7 @@ from octavo.compiler.report.search_text import (
     formats_text,
     limits_text,
     nearest_text,
+    numbered,
     origin_text,
     refusals,
     value_text,
@@ -83,8 +84,9 @@ def _front_lines(record: SearchRecord) -> Iterator[str]:
     more = len(record.front) - len(shown)
     if not shown:
         return
+    count = numbered(len(record.front), "point")
     rest = f"; {len(shown)} of them, the report has all" if more else ""
-    yield f"front           {len(record.front)} points (* chosen, ! above a limit){rest}"
+    yield f"front           {count} (* chosen, ! above a limit){rest}"
     uniform = next((r for r in record.references if r.name == UNIFORM), None)
     rows = [["", *_headers(record, uniform is not None), "layers"]]
     for point in shown:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from octavo.compiler.cli.console import Console, one_line
 from octavo.compiler.report.search_objectives import Objective, objective_of
-from octavo.compiler.report.search_text import value_text
+from octavo.compiler.report.search_text import numbered, value_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -169,7 +169,7 @@ class SearchProgress:
 
         front, best = self._front, self._best()
         within = [point for point in front if self._is_within(point)]
-        title = f"front: {len(front)} point{'s' if len(front) > 1 else ''}"
+        title = f"front: {numbered(len(front), 'point')}"
         if self._limits:
             title += f", {len(within)} within the limits"
         table = Table(

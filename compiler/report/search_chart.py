@@ -95,7 +95,7 @@ class _Plane:
         x_scale, y_scale = self.scales
         evaluated, front, chosen = self.dots()
         references = self.references()
-        bars, names = self.limits((*front, *chosen, *references))
+        bars, names = self.limits((*evaluated, *front, *chosen, *references))
         places = [self.place(point) for point in self.record.front]
         stairs, num_on = _stairs(places)
         return ParetoChart(

@@ -110,7 +110,7 @@ def refusals(record: SearchRecord) -> list[str]:
     for point in record.failed:
         by_error.setdefault(point.error, []).append(point.id)
     for error, ids in by_error.items():
-        found.append(f"{_numbered(len(ids), 'point')} failed: {error}")
+        found.append(f"{numbered(len(ids), 'point')} failed: {error}")
     missed = [(p, record.missed_limits(p)) for p in record.front if not p.meets_limits]
     for objective in record.objectives:
         over = [p for p, objectives in missed if objective in objectives]
@@ -118,11 +118,12 @@ def refusals(record: SearchRecord) -> list[str]:
             continue
         limit = value_text(objective, record.limits[objective.name])
         found.append(
-            f"{_numbered(len(over), 'point')} of the front above the limit of {limit} for"
+            f"{numbered(len(over), 'point')} of the front above the limit of {limit} for"
             f" {objective.title}"
         )
     return found
 
 
-def _numbered(count: int, noun: str) -> str:
+def numbered(count: int, noun: str) -> str:
+    """A count of something: "1 point", "2 points"."""
     return f"{count} {noun}{'s' if count > 1 else ''}"
