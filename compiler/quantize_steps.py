@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from octavo.compiler.calibration.align import align_channels
 from octavo.compiler.calibration.balance import Balanced, balance_channels
 from octavo.compiler.calibration.calibrate import calibrate
 from octavo.compiler.calibration.clipping import never_clipping
@@ -48,6 +49,8 @@ def prepare_network(model: ir.Model, job: QuantizeJob) -> PreparedNetwork:
     """
     prepared = prepare(model.clone())
     notes = _equalize(prepared, job)
+    if job.chosen.align_channels:
+        align_channels(prepared, job.options, job.take(CORRECTION_SAMPLES))
     balanced = Balanced()
     if job.chosen.balance_channels:
         balanced = balance_channels(prepared, job.options, job.take(CORRECTION_SAMPLES))

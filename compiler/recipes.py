@@ -37,6 +37,8 @@ class Recipe:
         float_output: Do not round the model's outputs to 8 bits.
         float_normalization: Compute LayerNormalization and the sum in front of it in float32;
             False keeps everything between the model's ends in integers.
+        align_channels: Give all channels of normalized tensors that only products read one
+            range, by scaling and shifting them.
         balance_channels: Move outlier channels of normalized tensors into weights, and give
             those between two products a scale of their own, where calibration shows a gain.
         min_imbalance: Equalize layers whose channels differ by this factor; None: never.
@@ -57,6 +59,7 @@ class Recipe:
     symmetric_activations: bool = False
     float_output: bool = False
     float_normalization: bool = True
+    align_channels: bool = False
     balance_channels: bool = True
     min_imbalance: float | None = 16.0
     correct_bias: bool = False

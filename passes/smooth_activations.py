@@ -9,36 +9,24 @@ Source: Xiao et al. 2023, "SmoothQuant"; the factors are those of ``channel_nois
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.passes.channel_noise import ChannelStatistics, smoothing_factors
-from octavo.passes.constants import NameSource, add_constant, float_constant
-from octavo.passes.linear_layers import linear_weight, output_axis, scale_inputs
-from octavo.passes.wiring import int_attribute, is_float, is_op, static_shape
+from octavo.passes.constants import NameSource, add_constant
+from octavo.passes.linear_layers import linear_weight, scale_inputs
+from octavo.passes.normalized_layers import (
+    NormalizedLayers,
+    find_normalized_layers,
+    parameter_row,
+)
 
 MIN_GAIN_DB = 1.0  # half a decibel is within what other samples would change
 MIN_GAIN_WITH_MUL_DB = 3.0  # half a bit; the multiplication reads and writes the tensor once
 
 _DONE = "smoothed"
-
-
-@dataclass(frozen=True, eq=False)
-class _Smoothable:
-    """A normalization and the linear layers that read it.
-
-    Attributes:
-        norm: The LayerNormalization.
-        layers: Gemm and MatMul with a constant weight, in graph order.
-        only_layers: Nothing else reads it.
-    """
-
-    norm: ir.Node
-    layers: tuple[ir.Node, ...]
-    only_layers: bool
 
 
 class SmoothActivations(ir.passes.InPlacePass):
@@ -76,7 +64,7 @@ class SmoothActivations(ir.passes.InPlacePass):
             statistics = self.statistics.get(name)
             if statistics is None or not (found.only_layers or name in self.float_tensors):
                 continue
-            factors, gain_db = smoothing_factors(statistics, _stacked_weights(found.layers))
+            factors, gain_db = smoothing_factors(statistics, found.stacked_weights())
             if gain_db < (MIN_GAIN_DB if found.only_layers else MIN_GAIN_WITH_MUL_DB):
                 continue
             if found.only_layers:
@@ -102,58 +90,15 @@ def smoothable_tensors(graph: ir.Graph, excluded: Collection[ir.Node] = ()) -> l
     ]
 
 
-def _find(graph: ir.Graph) -> list[_Smoothable]:
-    candidates = (_examine(node) for node in graph if is_op(node, "LayerNormalization"))
-    return [found for found in candidates if found is not None]
-
-
-def _examine(norm: ir.Node) -> _Smoothable | None:
-    output, shape = norm.outputs[0], static_shape(norm.outputs[0])
-    if not shape or not is_float(output) or _DONE in norm.meta or len(norm.outputs) > 1:
-        return None
-    if int_attribute(norm, "axis", -1) not in (-1, len(shape) - 1):
-        return None
-    parameters = norm.inputs[1:3]
-    if any(v is not None and _row(v, shape[-1]) is None for v in parameters):
-        return None
-    uses = list(output.uses())
-    # The same tensor on both sides of a product would be scaled twice.
-    layers = dict.fromkeys(use.node for use in uses if use.idx == 0 and _is_layer(use.node))
-    read = sum(use.node in layers for use in uses)
-    if not layers or read != len(layers):
-        return None
-    only_layers = read == len(uses) and not output.is_graph_output()
-    return _Smoothable(norm, tuple(layers), only_layers)
-
-
-def _is_layer(node: ir.Node) -> bool:
-    if not is_op(node, "Gemm", "MatMul") or int_attribute(node, "transA", 0):
-        return False
-    return linear_weight(node) is not None
-
-
-def _row(value: ir.Value, size: int) -> NDArray[np.float32] | None:
-    array = float_constant(value)
-    if array is None or array.size not in (1, size):
-        return None
-    return np.broadcast_to(array.reshape(-1), (size,))
-
-
-def _stacked_weights(layers: tuple[ir.Node, ...]) -> NDArray[np.float64]:
-    matrices = []
-    for node in layers:
-        weight = linear_weight(node)
-        if weight is None:
-            raise ValueError(f"{node.name!r} lost its weight")
-        matrices.append(weight if output_axis(node) == 1 else weight.T)
-    return np.concatenate(matrices, axis=1).astype(np.float64)
+def _find(graph: ir.Graph) -> list[NormalizedLayers]:
+    return [f for f in find_normalized_layers(graph) if _DONE not in f.norm.meta]
 
 
 def _divide_norm(
     graph: ir.Graph, names: NameSource, norm: ir.Node, factors: NDArray[np.float64]
 ) -> None:
     for position, value in enumerate(norm.inputs[1:3], start=1):
-        row = _row(value, factors.size) if value is not None else None
+        row = parameter_row(value, factors.size) if value is not None else None
         if row is not None and value is not None:
             divided = (row / factors).astype(np.float32)
             base = f"{value.name or norm.name}_smoothed"
@@ -162,7 +107,7 @@ def _divide_norm(
 
 
 def _insert_mul(
-    graph: ir.Graph, names: NameSource, found: _Smoothable, factors: NDArray[np.float64]
+    graph: ir.Graph, names: NameSource, found: NormalizedLayers, factors: NDArray[np.float64]
 ) -> str:
     source = found.norm.outputs[0]
     base = found.norm.name or source.name or "normalized"
