@@ -20,7 +20,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.calibration.layer_moments import LayerData, gather_moments
+from octavo.compiler.calibration.layer_moments import gather_moments
+from octavo.compiler.calibration.layer_tensors import float_tensors
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.compiler.calibration.round_layers import round_layers
 from octavo.compiler.calibration.rounding_layers import find_layers
@@ -150,8 +151,8 @@ def _layer_ratios(
     errors = []
     for candidate in (plain, quantized):
         layers, _ = find_layers(prepared, candidate)
-        data = LayerData(prepared, candidate, layers, sequential=False)
-        moments = gather_moments(data, layers, [s for s in unseen for _ in range(2)])
+        twice = [sample for sample in unseen for _ in range(2)]
+        moments = gather_moments(float_tensors(prepared, layers, twice), layers)
         errors.append(
             [
                 float(m.fitting.error(c.weight, c.bias).mean())

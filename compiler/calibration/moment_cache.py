@@ -5,12 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.calibration.layer_moments import (
-    Halves,
-    LayerData,
-    Sample,
-    gather_moments,
-)
+from octavo.compiler.calibration.layer_moments import Halves, gather_moments
+from octavo.compiler.calibration.layer_tensors import Sample, float_tensors
 from octavo.compiler.calibration.rounding_layers import MAX_MOMENT_BYTES, RoundingLayer
 from octavo.passes.rounding.activation_grid import activation_grid
 
@@ -26,16 +22,11 @@ class MomentCache:
         self._samples = samples
         self._held: dict[InputKey, tuple[Halves, int]] = {}  # the oldest first
 
-    def visit(
-        self, quantized: ir.Model, layers: Sequence[RoundingLayer]
-    ) -> Iterator[tuple[int, Halves]]:
+    def visit(self, layers: Sequence[RoundingLayer]) -> Iterator[tuple[int, Halves]]:
         """The moments of each layer with its index; those that are known come first.
 
-        Inputs are the float network's, rounded as the quantized model rounds them.
-
         Args:
-            quantized: Says how inputs are rounded; not run.
-            layers: Of both models.
+            layers: Inputs are the float network's, rounded as a quantized model rounds them.
 
         Raises:
             ModelError: The network cannot be run.
@@ -48,8 +39,8 @@ class MomentCache:
         for group in grouped(layers, unknown):
             members = [layers[index] for index in group]
             self._make_room(sum(layer.moments_bytes for layer in members))
-            data = LayerData(self._model, quantized, members, sequential=False)
-            found = gather_moments(data, members, self._samples)
+            tensors = float_tensors(self._model, members, self._samples)
+            found = gather_moments(tensors, members)
             for index, layer, halves in zip(group, members, found, strict=True):
                 self._held[keys[index]] = halves, layer.moments_bytes
                 yield index, halves

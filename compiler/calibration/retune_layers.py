@@ -7,7 +7,8 @@ from typing import Any
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.calibration.layer_moments import LayerData, gather_moments
+from octavo.compiler.calibration.layer_moments import moments_of
+from octavo.compiler.calibration.layer_tensors import LayerWalk
 from octavo.compiler.calibration.output_agreement import Agreement, AgreementMeter
 from octavo.compiler.calibration.rounding_layers import find_layers
 from octavo.passes.rounding.moments import Moments
@@ -78,13 +79,14 @@ def _retune(
     progress: Progress | None,
 ) -> None:
     layers, _ = find_layers(float_model, quantized)
-    for number, layer in enumerate(layers, start=1):
+    layers = [layer for layer in layers if layer.stored.has_bias]
+    # Each layer sees the layers in front of it as they were retuned.
+    walk = LayerWalk(float_model, quantized, layers, samples)
+    for number, layer in enumerate(layers):
         stored = layer.stored
-        # Each layer sees the layers in front of it as they were retuned.
-        if stored.has_bias:
-            data = LayerData(float_model, quantized, [layer], sequential=True)
-            moments = gather_moments(data, [layer], samples)[0].fitting
-            chosen = match if stored.can_rescale else matched_bias
-            stored.write(chosen(stored.stored, moments))
+        moments = moments_of(walk.visit(number), layer).fitting
+        chosen = match if stored.can_rescale else matched_bias
+        stored.write(chosen(stored.stored, moments))
         if progress is not None:
-            progress("retune layers", index * len(layers) + number, num_ways * len(layers))
+            done = index * len(layers) + number + 1
+            progress("retune layers", done, num_ways * len(layers))

@@ -1,13 +1,14 @@
 """Learn the constants of layers by AdaQuant: weights, bias, scales and what is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.calibration.layer_moments import LayerData, Sample
+from octavo.compiler.calibration.layer_moments import drawn_columns
+from octavo.compiler.calibration.layer_tensors import LayerTensors, LayerWalk, Sample
 from octavo.compiler.calibration.rounding_layers import RoundedLayer, RoundingLayer
 from octavo.passes.rounding.activation_grid import activation_grid
 from octavo.passes.rounding.choose_learned import Columns, Learned, choose_learned
@@ -35,9 +36,11 @@ def round_by_learning(
         sequential: Layers read what the quantized network computes, else the float network.
         seed: Of the positions and batches.
     """
-    for layer in layers:
-        data = LayerData(float_model, quantized, [layer], sequential=sequential, rounded=False)
-        fitting, checking = _columns(data, layer, samples, seed)
+    walk = LayerWalk(
+        float_model, quantized, layers, samples, sequential=sequential, rounded=False
+    )
+    for index, layer in enumerate(layers):
+        fitting, checking = _columns(walk.visit(index), layer, len(samples), seed)
         stored = layer.stored
         grid = activation_grid(stored.node.inputs[0])
         learned = choose_learned(
@@ -82,18 +85,17 @@ class _Half:
 
 
 def _columns(
-    data: LayerData, layer: RoundingLayer, samples: Sequence[Sample], seed: int
+    tensors: Iterable[LayerTensors], layer: RoundingLayer, num_samples: int, seed: int
 ) -> tuple[Columns, Columns]:
     """Every second sample to learn from, and the others to judge by."""
     groups, outputs, columns = layer.weight.shape
     affordable = MAX_COLUMN_BYTES // (4 * groups * (columns + outputs))
-    each = max(1, min(affordable, 2 * MAX_COLUMNS) // max(1, len(samples)))
+    each = max(1, min(affordable, 2 * MAX_COLUMNS) // max(1, num_samples))
     halves = _Half(), _Half()
-
-    def keep(number: int, _: int, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
-        halves[number % 2].x.append(x)
-        halves[number % 2].y.append(y)
-
-    data.visit(samples, keep, max_positions=each, seed=seed)
+    for found in tensors:
+        x, y = drawn_columns(layer, found, max_positions=each, seed=seed)
+        half = halves[found.sample % 2]
+        half.x.append(x)
+        half.y.append(y)
     fitting = halves[0].columns()
     return fitting, halves[1].columns() if halves[1].x else fitting

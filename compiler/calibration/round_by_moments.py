@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import onnx_ir as ir
 
 from octavo.compiler.calibration.judge_layer import judge_layer, store_judged
-from octavo.compiler.calibration.layer_moments import LayerData, Sample, gather_moments
+from octavo.compiler.calibration.layer_moments import moments_of
+from octavo.compiler.calibration.layer_tensors import LayerWalk, Sample
 from octavo.compiler.calibration.rounding_layers import RoundedLayer, RoundingLayer
 
 
@@ -26,7 +27,7 @@ def round_by_moments(
         samples: One mapping from input name to array for each inference.
         rounding: One of ``MOMENT_METHODS``.
     """
-    for layer in layers:
-        data = LayerData(float_model, quantized, [layer], sequential=True)
-        (halves,) = gather_moments(data, [layer], samples)
+    walk = LayerWalk(float_model, quantized, layers, samples)
+    for index, layer in enumerate(layers):
+        halves = moments_of(walk.visit(index), layer)
         yield store_judged(layer, judge_layer(rounding, layer, halves))

@@ -92,7 +92,7 @@ class RoundedWeights:
         missing = [index for index, key in enumerate(keys) if key not in self._judged]
         done = len(layers) - len(missing)
         new_layers = [layers[index] for index in missing]
-        for index, halves in self._moments.visit(quantized, new_layers):
+        for index, halves in self._moments.visit(new_layers):
             self._judged[keys[missing[index]]] = judge_layer(
                 self._rounding, new_layers[index], halves
             )

@@ -4,7 +4,8 @@ import onnx_ir as ir
 import pytest
 
 from octavo.compiler.calibration import moment_cache
-from octavo.compiler.calibration.layer_moments import LayerData, gather_moments
+from octavo.compiler.calibration.layer_moments import gather_moments
+from octavo.compiler.calibration.layer_tensors import float_tensors
 from octavo.compiler.calibration.rounded_weights import RoundedWeights
 from octavo.compiler.calibration.rounding_layers import find_layers
 from octavo.compiler.sensitivity.variants import Variants
@@ -110,8 +111,7 @@ def test_no_output_has_a_larger_error_on_the_samples_set_aside(variants, samples
     errors = []
     for model in (nearest, rounded):
         layers, _ = find_layers(variants.model, model)
-        data = LayerData(variants.model, model, layers, sequential=False)
-        halves = gather_moments(data, layers, samples)
+        halves = gather_moments(float_tensors(variants.model, layers, samples), layers)
         stored = [layer.stored.stored for layer in layers]
         errors.append(
             [h.checking.error(c.weight, c.bias) for h, c in zip(halves, stored, strict=True)]
