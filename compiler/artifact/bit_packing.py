@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GROUP = 8  # values of one word
+BYTE = 8
 MAX_PACKED_BITS = 4  # wider formats hold their weights in bytes, or are computed in float
 MIN_SAVED_BYTES = 64  # a record of the program table takes 32
 
@@ -23,8 +24,8 @@ class PackedBits:
     Attributes:
         data: What is stored, (ceil(num_values / 8) * num_bits,).
         num_values: Bytes that it stands for.
-        num_bits: Of each, 1 to 4.
-        base: What is added to each, modulo 256.
+        num_bits: Of each, 1 to 8.
+        base: What is added to each, modulo 256; 0 for 8 bits.
     """
 
     data: NDArray[np.uint8]
@@ -52,7 +53,7 @@ def stored_bytes(num_values: int, weight_bits: int) -> int:
         )
     if weight_bits <= MAX_PACKED_BITS:
         return _packed_bytes(num_values, weight_bits)
-    return num_values * (1 if weight_bits <= 8 else 2)
+    return num_values * (1 if weight_bits <= BYTE else 2)
 
 
 def packed_bits(array: NDArray[Any]) -> PackedBits | None:
@@ -62,17 +63,29 @@ def packed_bits(array: NDArray[Any]) -> PackedBits | None:
         array: Any shape, C-contiguous.
     """
     integers = _byte_integers(array)
-    if integers is None or integers.size == 0:
+    if integers is None or integers.size == 0 or bits_of(integers) > MAX_PACKED_BITS:
         return None
-    low = int(integers.min())
-    num_bits = max(1, (int(integers.max()) - low).bit_length())
-    if num_bits > MAX_PACKED_BITS:
+    if integers.size - _packed_bytes(integers.size, bits_of(integers)) < MIN_SAVED_BYTES:
         return None
-    if integers.size - _packed_bytes(integers.size, num_bits) < MIN_SAVED_BYTES:
-        return None
+    return pack_integers(integers)
+
+
+def bits_of(integers: NDArray[np.integer]) -> int:
+    """Width of the differences between integers, at least 1."""
+    return max(1, (int(integers.max()) - int(integers.min())).bit_length())
+
+
+def pack_integers(integers: NDArray[np.integer]) -> PackedBits:
+    """Pack integers of one byte in as few bits as they need.
+
+    Args:
+        integers: int8 or uint8, (n,) with n at least 1.
+    """
+    num_bits = bits_of(integers)
     # Integers of a signed type are bytes too: differences modulo 256 are right for both.
-    fields = integers.view(np.uint8) - np.uint8(low % 256)
-    return PackedBits(_words(fields, num_bits), integers.size, num_bits, low % 256)
+    base = int(integers.min()) % 256 if num_bits < BYTE else 0
+    fields = integers.view(np.uint8) - np.uint8(base)
+    return PackedBits(_words(fields, num_bits), integers.size, num_bits, base)
 
 
 def _byte_integers(array: NDArray[Any]) -> NDArray[np.integer] | None:

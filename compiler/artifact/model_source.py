@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from octavo.compiler.artifact.accelerator_source import AcceleratorSource
+from octavo.compiler.artifact.bit_packing import PackedBits
 from octavo.compiler.artifact.c_text import (
     comment_text,
     float_literal,
@@ -46,14 +47,14 @@ class ModelSource:
             cpu_features: Bits that the CPU must have.
         """
         program = self.program
-        where = "weights.bin as it is expanded" if self.blob.packed else "weights.bin"
+        where = "weights.bin as it is expanded" if self.blob.num_packed else "weights.bin"
         lines = [
             generated_by(program),
             " *",
             " * One function per step, in the order in which they run. A is an address in the",
             f" * arena, W one in {where}. */",
             *(['#include "octavo_accelerator.h"'] if self.accelerated else []),
-            *(['#include "octavo_packed_weights.h"'] if self.blob.packed else []),
+            *(['#include "octavo_packed_weights.h"'] if self.blob.num_packed else []),
             '#include "model.h"',
             "",
             "#define A(offset) ((void *)(arena + (offset)))",
@@ -159,21 +160,40 @@ class ModelSource:
         yield ""
 
     def _packed_weights(self) -> Iterable[str]:
-        if not self.blob.packed:
+        blob = self.blob
+        if not blob.num_packed:
             return
         yield "/* ---- weights of few bits: in the file, in memory, values, bits, base ---- */"
-        yield "static const octavo_packed_constant kPackedConstants[] = {"
-        for constant in self.blob.packed:
-            bits = constant.bits
-            sizes = (constant.stored_offset, constant.offset_bytes, bits.num_values)
-            places = ", ".join(unsigned_literal(size) for size in sizes)
-            yield f"    {{{places}, {bits.num_bits}u, {bits.base}u}},"
-        yield "};"
+        if blob.packed:
+            yield "static const octavo_packed_constant kPackedConstants[] = {"
+            for constant in blob.packed:
+                places = (constant.stored_offset, constant.offset_bytes)
+                yield f"    {_packed_record(places, constant.bits)},"
+            yield "};"
+        if blob.packed_floats:
+            yield "/* ... then the scales in the file, how many, run, lanes, rows */"
+            yield "static const octavo_packed_floats kPackedFloats[] = {"
+            for number in blob.packed_floats:
+                bits, pattern = number.floats.integers, number.floats.pattern
+                # The runtime expands the integers to the last quarter of the numbers' place.
+                integers = number.offset_bytes + 3 * bits.num_values
+                scales = (number.scales_offset, pattern.scales.size)
+                counts = (*scales, pattern.run, pattern.lanes, pattern.rows)
+                yield (
+                    f"    {{{_packed_record((number.stored_offset, integers), bits)},"
+                    f" {', '.join(unsigned_literal(count) for count in counts)}}},"
+                )
+            yield "};"
         yield "static const octavo_packed_weights kPacked = {"
-        yield f"    .plain_bytes = {unsigned_literal(self.blob.plain_bytes)},"
-        yield f"    .expanded_bytes = {unsigned_literal(self.blob.expanded_bytes)},"
-        yield f"    .num_constants = {len(self.blob.packed)}u,"
-        yield "    .constants = kPackedConstants};"
+        yield f"    .plain_bytes = {unsigned_literal(blob.plain_bytes)},"
+        yield f"    .expanded_bytes = {unsigned_literal(blob.expanded_bytes)},"
+        yield f"    .num_constants = {len(blob.packed)}u,"
+        yield f"    .num_floats = {len(blob.packed_floats)}u,"
+        if blob.packed:
+            yield "    .constants = kPackedConstants,"
+        if blob.packed_floats:
+            yield "    .floats = kPackedFloats,"
+        yield "};"
         yield ""
 
     def _program_record(self, cpu_features: int) -> Iterable[str]:
@@ -193,7 +213,12 @@ class ModelSource:
         yield "    .steps = kSteps,"
         if self.accelerated is not None:
             yield "    .accelerator = &kAccelerator,"
-        if self.blob.packed:
+        if self.blob.num_packed:
             yield "    .packed = &kPacked,"
         yield "};"
         yield ""
+
+
+def _packed_record(places: tuple[int, int], bits: PackedBits) -> str:
+    sizes = ", ".join(unsigned_literal(size) for size in (*places, bits.num_values))
+    return f"{{{sizes}, {bits.num_bits}u, {bits.base}u}}"

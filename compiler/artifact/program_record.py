@@ -75,7 +75,7 @@ def _memory_record(plan: MemoryPlan, blob: WeightBlob) -> dict[str, Any]:
         "lower_bound_bytes": plan.lower_bound_bytes,
         "weights_bytes": blob.num_bytes,
         "weights_memory_bytes": blob.memory_bytes,
-        "num_packed_weights": len(blob.packed),
+        "num_packed_weights": blob.num_packed,
         "persistent_bytes": plan.persistent_bytes,
         "order": plan.order,
         "buffers": [

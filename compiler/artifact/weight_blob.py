@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.bit_packing import GROUP, PackedBits, packed_bits
+from octavo.compiler.artifact.float_packing import PackedFloats, packed_floats
 from octavo.compiler.lowering.program import Buffer, Program, Storage
 
 
@@ -32,6 +33,23 @@ class PackedConstant:
 
 
 @dataclass(frozen=True)
+class PackedFloatConstant:
+    """A constant of float32 numbers that is expanded when the file is loaded.
+
+    Attributes:
+        stored_offset: Where its integers are in the file, bytes.
+        scales_offset: Where its scales are in the file.
+        offset_bytes: Where kernels read it.
+        floats: What is stored.
+    """
+
+    stored_offset: int
+    scales_offset: int
+    offset_bytes: int
+    floats: PackedFloats
+
+
+@dataclass(frozen=True)
 class WeightBlob:
     """The weight file.
 
@@ -41,7 +59,8 @@ class WeightBlob:
         parts: What to write, by place in the file, without repetition.
         plain_bytes: Front of the file that kernels read as it is, slack included.
         expanded_bytes: What the packed constants become, in front of it.
-        packed: These constants.
+        packed: Those of bytes.
+        packed_floats: Those of float32 numbers.
     """
 
     offsets: dict[Buffer, int]
@@ -50,6 +69,12 @@ class WeightBlob:
     plain_bytes: int
     expanded_bytes: int = 0
     packed: tuple[PackedConstant, ...] = ()
+    packed_floats: tuple[PackedFloatConstant, ...] = ()
+
+    @property
+    def num_packed(self) -> int:
+        """Constants that are expanded."""
+        return len(self.packed) + len(self.packed_floats)
 
     @property
     def memory_bytes(self) -> int:
@@ -72,7 +97,8 @@ def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
 
     Args:
         program: Whose constants are stored.
-        pack_bits: Store constants of at most 4 bits in as many; else in bytes, too.
+        pack_bits: Store constants of at most 4 bits in as many, and float constants as what
+            they are products of; else everything is what kernels read.
 
     Raises:
         ValueError: A weight buffer has no data, or data of another size.
@@ -80,17 +106,17 @@ def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
     weights = [b for b in program.buffers() if b.storage is Storage.WEIGHTS]
     alignments = {buffer: buffer.alignment_of(program.alignment) for buffer in weights}
     plain, packed = _Region(program.alignment), _Region(program.alignment)
-    narrow: dict[bytes, PackedBits] = {}
+    narrow: dict[bytes, PackedBits | PackedFloats] = {}
     places: dict[Buffer, tuple[_Region, bytes]] = {}
     for buffer in sorted(weights, key=lambda b: -alignments[b]):
         data = _bytes_of(buffer)
         digest = hashlib.sha256(data.data).digest()
         region = plain
         if digest not in plain.offsets:
-            bits = packed_bits(_contiguous(buffer)) if pack_bits else None
-            if bits is not None:
+            stored = narrow.get(digest) or (_packed(buffer) if pack_bits else None)
+            if stored is not None:
                 region = packed
-                narrow.setdefault(digest, bits)
+                narrow[digest] = stored
         region.add(digest, data, alignments[buffer])
         places[buffer] = region, digest
     expanded_bytes = packed.aligned_end()
@@ -101,15 +127,31 @@ def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
         buffer: base[id(region)] + region.offsets[digest]
         for buffer, (region, digest) in places.items()
     }
-    parts, constants, end = list(plain.parts), [], plain_bytes
-    for digest, bits in narrow.items():
-        constants.append(PackedConstant(end, packed.offsets[digest], bits))
-        parts.append((end, bits.data))
-        end += bits.data.nbytes
+    parts, end = list(plain.parts), plain_bytes
+    constants: list[PackedConstant] = []
+    floats: list[PackedFloatConstant] = []
+    for digest, stored in narrow.items():
+        offset = packed.offsets[digest]
+        if isinstance(stored, PackedBits):
+            constants.append(PackedConstant(end, offset, stored))
+            pieces = [stored.data]
+        else:
+            scales_offset = end + stored.integers.data.nbytes
+            floats.append(PackedFloatConstant(end, scales_offset, offset, stored))
+            pieces = [stored.integers.data, stored.pattern.scales.view(np.uint8)]
+        for piece in pieces:
+            parts.append((end, piece))
+            end += piece.nbytes
     # The runtime reads words of eight bytes.
-    num_bytes = end + GROUP if constants else plain_bytes
+    num_bytes = end + GROUP if narrow else plain_bytes
     return WeightBlob(
-        offsets, num_bytes, tuple(parts), plain_bytes, expanded_bytes, tuple(constants)
+        offsets,
+        num_bytes,
+        tuple(parts),
+        plain_bytes,
+        expanded_bytes,
+        tuple(constants),
+        tuple(floats),
     )
 
 
@@ -138,6 +180,12 @@ class _Region:
     def aligned_end(self) -> int:
         """Bytes of all, rounded up."""
         return -(-self._end // self._alignment) * self._alignment
+
+
+def _packed(buffer: Buffer) -> PackedBits | PackedFloats | None:
+    if buffer.factors is not None:
+        return packed_floats(buffer.factors)
+    return packed_bits(_contiguous(buffer))
 
 
 def _bytes_of(buffer: Buffer) -> NDArray[np.uint8]:

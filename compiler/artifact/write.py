@@ -169,7 +169,7 @@ def _write(
     for header in (
         RUNTIME_HEADER,
         *([ACCELERATOR_HEADER] if source.accelerated else []),
-        *([PACKED_HEADER] if blob.packed else []),
+        *([PACKED_HEADER] if blob.num_packed else []),
     ):
         shutil.copyfile(runtime_folder() / "include" / header, folder / header)
     build_kernels(program, target.tvm_target(), folder, "kernels.o", kernel_cache)

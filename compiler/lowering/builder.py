@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.compiler.lowering.factors import factors_of_constants
 from octavo.compiler.lowering.kernel_call import KernelCall, Scheduler, model_choice
 from octavo.compiler.lowering.place_order import with_few_changes
-from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
+from octavo.compiler.lowering.program import (
+    Buffer,
+    Factors,
+    Operand,
+    Port,
+    Program,
+    Step,
+    Storage,
+)
 from octavo.compiler.lowering.tensor import Tensor
 from octavo.targets.accelerator import Accelerator
 from octavo.targets.base import Target
@@ -69,8 +79,10 @@ class ProgramBuilder:
         self._num_buffers += 1
         return Buffer(f"{name}#{self._num_buffers}", max(1, num_bytes), persistent=persistent)
 
-    def weights(self, name: str, data: NDArray[Any]) -> Buffer:
-        """Add constant bytes."""
+    def weights(
+        self, name: str, data: NDArray[Any], factors: Factors | None = None
+    ) -> Buffer:
+        """Add constant bytes, and what they are products of."""
         self._num_buffers += 1
         contiguous = np.ascontiguousarray(data)
         return Buffer(
@@ -78,6 +90,7 @@ class ProgramBuilder:
             max(1, contiguous.nbytes),
             Storage.WEIGHTS,
             contiguous,
+            factors=factors,
         )
 
     def call(
@@ -88,6 +101,7 @@ class ProgramBuilder:
         outputs: Sequence[Tensor],
         origin: Origin,
         placement: str = "int8",
+        factors: Factors | None = None,
     ) -> None:
         """Append one kernel call.
 
@@ -98,12 +112,16 @@ class ProgramBuilder:
             outputs: In the operation's order.
             origin: The ONNX nodes.
             placement: "int8" or "float32".
+            factors: What the weight is products of, where that is known.
         """
         accelerator = self.target.accelerator
         gpu_kernel = None if accelerator is None else select_gpu(op, accelerator)
         if accelerator is not None and gpu_kernel is not None:
+            made = self._constants(
+                origin.name, partial(gpu_kernel.constants, op, accelerator), arrays, factors
+            )
             self._call_gpu(
-                gpu_kernel, accelerator, op, inputs, arrays, outputs, origin, placement
+                gpu_kernel, accelerator, op, inputs, made, outputs, origin, placement
             )
             return
         isa = self.isa.for_weights(_lowest_weight(arrays))
@@ -123,10 +141,9 @@ class ProgramBuilder:
         symbol = self.function(key, kernel.name, lambda: kernel.build(op, isa))
         about = touched(op)
         operands = _operands(inputs, about.inputs, is_written=False)
-        operands += [
-            Operand(self.weights(origin.name, data))
-            for data in kernel.constants(op, isa, arrays)
-        ]
+        operands += self._constants(
+            origin.name, partial(kernel.constants, op, isa), arrays, factors
+        )
         operands += _operands(outputs, about.outputs, is_written=True)
         scratch = kernel.scratch_bytes(op, isa)
         if scratch:
@@ -151,7 +168,7 @@ class ProgramBuilder:
         accelerator: Accelerator,
         op: Any,
         inputs: Sequence[Tensor],
-        arrays: Mapping[str, NDArray[Any]],
+        constants: Sequence[Operand],
         outputs: Sequence[Tensor],
         origin: Origin,
         placement: str,
@@ -162,10 +179,7 @@ class ProgramBuilder:
         )
         about = touched(op)
         operands = _operands(inputs, about.inputs, is_written=False)
-        operands += [
-            Operand(self.weights(origin.name, data))
-            for data in kernel.constants(op, accelerator, arrays)
-        ]
+        operands += constants
         operands += _operands(outputs, about.outputs, is_written=True)
         can_fail = getattr(kernel, "can_fail", None)
         if can_fail is not None and can_fail(op):
@@ -182,6 +196,20 @@ class ProgramBuilder:
             on_accelerator=True,
             op=op,
         )
+
+    def _constants(
+        self,
+        name: str,
+        make: Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]],
+        arrays: Mapping[str, NDArray[Any]],
+        factors: Factors | None,
+    ) -> list[Operand]:
+        made = make(arrays)
+        parts = factors_of_constants(make, arrays, made, factors)
+        return [
+            Operand(self.weights(name, data, part))
+            for data, part in zip(made, parts, strict=True)
+        ]
 
     def function(self, key: Any, stem: str, build: Callable[[], Any]) -> str:
         """Symbol of the function for a key, built when the key is new."""

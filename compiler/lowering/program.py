@@ -24,6 +24,19 @@ class Storage(Enum):
     WEIGHTS = "weights"  # the read-only weight blob, mapped from weights.bin
 
 
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """A float32 array as products, exactly: every number is float32(integer) * scale.
+
+    Attributes:
+        integers: int8, of the array's shape.
+        scales: float32, of the same shape.
+    """
+
+    integers: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+
 @dataclass(eq=False)
 class Buffer:
     """A contiguous run of bytes that kernels read or write.
@@ -34,6 +47,7 @@ class Buffer:
         storage: Arena or weights.
         data: The bytes of a weight buffer, any dtype, C-contiguous; None in the arena.
         persistent: State that outlives one run (never reused, zeroed by prepare).
+        factors: What the data are products of, where that is known.
     """
 
     name: str
@@ -41,6 +55,7 @@ class Buffer:
     storage: Storage = Storage.ARENA
     data: NDArray[Any] | None = None
     persistent: bool = False
+    factors: Factors | None = None
 
     def alignment_of(self, tensor_alignment: int) -> int:
         """Bytes that its address is a multiple of, where large tensors have this many."""

@@ -284,7 +284,8 @@ static void print_text(const arguments *a, const octavo_program *program, const 
          a->threads);
   const octavo_packed_weights *packed = program->packed;
   if (packed != NULL) {
-    printf("%u packed weights, expanded by load: %llu bytes in memory\n", packed->num_constants,
+    printf("%u packed weights, expanded by load: %llu bytes in memory\n",
+           packed->num_constants + packed->num_floats,
            (unsigned long long)(packed->expanded_bytes + packed->plain_bytes));
   }
   printf("load %.1f us, prepare %.1f us, %zu runs\n", load_us, prepare_us, latency->size);

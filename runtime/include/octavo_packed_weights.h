@@ -17,17 +17,28 @@ typedef struct octavo_packed_constant {
   uint64_t stored_offset; /* in the file */
   uint64_t offset_bytes;  /* in what kernels read */
   uint64_t num_values;
-  uint8_t num_bits;       /* 1 to 7 */
+  uint8_t num_bits;       /* 1 to 7; 8 where base is 0 */
   uint8_t base;
 } octavo_packed_constant;
+
+/* float32 numbers of which each is a signed integer times a scale. The integers are expanded to the
+ * last quarter of the numbers' place. Scales change after each `run` numbers; `lanes` of them come
+ * again and again, `rows` times in all, and then the next ones. */
+typedef struct octavo_packed_floats {
+  octavo_packed_constant integers;
+  uint64_t scales_offset; /* of float32 numbers, in the file */
+  uint64_t num_scales;
+  uint32_t run, lanes, rows;
+} octavo_packed_floats;
 
 enum { OCTAVO_PACKED_SLACK = 8 }; /* readable bytes of the file behind each packed constant */
 
 struct octavo_packed_weights {
   uint64_t plain_bytes;
   uint64_t expanded_bytes; /* a multiple of OCTAVO_ALIGNMENT */
-  uint32_t num_constants;
+  uint32_t num_constants, num_floats;
   const octavo_packed_constant *constants;
+  const octavo_packed_floats *floats;
 };
 
 #ifdef __cplusplus

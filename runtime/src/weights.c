@@ -5,7 +5,7 @@
 #include "octavo_packed_weights.h"
 #include "platform.h"
 
-enum { kGroup = 8, kMaxBits = 7 }; /* values that are expanded at once, in one 64-bit word */
+enum { kGroup = 8, kMaxBits = 8 }; /* values that are expanded at once, in one 64-bit word */
 
 /* Bytes of a constant in the file. */
 static uint64_t stored_bytes(const octavo_packed_constant *constant) {
@@ -17,19 +17,39 @@ static bool is_inside(uint64_t offset, uint64_t num_bytes, uint64_t end) {
   return num_bytes <= end && offset <= end - num_bytes;
 }
 
+static bool fits(const octavo_program *program, const octavo_packed_constant *constant) {
+  if (constant->num_bits < 1 || constant->num_bits > kMaxBits) return false;
+  if (constant->num_bits == kMaxBits && constant->base != 0) return false;
+  /* Behind this num_values is at most expanded_bytes: no overflow. */
+  return is_inside(constant->offset_bytes, constant->num_values, program->packed->expanded_bytes) &&
+         is_inside(constant->stored_offset, stored_bytes(constant) + OCTAVO_PACKED_SLACK,
+                   program->weights_bytes);
+}
+
+static bool floats_fit(const octavo_program *program, const octavo_packed_floats *floats) {
+  const octavo_packed_constant *integers = &floats->integers;
+  if (!fits(program, integers) || integers->offset_bytes / 3 < integers->num_values) return false;
+  uint64_t end = program->weights_bytes;
+  if (floats->num_scales > end / sizeof(float) ||
+      !is_inside(floats->scales_offset, floats->num_scales * sizeof(float), end)) {
+    return false;
+  }
+  if (floats->run == 0 || floats->lanes == 0 || floats->rows == 0) return false;
+  uint64_t repeated = (uint64_t)floats->run * floats->lanes;
+  uint64_t num_rows = integers->num_values / repeated + (integers->num_values % repeated != 0);
+  uint64_t num_sets = num_rows / floats->rows + (num_rows % floats->rows != 0);
+  return num_sets <= floats->num_scales / floats->lanes;
+}
+
 static bool is_consistent(const octavo_program *program) {
   const octavo_packed_weights *packed = program->packed;
-  uint64_t end = program->weights_bytes;
-  if (packed->plain_bytes > end || packed->expanded_bytes % OCTAVO_ALIGNMENT != 0) return false;
+  if (packed->plain_bytes > program->weights_bytes) return false;
+  if (packed->expanded_bytes % OCTAVO_ALIGNMENT != 0) return false;
   for (uint32_t i = 0; i < packed->num_constants; i++) {
-    const octavo_packed_constant *constant = &packed->constants[i];
-    if (constant->num_bits < 1 || constant->num_bits > kMaxBits) return false;
-    if (!is_inside(constant->offset_bytes, constant->num_values, packed->expanded_bytes)) {
-      return false; /* from here on num_values is at most expanded_bytes: no overflow */
-    }
-    if (!is_inside(constant->stored_offset, stored_bytes(constant) + OCTAVO_PACKED_SLACK, end)) {
-      return false;
-    }
+    if (!fits(program, &packed->constants[i])) return false;
+  }
+  for (uint32_t i = 0; i < packed->num_floats; i++) {
+    if (!floats_fit(program, &packed->floats[i])) return false;
   }
   return true;
 }
@@ -44,9 +64,9 @@ size_t octavo_weights_memory_bytes(const octavo_program *program) {
 
 /* The eight fields of num_bits each at the low end of `fields`, one in each byte. */
 static inline uint64_t spread(uint64_t fields, unsigned num_bits) {
-  uint64_t one = (1u << num_bits) - 1;
-  uint64_t two = (1u << 2 * num_bits) - 1;
-  uint64_t four = (1u << 4 * num_bits) - 1;
+  uint64_t one = ((uint64_t)1 << num_bits) - 1;
+  uint64_t two = ((uint64_t)1 << 2 * num_bits) - 1;
+  uint64_t four = ((uint64_t)1 << 4 * num_bits) - 1;
   fields = (fields & four) | ((fields >> 4 * num_bits) & four) << 32;
   two *= 0x0000000100000001u;
   fields = (fields & two) | ((fields >> 2 * num_bits) & two) << 16;
@@ -63,7 +83,7 @@ static inline void expand(const octavo_packed_constant *constant, unsigned num_b
   uint64_t left = constant->num_values, fields = 0;
   for (; left >= kGroup; left -= kGroup, in += num_bits, out += kGroup) {
     __builtin_memcpy(&fields, in, kGroup);
-    fields = (spread(fields, num_bits) + low) ^ high; /* no byte carries: a field has 7 bits */
+    fields = (spread(fields, num_bits) + low) ^ high; /* no byte carries: a field has 7 bits, or low is 0 */
     __builtin_memcpy(out, &fields, kGroup);
   }
   __builtin_memcpy(&fields, in, kGroup);
@@ -71,15 +91,46 @@ static inline void expand(const octavo_packed_constant *constant, unsigned num_b
   __builtin_memcpy(out, &fields, (size_t)left);
 }
 
+static void expand_bytes(const octavo_packed_constant *constant, const uint8_t *file,
+                         uint8_t *weights) {
+  switch (constant->num_bits) { /* with a constant number the compiler makes better code */
+    case 2: expand(constant, 2, file, weights); break;
+    case 3: expand(constant, 3, file, weights); break;
+    case 4: expand(constant, 4, file, weights); break;
+    default: expand(constant, constant->num_bits, file, weights);
+  }
+}
+
+static void expand_floats(const octavo_packed_floats *floats, const uint8_t *file,
+                          uint8_t *weights) {
+  uint64_t num_values = floats->integers.num_values;
+  const uint8_t *integer = weights + floats->integers.offset_bytes;
+  uint8_t *number = weights + floats->integers.offset_bytes - 3 * num_values;
+  const uint8_t *scales = file + floats->scales_offset;
+  expand_bytes(&floats->integers, file, weights);
+  uint32_t run = 0, lane = 0, row = 0;
+  /* In place: number i is written over integers that were read, up to integer i itself. */
+  for (uint64_t i = 0; i < num_values; i++) {
+    float scale;
+    __builtin_memcpy(&scale, scales + lane * sizeof scale, sizeof scale);
+    float value = (float)(int8_t)integer[i] * scale;
+    __builtin_memcpy(number + i * sizeof value, &value, sizeof value);
+    if (++run < floats->run) continue;
+    run = 0;
+    if (++lane < floats->lanes) continue;
+    lane = 0;
+    if (++row < floats->rows) continue;
+    row = 0;
+    scales += floats->lanes * sizeof scale;
+  }
+}
+
 static void expand_all(const octavo_packed_weights *packed, const uint8_t *file, uint8_t *weights) {
   for (uint32_t i = 0; i < packed->num_constants; i++) {
-    const octavo_packed_constant *constant = &packed->constants[i];
-    switch (constant->num_bits) { /* with a constant number the compiler makes vectors of it */
-      case 2: expand(constant, 2, file, weights); break;
-      case 3: expand(constant, 3, file, weights); break;
-      case 4: expand(constant, 4, file, weights); break;
-      default: expand(constant, constant->num_bits, file, weights);
-    }
+    expand_bytes(&packed->constants[i], file, weights);
+  }
+  for (uint32_t i = 0; i < packed->num_floats; i++) {
+    expand_floats(&packed->floats[i], file, weights);
   }
 }
 

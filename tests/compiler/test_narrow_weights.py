@@ -1,11 +1,13 @@
 """What is said about weights of few bits that are not packed."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from octavo.compiler.importer import import_model
-from octavo.compiler.lowering.program import Step
+from octavo.compiler.lowering.program import Buffer, Factors, Operand, Step, Storage
 from octavo.compiler.narrow_weights import narrow_weight_notes
 from octavo.compiler.quantize import quantize_model
 from octavo.compiler.recipes import get_recipe
@@ -46,11 +48,22 @@ def test_nothing_is_said_where_narrow_weights_are_packed(make_model, num_bits):
     assert narrow_weight_notes(model.graph, steps_of(model, "int8")) == ()
 
 
+def test_nothing_is_said_of_float_layers_whose_weights_are_packed(make_model):
+    model = make_model(4)
+    (step,) = steps_of(model, "float32")
+    data = np.zeros(4, np.float32)
+    factors = Factors(data.astype(np.int8), data)
+    weight = Buffer("w", 16, Storage.WEIGHTS, data, factors=factors)
+    packed = replace(step, operands=(Operand(weight),))
+    assert narrow_weight_notes(model.graph, [packed]) == ()
+    assert narrow_weight_notes(model.graph, [packed], packed=False) != ()
+
+
 @pytest.mark.parametrize(
     ("placement", "packed", "said"),
     [
-        ("float32", True, "are float32 in the artifact: their layers compute in float"),
-        ("int8", False, "take 8 bits each, as was asked for"),
+        ("float32", True, "are float32 in the artifact: their kernels transform them"),
+        ("int8", False, "take 8 bits each, or 32 where layers compute in float"),
     ],
 )
 def test_weights_that_could_be_smaller_are_counted(make_model, placement, packed, said):

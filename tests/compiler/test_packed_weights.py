@@ -107,3 +107,29 @@ def test_packing_changes_sizes_and_nothing_else(mixed, samples, tmp_path):
     (tmp_path / "packed/weights.bin").write_bytes(b"\xff" * memory["weights_bytes"])
     with load(tmp_path / "packed", verify=False) as damaged:
         assert damaged.run(samples[0])[name].shape == tuple(mixed.graph.outputs[0].shape)
+
+
+@pytest.mark.parametrize(
+    ("widths", "share"),
+    [
+        # A scale of four bytes for each 16 weights of 4 bits.
+        ({"weight_bits": 4, "block_size": 16}, 0.21),
+        ({"weight_bits": 3, "activation_bits": 32}, 0.12),
+        ({"weight_bits": 8, "activation_bits": 32}, 0.27),
+    ],
+    ids=str,
+)
+def test_float_layers_have_the_weights_that_integers_and_scales_say(
+    digits, samples, tmp_path, widths, share
+):
+    target = get_target("host")
+    recipe = get_recipe("static_wi8_ai8", **widths)
+    model = quantize_model(digits, samples, recipe=recipe, measure=False).model
+    program = lower(model, target)
+    memory = write_artifact(program, target, None, tmp_path / "packed")["memory"]
+    write_artifact(program, target, None, tmp_path / "plain", packed_weights=False)
+    assert memory["weights_bytes"] < share * memory["weights_memory_bytes"]
+    name = model.graph.outputs[0].name
+    with load(tmp_path / "packed") as a, load(tmp_path / "plain") as b:
+        for sample in samples[:4]:
+            assert (a.run(sample)[name] == b.run(sample)[name]).all()

@@ -343,13 +343,16 @@ static void weights_in_memory(void) {
 }
 
 /* A program whose one output is all of its weights: constants of every width and number of values
- * up to kMostValues, one more plain constant, and slack. */
-enum { kMostBits = 7, kMostValues = 17, kEachBytes = 64, kPlain = 128,
-       kConstants = kMostBits * kMostValues, kExpanded = kEachBytes * (kConstants + 1),
-       kStored = kPlain + kConstants * 3 * kMostBits + OCTAVO_PACKED_SLACK };
+ * up to kMostValues, floats of every width, one more plain constant, and slack. */
+enum { kMostBits = 8, kMostValues = 17, kEachBytes = 128, kPlain = 128, kFloatValues = 29,
+       kConstants = kMostBits * kMostValues, kRun = 2, kLanes = 3, kRows = 2, kScales = 9,
+       kExpanded = kEachBytes * (kConstants + kMostBits),
+       kStored = kPlain + (kConstants * 3 + kMostBits * 4) * kMostBits +
+                 4 * kScales * kMostBits + OCTAVO_PACKED_SLACK };
 
 typedef struct packed_case {
   octavo_packed_constant constants[kConstants];
+  octavo_packed_floats floats[kMostBits];
   octavo_packed_weights packed;
   int64_t shape[1];
   octavo_tensor output;
@@ -358,31 +361,68 @@ typedef struct packed_case {
   uint8_t expected[kExpanded + kPlain];
 } packed_case;
 
+static uint32_t g_random = 1;
+static unsigned next_random(unsigned num_bits) {
+  g_random = g_random * 1664525u + 1013904223u;
+  return (g_random >> 16) & ((1u << num_bits) - 1);
+}
+
+/* Stores num_values fields and returns the constant; the values as kernels read them are added to
+ * `values`. */
+static octavo_packed_constant store(packed_case *c, uint64_t *stored, uint64_t offset_bytes,
+                                    unsigned num_bits, unsigned num_values, uint8_t base,
+                                    uint8_t *values) {
+  octavo_packed_constant constant = {*stored, offset_bytes, num_values, (uint8_t)num_bits, base};
+  for (unsigned n = 0; n < num_values; n++) {
+    unsigned field = next_random(num_bits);
+    values[n] = (uint8_t)(base + field);
+    for (unsigned bit = 0; bit < num_bits; bit++) {
+      unsigned place = n % 8 * num_bits + bit;
+      c->file[*stored + n / 8 * num_bits + place / 8] |=
+          (uint8_t)((field >> bit & 1u) << place % 8);
+    }
+  }
+  *stored += (num_values + 7) / 8 * num_bits;
+  return constant;
+}
+
+static void store_floats(packed_case *c, uint64_t *stored, unsigned num_bits) {
+  octavo_packed_floats *floats = &c->floats[num_bits - 1];
+  uint64_t place = (uint64_t)kEachBytes * (kConstants + num_bits - 1);
+  uint8_t integers[kFloatValues];
+  uint8_t base = (uint8_t)(num_bits == 8 ? 0 : -(1 << (num_bits - 1)));
+  *floats = (octavo_packed_floats){
+      store(c, stored, place + 3 * kFloatValues, num_bits, kFloatValues, base, integers),
+      *stored, kScales, kRun, kLanes, kRows};
+  floats->scales_offset = *stored;
+  float scales[kScales];
+  for (int i = 0; i < kScales; i++) scales[i] = 0.3f + 0.7f * (float)i;
+  memcpy(c->file + *stored, scales, sizeof scales);
+  *stored += sizeof scales;
+  for (int i = 0; i < kFloatValues; i++) {
+    int set = i / (kRun * kLanes * kRows), lane = i / kRun % kLanes;
+    float value = (float)(int8_t)integers[i] * scales[set * kLanes + lane];
+    memcpy(c->expected + place + 4 * (size_t)i, &value, sizeof value);
+  }
+}
+
 static packed_case *make_packed(void) {
   packed_case *c = calloc(1, sizeof *c);
   CHECK(c != NULL && posix_memalign((void **)&c->file, 128, kStored) == 0);
   memset(c->file, 0, kStored);
   for (int i = 0; i < kPlain; i++) c->file[i] = c->expected[kExpanded + i] = (uint8_t)(i * 7);
   uint64_t stored = kPlain;
-  uint32_t random = 1;
   for (int i = 0; i < kConstants; i++) {
     unsigned num_bits = 1 + (unsigned)i % kMostBits, num_values = 1 + (unsigned)i / kMostBits;
-    uint8_t base = (uint8_t)(i % 2 == 0 ? -(1 << (num_bits - 1)) : i * 11);
-    c->constants[i] = (octavo_packed_constant){stored, (uint64_t)i * kEachBytes, num_values,
-                                               (uint8_t)num_bits, base};
-    for (unsigned n = 0; n < num_values; n++) {
-      random = random * 1664525u + 1013904223u;
-      unsigned value = (random >> 16) & ((1u << num_bits) - 1);
-      c->expected[i * kEachBytes + (int)n] = (uint8_t)(base + value);
-      for (unsigned bit = 0; bit < num_bits; bit++) {
-        unsigned place = n % 8 * num_bits + bit;
-        c->file[stored + n / 8 * num_bits + place / 8] |=
-            (uint8_t)((value >> bit & 1u) << place % 8);
-      }
-    }
-    stored += (num_values + 7) / 8 * num_bits;
+    uint8_t base = (uint8_t)(i % 3 == 0 ? -(1 << (num_bits - 1)) : i * 11);
+    uint64_t place = (uint64_t)i * kEachBytes;
+    c->constants[i] = store(c, &stored, place, num_bits, num_values, num_bits == 8 ? 0 : base,
+                            c->expected + place);
   }
-  c->packed = (octavo_packed_weights){kPlain, kExpanded, kConstants, c->constants};
+  for (unsigned num_bits = 1; num_bits <= kMostBits; num_bits++) store_floats(c, &stored, num_bits);
+  CHECK(stored + OCTAVO_PACKED_SLACK <= kStored);
+  c->packed = (octavo_packed_weights){kPlain,       kExpanded, kConstants,
+                                      kMostBits, c->constants, c->floats};
   c->shape[0] = kExpanded + kPlain;
   c->output = (octavo_tensor){"w", OCTAVO_UINT8, 1, c->shape, kExpanded + kPlain, 0, true,
                               false, 1, 0};
@@ -461,14 +501,45 @@ static void contradictory_packed_weights_are_refused(void) {
   *last = good;
   last->num_bits = 0;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
-  last->num_bits = 8;
+  last->num_bits = 9;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   *last = good;
+  last->num_bits = 8; /* fields of a byte, to which a base would be added, carry */
+  last->base = 1;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  *last = good;
+  octavo_packed_floats *floats = &c->floats[kMostBits - 1], sound = *floats;
+  for (size_t i = 0; i < sizeof kHuge / sizeof kHuge[0]; i++) {
+    *floats = sound;
+    floats->scales_offset = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+    *floats = sound;
+    floats->num_scales = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+    *floats = sound;
+    floats->integers.num_values = kHuge[i];
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+  }
+  static const octavo_packed_floats kWrong[] = {
+      {.run = 0, .lanes = kLanes, .rows = kRows}, {.run = kRun, .lanes = 0, .rows = kRows},
+      {.run = kRun, .lanes = kLanes, .rows = 0},  {.run = 1, .lanes = kLanes, .rows = kRows},
+      {.run = kRun, .lanes = kScales + 1, .rows = kRows},
+      {.run = kRun, .lanes = UINT32_MAX, .rows = UINT32_MAX}};
+  for (size_t i = 0; i < sizeof kWrong / sizeof kWrong[0]; i++) {
+    *floats = sound;
+    floats->run = kWrong[i].run;
+    floats->lanes = kWrong[i].lanes;
+    floats->rows = kWrong[i].rows;
+    refuse_packed(c, OCTAVO_WRONG_SIZE);
+  }
+  *floats = sound;
+  floats->integers.offset_bytes = 3 * kFloatValues - 1; /* their numbers begin before all others */
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  *floats = sound;
   c->packed.plain_bytes = kStored + 1;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   c->packed.plain_bytes = kPlain;
-  c->packed.expanded_bytes = kExpanded - 64; /* not all constants have room */
-  c->constants[kConstants - 1].offset_bytes = kExpanded - 64;
+  c->packed.expanded_bytes = kExpanded - kEachBytes; /* not all constants have room */
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   *last = good;
   c->packed.expanded_bytes = ~0ull - 63;

@@ -1,12 +1,14 @@
 """Conv -> one kernel, in integers or in float."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.factors import weight_factors
 from octavo.compiler.lowering.float_products import with_products
 from octavo.compiler.lowering.fusion import Tail, epilogue, float_tail, integer_tail
 from octavo.compiler.lowering.qdq_graph import (
@@ -204,7 +206,6 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         if tail.residual is not None:
             inputs.append(ctx.float_tensor(tail.residual, order))
         output = new_output(ctx, tail)
-        values = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
         total = sum_biases([bias, *tail.biases], weight.shape[0])
         shapes = geometry(node, shape, weight.shape)
         op = conv_record(shape, weight.shape[0], shapes, "float32")
@@ -213,10 +214,17 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
             ctx, node, replace(op, residual=tail.residual is not None)
         )
         arrays = {
-            "weight": values.transpose(0, 2, 3, 1),
+            "weight": _filters(weight),
             "bias": total,
             "limits": np.array([tail.low, tail.high], np.float32),
         }
-        ctx.builder.call(op, inputs, arrays, [output], origin, placement)
+        factors = weight_factors(operand(node, 1), _filters)
+        ctx.builder.call(op, inputs, arrays, [output], origin, placement, factors)
 
     return Region(nodes, emit)
+
+
+def _filters(weight: NDArray[Any]) -> NDArray[Any]:
+    """The weights of one or two dimensions as (C_out, kH, kW, C_in / g)."""
+    values = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
+    return values.transpose(0, 2, 3, 1)

@@ -1,12 +1,14 @@
 """Gemm and MatMul with constant weights -> the 1x1 convolution kernel."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lowering.context import Context, Region
+from octavo.compiler.lowering.factors import weight_factors
 from octavo.compiler.lowering.float_products import with_products
 from octavo.compiler.lowering.fusion import (
     epilogue,
@@ -139,7 +141,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
     weight = view.constant_float(operand(node, 1)) if product is not None else None
     if product is None or weight is None:
         return None
-    rows = weight if product.transposed else weight.T
+    rows = _filters(weight, product)
     usable, bias = _channel_bias(product, view, rows.shape[0])
     if not usable:
         return None
@@ -156,7 +158,7 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
         output = ctx.new_float(tail.result, identity(rank))
         total = sum_biases([bias, *tail.biases], rows.shape[0])
         arrays = {
-            "weight": rows[:, None, None, :],
+            "weight": rows,
             "bias": total,
             "limits": np.array([tail.low, tail.high], np.float32),
         }
@@ -164,6 +166,12 @@ def match_float(node: ir.Node, view: QdqView) -> Region | None:
             product_record(shape, rows.shape[0], "float32"), residual=tail.residual is not None
         )
         op, placement = with_products(ctx, node, op)
-        ctx.builder.call(op, inputs, arrays, [output], origin, placement)
+        factors = weight_factors(operand(node, 1), lambda w: _filters(w, product))
+        ctx.builder.call(op, inputs, arrays, [output], origin, placement, factors)
 
     return Region(nodes, emit)
+
+
+def _filters(weight: NDArray[Any], product: Product) -> NDArray[Any]:
+    """The constant as filters of one pixel, (N, 1, 1, K)."""
+    return (weight if product.transposed else weight.T)[:, None, None, :]
