@@ -1,0 +1,173 @@
+"""What searches of mixed precision find: python -m benchmarks.mixed_precision [ROW ...].
+
+Rows: the digits network against every configuration of it, the residual network within
+limits on size and latency, and networks of the zoo against 8 bits throughout. Writes
+benchmarks/results/mixed_precision.json and mixed_precision.md; rows that are not measured now
+stay as they were.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.constrained_search import constrained
+from benchmarks.exhaustive_search import LOSSES, AnswerTable, search_table
+from benchmarks.front_shares import SEEDS
+from benchmarks.result_rows import RESULTS
+from benchmarks.zoo_search import smaller_than_uniform
+from octavo.passes.layer_format import LayerFormat
+
+FORMAT_SETS = ("w8a8,w4a8,float", "w8a8,w2a8,float")
+ZOO = ("mobilenet_v2", "vit_tiny")
+
+
+def digits() -> list[dict[str, Any]]:
+    """Shares of the hypervolume, for both sets of formats and both losses."""
+    found = []
+    for texts in FORMAT_SETS:
+        table = AnswerTable(tuple(map(LayerFormat.parse, texts.split(","))))
+        found += [search_table(table, loss) for loss in LOSSES]
+    return found
+
+
+MEASURE: Mapping[str, Callable[[], Any]] = {
+    "digits": digits,
+    "resnet_digits": constrained,
+    **{name: partial(smaller_than_uniform, name) for name in ZOO},
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(tuple(MEASURE)))
+def main(names: tuple[str, ...]) -> None:
+    """Measure rows, all of them by default."""
+    for name in names or MEASURE:
+        rows = _kept(name, MEASURE[name]())
+    click.echo(table(rows))
+
+
+def _kept(name: str, row: Any) -> dict[str, Any]:
+    """Write a row beside those that are there, and return all of them."""
+    file = RESULTS / "mixed_precision.json"
+    rows: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    rows[name] = row
+    file.write_text(json.dumps(rows, indent=1) + "\n")
+    file.with_suffix(".md").write_text(table(rows))
+    return rows
+
+
+def table(rows: Mapping[str, Any]) -> str:
+    """Everything that was measured, as Markdown."""
+    lines = [
+        "# What searches of mixed precision find",
+        "",
+        "Written by `python -m benchmarks.mixed_precision`; one thread.",
+        "",
+    ]
+    if "digits" in rows:
+        lines += _digits(rows["digits"])
+    if "resnet_digits" in rows:
+        lines += _limited(rows["resnet_digits"])
+    zoo = {name: rows[name] for name in ZOO if name in rows}
+    if zoo:
+        lines += _zoo(zoo)
+    return "\n".join(lines)
+
+
+def _digits(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "## Against every configuration",
+        "",
+        "The digits network: six layers, each in one of three formats, where float is another"
+        f" kernel: {found[0]['num_configurations']} configurations, all of them evaluated on"
+        " 450 images, all of their programs measured. Share of the exhaustive front's"
+        f" hypervolume, median and least of {len(SEEDS)} seeds. Evaluations of the search"
+        " are with those of its sensitivities; random configurations need none.",
+        "",
+        "| formats | objectives | points of the front | evaluations | search | random |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found:
+        cells = [
+            f"{np.median(row['shares'][solver]):.4f} ({min(row['shares'][solver]):.4f})"
+            for solver in ("front", "random")
+        ]
+        counts = [max(row["num_evaluated"][solver]) for solver in ("front", "random")]
+        lines.append(
+            f"| {', '.join(row['formats'])} | {', '.join(row['objectives'])}"
+            f" | {row['num_points']} | {counts[0]}, {counts[1]}"
+            f" ({counts[1] / row['num_configurations']:.1%}) | {cells[0]} | {cells[1]} |"
+        )
+    return [*lines, ""]
+
+
+def _limited(row: Mapping[str, Any]) -> list[str]:
+    limits, again = row["limits"], row["again"]
+    num_narrow = sum(text != "w8a8" for text in row["formats"].values())
+    lines = [
+        "## Within limits",
+        "",
+        f"The residual network of `examples/`, 21 layers in 8 or 4 bits: at most"
+        f" {limits['bytes']:.0f} bytes of weights (70% of what 8 bits take) and"
+        f" {limits['latency']:.4f} ms (110%). {row['num_points']} configurations were"
+        f" evaluated; {num_narrow} of {len(row['formats'])} layers of the best have 4 bits."
+        " Measured again: the compiled programs, in turns.",
+        "",
+        "| | points lost | latency, ms | bytes | again: correct of 450 | latency, ms"
+        " | weights.bin, bytes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    uniform = next(r["objectives"] for r in row["references"] if r["name"] == "w8a8")
+    for name, first in (("best", row["best"]), ("w8a8", uniform)):
+        second = again[name]
+        lines.append(
+            f"| {name} | {first['drop']:.2f} | {first['latency']:.4f} | {first['bytes']:.0f}"
+            f" | {second['accuracy']:.2%} | {second['latency']['median_us'] / 1e3:.4f}"
+            f" | {second['weights.bin']} |"
+        )
+    lines += ["", "Limits that nothing meets are refused:", ""]
+    return [*lines, *(f"    {refused['said']}" for refused in row["refused"]), ""]
+
+
+def _zoo(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "## Smaller than 8 bits throughout, and no worse?",
+        "",
+        "Layers in 8 or 4 bits, noise over signal at the outputs on 8 samples, latency of the"
+        " front measured again in turns. The last columns: the smallest of the front whose"
+        " noise is at most so much above that of 8 bits.",
+        "",
+        "| network | configurations | 8 bits: noise, dB | ms | bytes"
+        " | + 0.1 dB: bytes | + 1 dB: bytes | + 3 dB: bytes | seconds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    said = []
+    for name, row in rows.items():
+        base = row["references"]["w8a8"]
+        near = " | ".join(_near(one, base) for one in row["near"])
+        lines.append(
+            f"| {name} | {row['num_points']} | {base['noise']:.2f} | {base['latency']:.3f}"
+            f" | {base['bytes']:.0f} | {near} | {row['took_s']:.0f} |"
+        )
+        said += [f"{name}: {line}" for line in row["why_not_better"]]
+    if said:
+        lines += ["", "What the search says:", "", *(f"    {line}" for line in said)]
+    return [*lines, ""]
+
+
+def _near(near: Mapping[str, Any], base: Mapping[str, float]) -> str:
+    found = near["objectives"]
+    if found is None or found["bytes"] >= base["bytes"]:
+        return "none"
+    return (
+        f"{found['bytes'] / base['bytes']:.0%}, {found['latency'] / base['latency']:.2f}x"
+        f" the time ({near['num_narrow']} layers)"
+    )
+
+
+if __name__ == "__main__":
+    main()
