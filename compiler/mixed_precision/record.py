@@ -1,7 +1,7 @@
 """What a search found, as JSON values: search.json."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from octavo.compiler.mixed_precision.accuracy import DROP
@@ -10,16 +10,12 @@ from octavo.compiler.mixed_precision.finalists import Finalist
 from octavo.compiler.mixed_precision.measuring import Mixed
 from octavo.compiler.mixed_precision.network import MixedNetwork
 from octavo.compiler.mixed_precision.options import BYTES, LATENCY, SearchOptions
+from octavo.compiler.report.search_objectives import objective_of
 from octavo.compiler.search.front import Points, hypervolume
 from octavo.compiler.search.problem import Problem
 from octavo.passes.layer_format import LayerFormat
 
 SCHEMA = 1
-TITLES = {
-    "drop": ("accuracy lost", "points"),
-    "noise": ("noise over signal", "dB"),
-    BYTES: ("weights", "B"),
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def search_record(
         "seed": options.seed,
         "solver": options.solver,
         "budget": options.budget,
-        "objectives": [_objective(name, found.unit) for name in problem.objectives],
+        "objectives": [asdict(objective_of(name, found.unit)) for name in problem.objectives],
         "limits": dict(problem.limits),
         "references": [
             {"name": name, "objectives": dict(values)}
@@ -146,11 +142,6 @@ def _is_no_worse(
 
 def _said(problem: Problem[LayerFormat], values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {values[name]:.6g}" for name in problem.objectives)
-
-
-def _objective(name: str, unit: str) -> dict[str, str]:
-    title, own_unit = TITLES.get(name, (name, unit))
-    return {"name": name, "title": title, "unit": own_unit}
 
 
 def _layers(network: MixedNetwork) -> Iterator[dict[str, Any]]:
