@@ -11,38 +11,34 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from octavo.compiler.calibration.round_layers import round_layers
+from octavo.compiler.calibration.rounded_weights import RoundedWeights
 from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.output_losses import relative_error
 from octavo.compiler.sensitivity.score import Score
-from octavo.compiler.sensitivity.variants import Samples
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
 
 MIN_LOSS = 1e-6  # an order of layers needs no sign of noise
 
-Rounder = Callable[[ir.Model, ir.Model, Samples], object]
+Rounder = Callable[[ir.Model], object]
 
 
-def round_by_outputs(model: ir.Model, quantized: ir.Model, samples: Samples) -> None:
-    """Round weights by the second order of what layers compute, each on float inputs."""
-    round_layers(model, quantized, samples, rounding="second_order", mode="parallel")
+def nearest(quantized: ir.Model) -> None:
+    """Leave the integers of a quantized model as they are."""
 
 
 class CalibratedLoss:
     """What the outputs of an 8-bit network lose more."""
 
-    def __init__(
-        self, trials: FormatTrials, rounder: Rounder | None = round_by_outputs
-    ) -> None:
+    def __init__(self, trials: FormatTrials, rounder: Rounder | None = None) -> None:
         """Take a network.
 
         Args:
             trials: The network.
-            rounder: Changes the weights of a quantized model in place, from the float model
-                and samples; None leaves the nearest integers.
+            rounder: Changes the weights of a quantized model in place; None chooses them by
+                what single layers compute, once for each layer and format.
         """
         self._trials = trials
-        self._rounder = rounder
+        self._rounder = rounder or RoundedWeights(trials.variants.model, trials.samples).round
         self._uniform: float | None = None
 
     def score(self, layer: str, layer_format: LayerFormat) -> Score:
@@ -54,8 +50,8 @@ class CalibratedLoss:
 
     def _loss(self, formats: dict[str, LayerFormat]) -> float:
         trials = self._trials
-        if self._rounder is None:
+        if self._rounder is nearest:
             return trials.loss(formats, base=EIGHT_BITS)
         quantized = trials.variants.quantized(formats, base=EIGHT_BITS)
-        self._rounder(trials.variants.model, quantized, trials.samples)
+        self._rounder(quantized)
         return relative_error(trials.exact(), trials.run(quantized))

@@ -2,7 +2,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from octavo.compiler.sensitivity.calibrated_loss import MIN_LOSS, CalibratedLoss
+from octavo.compiler.sensitivity.calibrated_loss import MIN_LOSS, CalibratedLoss, nearest
 from octavo.compiler.sensitivity.format_trials import FormatTrials
 from octavo.compiler.sensitivity.measures import MEASURE_NAMES, check_measure, make_measure
 from octavo.compiler.sensitivity.relevance import Relevance
@@ -69,7 +69,7 @@ def test_only_the_named_layer_is_quantized(trials):
 
 
 def test_calibrated_loss_counts_what_a_layer_adds_to_eight_bits(trials):
-    measure = CalibratedLoss(trials, None)
+    measure = CalibratedLoss(trials, nearest)
     uniform = trials.loss({}, base=W8A8)
     changed = trials.loss({"first": W2A8}, base=W8A8)
     assert measure.score("first", W2A8).loss == pytest.approx(changed - uniform)
@@ -77,11 +77,11 @@ def test_calibrated_loss_counts_what_a_layer_adds_to_eight_bits(trials):
 
 
 def test_rounding_by_outputs_lowers_the_calibrated_loss(trials):
-    nearest, rounded = (
+    plain, rounded = (
         sum(measure.score(layer, W2A8).loss for layer in trials.layers)
-        for measure in (CalibratedLoss(trials, None), CalibratedLoss(trials))
+        for measure in (CalibratedLoss(trials, nearest), CalibratedLoss(trials))
     )
-    assert rounded < nearest
+    assert rounded < plain
 
 
 def test_latencies_are_passed_on(trials, samples):
