@@ -8,14 +8,20 @@ channels no longer set the scale of all the others.
 Source: Xiao et al. 2023, "SmoothQuant"; the factors are those of ``channel_noise``.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.passes.channel_noise import ChannelStatistics, smoothing_factors
+from octavo.passes.channel_noise import (
+    ChannelStatistics,
+    FormatOf,
+    eight_bits,
+    smoothing_factors,
+)
 from octavo.passes.constants import NameSource, add_constant
+from octavo.passes.layer_format import LayerFormat
 from octavo.passes.linear_layers import linear_weight, scale_inputs
 from octavo.passes.normalized_layers import (
     NormalizedLayers,
@@ -42,6 +48,7 @@ class SmoothActivations(ir.passes.InPlacePass):
         statistics: Mapping[str, ChannelStatistics],
         *,
         float_tensors: Collection[str] = (),
+        format_of: FormatOf = eight_bits,
     ) -> None:
         """Take what calibration measured.
 
@@ -49,10 +56,12 @@ class SmoothActivations(ir.passes.InPlacePass):
             statistics: Of the tensors that ``smoothable_tensors`` names; others are left.
             float_tensors: Normalized tensors that float readers see before they are rounded:
                 a Mul can be inserted behind these, others with such readers are left alone.
+            format_of: Widths of each layer.
         """
         super().__init__()
         self.statistics = dict(statistics)
         self.float_tensors = frozenset(float_tensors)
+        self.format_of = format_of
         self.multiplications: tuple[str, ...] = ()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -64,7 +73,8 @@ class SmoothActivations(ir.passes.InPlacePass):
             statistics = self.statistics.get(name)
             if statistics is None or not (found.only_layers or name in self.float_tensors):
                 continue
-            factors, gain_db = smoothing_factors(statistics, found.stacked_weights())
+            widths = _widths([self.format_of(layer) for layer in found.layers])
+            factors, gain_db = smoothing_factors(statistics, found.stacked_weights(), widths)
             if gain_db < (MIN_GAIN_DB if found.only_layers else MIN_GAIN_WITH_MUL_DB):
                 continue
             if found.only_layers:
@@ -88,6 +98,14 @@ def smoothable_tensors(graph: ir.Graph, excluded: Collection[ir.Node] = ()) -> l
     return [
         found.norm.outputs[0] for found in _find(graph) if not kept.issuperset(found.layers)
     ]
+
+
+def _widths(formats: Sequence[LayerFormat]) -> LayerFormat:
+    """Of layers that read one tensor: it is as wide as the widest asks for."""
+    return LayerFormat(
+        min(layer.weight_bits for layer in formats),
+        max(layer.activation_bits for layer in formats),
+    )
 
 
 def _find(graph: ir.Graph) -> list[NormalizedLayers]:

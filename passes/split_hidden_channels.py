@@ -13,7 +13,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.passes.channel_noise import ChannelStatistics, outlier_group
+from octavo.passes.channel_noise import (
+    ChannelStatistics,
+    FormatOf,
+    eight_bits,
+    outlier_group,
+)
 from octavo.passes.constants import NameSource, add_constant, float_constant
 from octavo.passes.elementwise import is_elementwise
 from octavo.passes.elementwise_chains import computed_inputs
@@ -67,14 +72,21 @@ class SplitHiddenChannels(ir.passes.InPlacePass):
         origins: After a run, for each node that was added the node that it is a part of.
     """
 
-    def __init__(self, statistics: Mapping[str, ChannelStatistics]) -> None:
+    def __init__(
+        self,
+        statistics: Mapping[str, ChannelStatistics],
+        *,
+        format_of: FormatOf = eight_bits,
+    ) -> None:
         """Take what calibration measured.
 
         Args:
             statistics: Of the tensors that ``hidden_tensors`` names; others are left.
+            format_of: Widths of each layer.
         """
         super().__init__()
         self.statistics = dict(statistics)
+        self.format_of = format_of
         self.origins: dict[str, str] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -87,7 +99,9 @@ class SplitHiddenChannels(ir.passes.InPlacePass):
             weight = _matrix(hidden.second).astype(np.float64)
             most = weight.shape[0] * MAX_GROUP_SHARE
             sizes = [size for size in GROUP_SIZES if size <= most]
-            group, gain_db = outlier_group(statistics, weight, sizes)
+            group, gain_db = outlier_group(
+                statistics, weight, sizes, self.format_of(hidden.second)
+            )
             if gain_db >= MIN_GAIN_DB:
                 self.origins |= _split(graph, names, hidden, group)
         return ir.passes.PassResult(model, modified=bool(self.origins))

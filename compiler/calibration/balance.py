@@ -45,7 +45,7 @@ def balance_channels(
 
     Args:
         model: Prepared float model.
-        options: What stays in float; nothing is done for that.
+        options: Widths of layers, and what stays in float; nothing is done for that.
         samples: One mapping from input name to array for each inference.
     """
     kept = [node for node in model.graph if options.keeps_float(node)]
@@ -55,8 +55,9 @@ def balance_channels(
     statistics = measure_channels(model, tensors, samples)
     regions = plan_placement(model.graph, options).regions
     floats = {value.name or "" for r in regions if r.made_in_float for value in r.outputs}
-    smooth = SmoothActivations(statistics, float_tensors=floats)
-    split = SplitHiddenChannels(statistics)
+    format_of = options.layer_format
+    smooth = SmoothActivations(statistics, float_tensors=floats, format_of=format_of)
+    split = SplitHiddenChannels(statistics, format_of=format_of)
     smooth(model)
     split(model)
     RemoveUnusedNodesPass()(model)

@@ -7,6 +7,7 @@ from octavo.passes.channel_noise import (
     rounding_noise,
     smoothing_factors,
 )
+from octavo.passes.layer_format import LayerFormat
 
 
 def statistics(x):
@@ -17,16 +18,21 @@ def round_to(x, step):
     return np.rint(x / step) * step
 
 
-@pytest.mark.parametrize("outlier", [1.0, 30.0])
-def test_the_prediction_is_what_rounding_does(rng, outlier):
+@pytest.mark.parametrize(
+    ("outlier", "widths"),
+    # At 4 bits all that is not an outlier rounds to 0, and errors are not uniform.
+    [(1.0, "w8a8"), (30.0, "w8a8"), (1.0, "w4a8"), (30.0, "w4a8"), (1.0, "w8a4")],
+)
+def test_the_prediction_is_what_rounding_does(rng, outlier, widths):
+    layer_format = LayerFormat.parse(widths)
     x = rng.normal(size=(4000, 24))
     x[:, 5] *= outlier
     weight = rng.normal(size=(24, 16))
-    x_step = (x.max() - x.min()) / 255
-    w_step = 2 * np.abs(weight).max(axis=0) / 254
+    x_step = (x.max() - x.min()) / (2**layer_format.activation_bits - 1)
+    w_step = 2 * np.abs(weight).max(axis=0) / (2**layer_format.weight_bits - 2)
     error = round_to(x, x_step) @ round_to(weight, w_step) - x @ weight
     measured = np.square(error).mean(axis=0).sum()
-    predicted = rounding_noise(statistics(x), weight, np.ones(24))
+    predicted = rounding_noise(statistics(x), weight, np.ones(24), layer_format)
     # The errors of x average over 4,000 rows. Those of W are 24 draws for each of 16 outputs,
     # of which one outlier row can dominate: 16 draws, a standard deviation of 0.9 / 4.
     assert 0.4 < measured / predicted < 1.9
@@ -43,6 +49,20 @@ def test_smoothing_brings_the_outlier_down_and_leaves_the_others(rng):
     after = rounding_noise(statistics(x), weight, factors)
     assert gain_db == pytest.approx(10 * np.log10(before / after))
     assert gain_db > 6.0
+
+
+def test_narrow_weights_take_less_of_the_range(rng):
+    """What smoothing moves into weights costs them more, the fewer bits they have."""
+    x = rng.uniform(-1.0, 1.0, size=(1000, 64))
+    x[:, 7] *= 40.0
+    weight = rng.normal(size=(64, 32))
+    found = [
+        smoothing_factors(statistics(x), weight, LayerFormat.parse(text))
+        for text in ("w16a8", "w8a8", "w4a8")
+    ]
+    factors, gains = zip(*found, strict=True)
+    assert factors[0][7] >= factors[1][7] > 2.0 * factors[2][7]
+    assert gains[0] > gains[1] > gains[2] >= 0.0
 
 
 def test_without_outliers_smoothing_gains_nothing(rng):
