@@ -75,13 +75,13 @@ def find_pattern(scales: NDArray[np.float32]) -> ScalePattern:
         scales: One for each number, (n,) with n at least 1.
     """
     run = _step(scales[1:] != scales[:-1], scales.size)
-    single = scales[::run]
+    single = np.ascontiguousarray(scales[::run])
     best = ScalePattern(single, run, single.size, 1)
     for lanes in _divisors(single.size):
         sets = single.reshape(-1, lanes)
         rows = _step((sets[1:] != sets[:-1]).any(axis=1), len(sets))
         if lanes * (len(sets) // rows) < best.scales.size:
-            best = ScalePattern(sets[::rows].reshape(-1), run, lanes, rows)
+            best = ScalePattern(np.ascontiguousarray(sets[::rows]).reshape(-1), run, lanes, rows)
     return best
 
 

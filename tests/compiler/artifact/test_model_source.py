@@ -9,7 +9,7 @@ import pytest
 
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.toolchain import runtime_folder
-from octavo.compiler.lowering.program import Buffer, Port, Program
+from octavo.compiler.lowering.program import Buffer, Factors, Port, Program, Storage
 from octavo.errors import LoweringError
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -115,15 +115,35 @@ def test_a_name_that_is_no_identifier_is_refused():
         ModelApi(Program("2x", "host", [], [], [], {}))
 
 
-def test_scalars_and_programs_without_steps_compile(gcc, tmp_path):
+INTEGERS = np.resize(np.arange(-7, 8), 300).astype(np.int8)
+SCALES = np.repeat(np.float32([0.5, 0.25, 2]), 100)
+
+
+@pytest.mark.parametrize(
+    "constants",
+    [
+        [],
+        [Buffer("w", 300, Storage.WEIGHTS, INTEGERS)],
+        [Buffer("s", 1200, Storage.WEIGHTS, SCALES, factors=Factors(INTEGERS, SCALES))],
+        [
+            Buffer("w", 300, Storage.WEIGHTS, INTEGERS),
+            Buffer("s", 1200, Storage.WEIGHTS, SCALES, factors=Factors(INTEGERS, SCALES)),
+        ],
+    ],
+    ids=["none", "bytes", "floats", "both"],
+)
+def test_scalars_packed_weights_and_programs_without_steps_compile(gcc, tmp_path, constants):
     from octavo.compiler.artifact.memory_plan import plan_memory
     from octavo.compiler.artifact.model_source import ModelSource
     from octavo.compiler.artifact.weight_blob import pack_weights
 
     x = Buffer("x", 8)
     port = Port("x", "int64", (), x)
-    program = Program("nothing", "host", [port], [port], [], {})
-    text = ModelSource(program, plan_memory(program), pack_weights(program)).text(0)
+    outputs = [Port(c.name, c.data.dtype.name, c.data.shape, c) for c in constants]
+    program = Program("nothing", "host", [port], [port, *outputs], [], {})
+    blob = pack_weights(program)
+    assert blob.num_packed == len(constants)
+    text = ModelSource(program, plan_memory(program), blob).text(0)
     (tmp_path / "model.c").write_text(text)
     (tmp_path / "model.h").write_text(ModelApi(program).header())
     include = f"-I{runtime_folder() / 'include'}"
