@@ -81,7 +81,8 @@ def find_pattern(scales: NDArray[np.float32]) -> ScalePattern:
         sets = single.reshape(-1, lanes)
         rows = _step((sets[1:] != sets[:-1]).any(axis=1), len(sets))
         if lanes * (len(sets) // rows) < best.scales.size:
-            best = ScalePattern(np.ascontiguousarray(sets[::rows]).reshape(-1), run, lanes, rows)
+            kept = np.ascontiguousarray(sets[::rows]).reshape(-1)
+            best = ScalePattern(kept, run, lanes, rows)
     return best
 
 
