@@ -26,7 +26,7 @@ def descendants(pid):
     return found[1:]
 
 
-def wait_until(condition, seconds=30.0):
+def wait_until(condition, seconds=60.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited too long"
@@ -36,3 +36,10 @@ def wait_until(condition, seconds=30.0):
 def _fields(pid):
     """State, parent, ... of a process: what follows its name."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

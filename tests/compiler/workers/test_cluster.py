@@ -3,80 +3,23 @@ import itertools
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from tests.compiler.workers.evaluators import Fragile, OnNode, Unmade, Wrong
-from tests.compiler.workers.processes_of import descendants, wait_until
+from tests.compiler.workers.local_cluster import ROOT
+from tests.compiler.workers.processes_of import is_running, wait_until
 
 from octavo.compiler.workers import Outcome, in_process, on_cluster
 from octavo.compiler.workers.cluster import checked_address
 from octavo.compiler.workers.cluster_task import work
 from octavo.errors import AddressError, ModelError, WorkerError
 
-ROOT = Path(__file__).resolve().parents[3]  # nodes import the evaluators of the tests
-STORE_BYTES = 80 << 20
-
-
-def add_node(cluster, name, **options):
-    return cluster.add_node(
-        object_store_memory=STORE_BYTES,
-        include_dashboard=False,
-        env_vars={"TEST_NODE": name, "PYTHONPATH": str(ROOT)},
-        **options,
-    )
-
-
-def kill_node(cluster, node):
-    """As if its machine lost power."""
-    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
-
-    [raylet] = node.all_processes[PROCESS_TYPE_RAYLET]
-    for pid in [raylet.process.pid, *descendants(raylet.process.pid)]:
-        os.kill(pid, signal.SIGKILL)
-    cluster.remove_node(node, allow_graceful=False)
-
-
-@pytest.fixture(scope="module")
-def client_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def cluster(client_port):
-    """A head with a phone; other nodes come and go."""
-    pytest.importorskip("ray")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
-    # Nodes are dead when they were silent for two seconds, not half a minute.
-    health = {
-        "health_check_initial_delay_ms": 0,
-        "health_check_period_ms": 500,
-        "health_check_timeout_ms": 1000,
-        "health_check_failure_threshold": 2,
-    }
-    add_node(
-        cluster,
-        "head",
-        num_cpus=2,
-        resources={"pixel-8": 1},
-        ray_client_server_port=client_port,
-        _system_config=health,
-    )
-    yield cluster
-    cluster.shutdown()
-
 
 @pytest.mark.slow
 def test_a_node_dies_and_every_item_comes_back_once(cluster, tmp_path):
-    second = add_node(cluster, "second", num_cpus=2, resources={"board": 1})
+    second = cluster.add_node("second", num_cpus=2, resources={"board": 1})
     results = []
     make = OnNode(tmp_path, pause_s=0.25, nodes=("head", "second"))
     with on_cluster(make, cluster.address) as workers:
@@ -84,7 +27,7 @@ def test_a_node_dies_and_every_item_comes_back_once(cluster, tmp_path):
             results.append(result)
             if len(results) == 1:
                 wait_until(lambda: begun_and_not_ended(tmp_path, "second"))
-                kill_node(cluster, second)
+                cluster.kill(second)
         lost = begun_and_not_ended(tmp_path, "second")
     assert lost  # begun on the node that died, and done elsewhere
     assert all(len(list(tmp_path.glob(f"begun-{x}-*"))) >= 2 for x in lost)
@@ -100,7 +43,7 @@ def begun_and_not_ended(folder, node):
 
 @pytest.mark.slow
 def test_a_resource_is_where_it_is_and_has_one_item_at_a_time(cluster, tmp_path):
-    board = add_node(cluster, "board", num_cpus=2, resources={"board": 1})
+    board = cluster.add_node("board", num_cpus=2, resources={"board": 1})
     with on_cluster(OnNode(tmp_path, pause_s=0.05), cluster.address) as workers:
         for resource, node in (("pixel-8", "head"), ("board", "board")):
             results = [o.unwrap() for _, o in workers.run(range(6), resource=resource)]
@@ -110,7 +53,7 @@ def test_a_resource_is_where_it_is_and_has_one_item_at_a_time(cluster, tmp_path)
         # Its node dies: what needs the board would wait forever.
         iterator = workers.run(range(40), resource="board")
         next(iterator)
-        kill_node(cluster, board)
+        cluster.kill(board)
         with pytest.raises(WorkerError, match="has the resource 'board' and a CPU"):
             list(iterator)
 
@@ -127,11 +70,11 @@ def test_what_no_node_has_is_refused_at_once(cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_through_the_client_errors_are_the_same_as_in_this_process(cluster, client_port):
+def test_through_the_client_errors_are_the_same_as_in_this_process(cluster):
     items = ["device", "type", "unpicklable", "fine"]
     with in_process(Wrong()) as here:
         expected = dict(here.run(items))
-    with on_cluster(Wrong(), f"ray://127.0.0.1:{client_port}") as workers:
+    with on_cluster(Wrong(), cluster.client_address) as workers:
         results = dict(workers.run(items))
     assert "pickle" in results.pop(2).error
     expected.pop(2)
@@ -156,6 +99,21 @@ def test_an_evaluator_that_cannot_be_made_ends_the_work(cluster):
         pytest.raises(ModelError, match="no such model"),
     ):
         list(workers.run([1]))
+
+
+@pytest.mark.slow
+def test_nothing_is_left_on_nodes_when_who_gave_the_work_is_killed(cluster, tmp_path):
+    script = "tests.compiler.workers.sleeping_parent"
+    parent = subprocess.Popen(
+        [sys.executable, "-m", script, tmp_path, cluster.address], cwd=ROOT
+    )
+    files = [tmp_path / "pids-0", tmp_path / "pids-1"]
+    wait_until(lambda: all(path.exists() and path.read_text() for path in files))
+    pids = [int(pid) for path in files for pid in path.read_text().split()]
+    assert all(map(is_running, pids))
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
 @pytest.mark.slow
