@@ -21,6 +21,7 @@ class ReadyModel:
         reasons: Why a node is in float, by name.
         output_sqnr_db: Signal to quantization noise of each float output, by name.
         prepared: What was quantized here: the model in float; None where nothing was.
+        rounding: How integers of weights were chosen; None for the nearest ones.
     """
 
     model: Any
@@ -29,6 +30,7 @@ class ReadyModel:
     reasons: Mapping[str, str] = field(default_factory=dict)
     output_sqnr_db: Mapping[str, float] = field(default_factory=dict)
     prepared: Any = None
+    rounding: Mapping[str, Any] | None = None
 
 
 def is_quantized(model: Any) -> bool:
@@ -77,6 +79,7 @@ def quantized(
     """
     from octavo.compiler.data_source import open_data
     from octavo.compiler.quantize import quantize_model
+    from octavo.compiler.report.rounding import rounding_entry
 
     if samples is None:
         raise DataError(
@@ -97,6 +100,7 @@ def quantized(
         result.float_nodes,
         result.output_sqnr_db,
         result.prepared,
+        rounding_entry(result.recipe, result.rounding),
     )
 
 

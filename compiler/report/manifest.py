@@ -16,6 +16,7 @@ from octavo.compiler.report.records import (
     error_records,
     latency_records,
 )
+from octavo.compiler.report.rounding import rounding_from_manifest
 from octavo.compiler.report.selection import selection_from_manifest
 from octavo.compiler.roofline.peaks import Peaks
 from octavo.compiler.roofline.roofline import MeasuredStep, Roofline, measured_roofline
@@ -105,6 +106,7 @@ def _report(
             sorted((str(k), str(v)) for k, v in manifest.get("versions", {}).items())
         ),
         selection=selection_from_manifest(manifest),
+        rounding=rounding_from_manifest(metadata),
         accelerator=str(manifest.get("target_details", {}).get("accelerator", "")),
     )
 

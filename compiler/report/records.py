@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from octavo.compiler.calibration.signal_to_noise import MAX_DB
 from octavo.compiler.counting.counts import CountedRun
 from octavo.compiler.report.origin import Origin
+from octavo.compiler.report.rounding import ModelRounding
 from octavo.compiler.report.selection import Selection
 from octavo.compiler.roofline.roofline import Roofline
 from octavo.compiler.roofline.traffic import Traffic
@@ -137,6 +138,7 @@ class Report:
         origin: Where the latencies come from; None when that is not known.
         roofline: The latencies against the machine's peaks; None when those are not known.
         selection: What operator selection measured and chose; None where it did not.
+        rounding: How the integers of weights were chosen; None for the nearest ones.
         counted: Instructions instead of time, of an artifact that ran under an emulator; None
             when it did not.
         files: Name to SHA-256 of every file of the artifact.
@@ -160,6 +162,7 @@ class Report:
     origin: Origin | None = None
     roofline: Roofline | None = None
     selection: Selection | None = None
+    rounding: ModelRounding | None = None
     counted: CountedRun | None = None
     files: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
