@@ -216,6 +216,7 @@ def compile_model(
             for name, value in done.output_sqnr_db.items()
         },
         "notes": [*done.notes, *narrow],
+        **({"rounding": done.rounding} if done.rounding else {}),
         **({"selection": chosen.record} if chosen and chosen.record else {}),
     }
     report("build", 0, 1)
