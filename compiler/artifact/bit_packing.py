@@ -5,7 +5,7 @@ waste nothing, and a few shifts of one 64-bit word expand eight values of any wi
 (runtime/src/weights.c; benchmarks/results/packed_storage.md has its speed).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 GROUP = 8  # values of one word
 BYTE = 8
+FLOAT_BYTES = 4
 MAX_PACKED_BITS = 4  # wider formats hold their weights in bytes, or are computed in float
+INT8 = np.iinfo(np.int8)
 MIN_SAVED_BYTES = 64  # a record of the program table takes 32
 
 
@@ -26,23 +28,26 @@ class PackedBits:
         num_values: Bytes that it stands for.
         num_bits: Of each, 1 to 8.
         base: What is added to each, modulo 256; 0 for 8 bits.
+        is_wide: Kernels read an int16 of the same value for each, which is signed.
     """
 
     data: NDArray[np.uint8]
     num_values: int
     num_bits: int
     base: int
+    is_wide: bool = False
 
 
 def stored_bytes(num_values: int, weight_bits: int) -> int:
-    """What the weights of an integer layer take in an artifact, without biases and scales.
+    """What the weights of a quantized layer take in an artifact, without biases and scales.
 
     Kernels may want channels padded; these zeros are not known before lowering and not
     counted. Two constants of one width are stored one behind the other without a gap.
 
     Args:
         num_values: Weights, 0 or more.
-        weight_bits: Their width, 2 to 16; above 4 and up to 8 bits each takes a byte.
+        weight_bits: Their width, 2 to 16; above 4 and up to 8 bits each takes a byte, and
+            above that a float32, in which their layers compute.
 
     Raises:
         ValueError: Not so many.
@@ -53,21 +58,25 @@ def stored_bytes(num_values: int, weight_bits: int) -> int:
         )
     if weight_bits <= MAX_PACKED_BITS:
         return _packed_bytes(num_values, weight_bits)
-    return num_values * (1 if weight_bits <= BYTE else 2)
+    return num_values * (1 if weight_bits <= BYTE else FLOAT_BYTES)
 
 
 def packed_bits(array: NDArray[Any]) -> PackedBits | None:
-    """Pack a constant of integers of one byte; None where that saves next to nothing.
+    """Pack a constant of integers that fit a byte; None where that saves next to nothing.
 
     Args:
         array: Any shape, C-contiguous.
     """
     integers = _byte_integers(array)
-    if integers is None or integers.size == 0 or bits_of(integers) > MAX_PACKED_BITS:
+    if integers is None or integers.size == 0:
         return None
-    if integers.size - _packed_bytes(integers.size, bits_of(integers)) < MIN_SAVED_BYTES:
+    is_wide = array.dtype == np.int16
+    num_bits = bits_of(integers)
+    if num_bits > (BYTE if is_wide else MAX_PACKED_BITS):
         return None
-    return pack_integers(integers)
+    if array.nbytes - _packed_bytes(integers.size, num_bits) < MIN_SAVED_BYTES:
+        return None
+    return replace(pack_integers(integers), is_wide=is_wide)
 
 
 def bits_of(integers: NDArray[np.integer]) -> int:
@@ -93,13 +102,14 @@ def _byte_integers(array: NDArray[Any]) -> NDArray[np.integer] | None:
     flat = array.reshape(-1)
     if flat.dtype in (np.int8, np.uint8):
         return flat
-    if flat.dtype != np.int32 or flat.size == 0:
+    if flat.dtype not in (np.int16, np.int32) or flat.size == 0:
         return None
+    has_small_numbers = flat.min() >= INT8.min and flat.max() <= INT8.max
+    if flat.dtype == np.int16:  # of kernels for activations of 16 bits
+        return flat.astype(np.int8) if has_small_numbers else None
     # GPUs read four weights as one int32. Numbers of four bytes, such as biases, would be
     # small where all their bytes are; they stay as they are.
-    if flat.min() >= -128 and flat.max() <= 127:
-        return None
-    return flat.view(np.int8)
+    return None if has_small_numbers else flat.view(np.int8)
 
 
 def _packed_bytes(num_values: int, num_bits: int) -> int:

@@ -19,10 +19,11 @@ typedef struct octavo_packed_constant {
   uint64_t num_values;
   uint8_t num_bits;       /* 1 to 7; 8 where base is 0 */
   uint8_t base;
+  bool is_wide;           /* kernels read an int16 of the same value for each signed byte */
 } octavo_packed_constant;
 
-/* float32 numbers of which each is a signed integer times a scale. The integers are expanded to the
- * last quarter of the numbers' place. Scales change after each `run` numbers; `lanes` of them come
+/* float32 numbers of which each is a signed integer times a scale. The integers, which are bytes, are
+ * expanded to the last quarter of the numbers' place. Scales change after each `run` numbers; `lanes` of them come
  * again and again, `rows` times in all, and then the next ones. */
 typedef struct octavo_packed_floats {
   octavo_packed_constant integers;

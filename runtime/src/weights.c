@@ -21,14 +21,17 @@ static bool fits(const octavo_program *program, const octavo_packed_constant *co
   if (constant->num_bits < 1 || constant->num_bits > kMaxBits) return false;
   if (constant->num_bits == kMaxBits && constant->base != 0) return false;
   /* Behind this num_values is at most expanded_bytes: no overflow. */
-  return is_inside(constant->offset_bytes, constant->num_values, program->packed->expanded_bytes) &&
+  uint64_t end = program->packed->expanded_bytes;
+  return is_inside(constant->offset_bytes, constant->num_values, end) &&
+         is_inside(constant->offset_bytes, constant->num_values << constant->is_wide, end) &&
          is_inside(constant->stored_offset, stored_bytes(constant) + OCTAVO_PACKED_SLACK,
                    program->weights_bytes);
 }
 
 static bool floats_fit(const octavo_program *program, const octavo_packed_floats *floats) {
   const octavo_packed_constant *integers = &floats->integers;
-  if (!fits(program, integers) || integers->offset_bytes / 3 < integers->num_values) return false;
+  if (!fits(program, integers) || integers->is_wide) return false;
+  if (integers->offset_bytes / 3 < integers->num_values) return false;
   uint64_t end = program->weights_bytes;
   if (floats->num_scales > end / sizeof(float) ||
       !is_inside(floats->scales_offset, floats->num_scales * sizeof(float), end)) {
@@ -75,11 +78,10 @@ static inline uint64_t spread(uint64_t fields, unsigned num_bits) {
 }
 
 static inline void expand(const octavo_packed_constant *constant, unsigned num_bits,
-                          const uint8_t *file, uint8_t *weights) {
+                          const uint8_t *file, uint8_t *out) {
   const uint64_t kEach = 0x0101010101010101u;
   uint64_t low = (constant->base & 0x7fu) * kEach, high = (constant->base & 0x80u) * kEach;
   const uint8_t *in = file + constant->stored_offset;
-  uint8_t *out = weights + constant->offset_bytes;
   uint64_t left = constant->num_values, fields = 0;
   for (; left >= kGroup; left -= kGroup, in += num_bits, out += kGroup) {
     __builtin_memcpy(&fields, in, kGroup);
@@ -92,24 +94,37 @@ static inline void expand(const octavo_packed_constant *constant, unsigned num_b
 }
 
 static void expand_bytes(const octavo_packed_constant *constant, const uint8_t *file,
-                         uint8_t *weights) {
+                         uint8_t *out) {
   switch (constant->num_bits) { /* with a constant number the compiler makes better code */
-    case 2: expand(constant, 2, file, weights); break;
-    case 3: expand(constant, 3, file, weights); break;
-    case 4: expand(constant, 4, file, weights); break;
-    default: expand(constant, constant->num_bits, file, weights);
+    case 2: expand(constant, 2, file, out); break;
+    case 3: expand(constant, 3, file, out); break;
+    case 4: expand(constant, 4, file, out); break;
+    default: expand(constant, constant->num_bits, file, out);
+  }
+}
+
+/* Where values are wider than a byte, their bytes are expanded to the end of their place and then
+ * widened from its front: value i is written over bytes that were read, up to byte i itself. */
+static void expand_constant(const octavo_packed_constant *constant, const uint8_t *file,
+                            uint8_t *weights) {
+  uint8_t *place = weights + constant->offset_bytes;
+  uint8_t *integer = place + (constant->is_wide ? constant->num_values : 0);
+  expand_bytes(constant, file, integer);
+  if (!constant->is_wide) return;
+  for (uint64_t i = 0; i < constant->num_values; i++) {
+    int16_t value = (int8_t)integer[i];
+    __builtin_memcpy(place + i * sizeof value, &value, sizeof value);
   }
 }
 
 static void expand_floats(const octavo_packed_floats *floats, const uint8_t *file,
                           uint8_t *weights) {
   uint64_t num_values = floats->integers.num_values;
-  const uint8_t *integer = weights + floats->integers.offset_bytes;
-  uint8_t *number = weights + floats->integers.offset_bytes - 3 * num_values;
+  uint8_t *integer = weights + floats->integers.offset_bytes;
+  uint8_t *number = integer - 3 * num_values;
   const uint8_t *scales = file + floats->scales_offset;
-  expand_bytes(&floats->integers, file, weights);
+  expand_bytes(&floats->integers, file, integer);
   uint32_t run = 0, lane = 0, row = 0;
-  /* In place: number i is written over integers that were read, up to integer i itself. */
   for (uint64_t i = 0; i < num_values; i++) {
     float scale;
     __builtin_memcpy(&scale, scales + lane * sizeof scale, sizeof scale);
@@ -127,7 +142,7 @@ static void expand_floats(const octavo_packed_floats *floats, const uint8_t *fil
 
 static void expand_all(const octavo_packed_weights *packed, const uint8_t *file, uint8_t *weights) {
   for (uint32_t i = 0; i < packed->num_constants; i++) {
-    expand_bytes(&packed->constants[i], file, weights);
+    expand_constant(&packed->constants[i], file, weights);
   }
   for (uint32_t i = 0; i < packed->num_floats; i++) {
     expand_floats(&packed->floats[i], file, weights);

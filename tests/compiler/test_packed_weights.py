@@ -116,10 +116,13 @@ def test_packing_changes_sizes_and_nothing_else(mixed, samples, tmp_path):
         ({"weight_bits": 4, "block_size": 16}, 0.21),
         ({"weight_bits": 3, "activation_bits": 32}, 0.12),
         ({"weight_bits": 8, "activation_bits": 32}, 0.27),
+        # Integer kernels that read weights as int16.
+        ({"weight_bits": 8, "activation_bits": 16}, 0.53),
+        ({"weight_bits": 4, "activation_bits": 16}, 0.29),
     ],
     ids=str,
 )
-def test_float_layers_have_the_weights_that_integers_and_scales_say(
+def test_wide_weights_are_stored_as_the_integers_that_they_were(
     digits, samples, tmp_path, widths, share
 ):
     target = get_target("host")

@@ -372,7 +372,8 @@ static unsigned next_random(unsigned num_bits) {
 static octavo_packed_constant store(packed_case *c, uint64_t *stored, uint64_t offset_bytes,
                                     unsigned num_bits, unsigned num_values, uint8_t base,
                                     uint8_t *values) {
-  octavo_packed_constant constant = {*stored, offset_bytes, num_values, (uint8_t)num_bits, base};
+  octavo_packed_constant constant = {*stored,           offset_bytes, num_values,
+                                     (uint8_t)num_bits, base,         false};
   for (unsigned n = 0; n < num_values; n++) {
     unsigned field = next_random(num_bits);
     values[n] = (uint8_t)(base + field);
@@ -416,8 +417,15 @@ static packed_case *make_packed(void) {
     unsigned num_bits = 1 + (unsigned)i % kMostBits, num_values = 1 + (unsigned)i / kMostBits;
     uint8_t base = (uint8_t)(i % 3 == 0 ? -(1 << (num_bits - 1)) : i * 11);
     uint64_t place = (uint64_t)i * kEachBytes;
-    c->constants[i] = store(c, &stored, place, num_bits, num_values, num_bits == 8 ? 0 : base,
-                            c->expected + place);
+    if (num_bits == 8) base = 0;
+    uint8_t values[kMostValues];
+    c->constants[i] = store(c, &stored, place, num_bits, num_values, base, values);
+    c->constants[i].is_wide = i % 5 == 0;
+    for (unsigned n = 0; n < num_values; n++) {
+      int16_t wide = (int8_t)values[n];
+      if (i % 5 == 0) memcpy(c->expected + place + 2 * n, &wide, sizeof wide);
+      else c->expected[place + n] = values[n];
+    }
   }
   for (unsigned num_bits = 1; num_bits <= kMostBits; num_bits++) store_floats(c, &stored, num_bits);
   CHECK(stored + OCTAVO_PACKED_SLACK <= kStored);
@@ -504,6 +512,10 @@ static void contradictory_packed_weights_are_refused(void) {
   last->num_bits = 9;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   *last = good;
+  last->is_wide = true;
+  last->offset_bytes = kExpanded - 2 * last->num_values + 1;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  *last = good;
   last->num_bits = 8; /* fields of a byte, to which a base would be added, carry */
   last->base = 1;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
@@ -532,6 +544,9 @@ static void contradictory_packed_weights_are_refused(void) {
     floats->rows = kWrong[i].rows;
     refuse_packed(c, OCTAVO_WRONG_SIZE);
   }
+  *floats = sound;
+  floats->integers.is_wide = true;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
   *floats = sound;
   floats->integers.offset_bytes = 3 * kFloatValues - 1; /* their numbers begin before all others */
   refuse_packed(c, OCTAVO_WRONG_SIZE);

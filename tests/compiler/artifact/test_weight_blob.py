@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from octavo.compiler.artifact.bit_packing import packed_bits, stored_bytes
+from octavo.compiler.artifact.bit_packing import pack_integers, packed_bits, stored_bytes
 from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Buffer, Operand, Program, Step, Storage
 
@@ -133,7 +133,7 @@ def test_packing_is_left_out_on_request_and_where_nothing_is_narrow(tmp_path):
         (16, 2, 4),
         (16, 4, 8),
         (7, 8, 7),
-        (7, 16, 14),
+        (7, 16, 28),
     ],
 )
 def test_stored_bytes(num_values, weight_bits, num_bytes):
@@ -161,6 +161,17 @@ def test_bits_are_packed_and_read_back(fields, low):
     assert (values.astype(np.uint8).view(np.int8) == array).all()
 
 
+@pytest.mark.parametrize(("largest", "num_bits"), [(1, 2), (7, 4), (127, 8)])
+def test_weights_that_kernels_read_as_int16_are_stored_as_bytes_of_few_bits(largest, num_bits):
+    rng = np.random.default_rng(0)
+    wide = rng.integers(-largest, largest + 1, 1000).astype(np.int16)
+    bits, narrow = packed_bits(wide), pack_integers(wide.astype(np.int8))
+    assert bits.is_wide
+    assert (bits.num_values, bits.num_bits) == (1000, num_bits)
+    assert (bits.data == narrow.data).all()
+    assert bits.data.nbytes == stored_bytes(1000, num_bits)
+
+
 def test_words_of_four_weights_are_packed_as_weights():
     quads = np.random.default_rng(0).integers(-7, 8, (64, 4)).astype(np.int8)
     bits, words = packed_bits(quads), packed_bits(quads.view(np.int32))
@@ -174,7 +185,8 @@ def test_words_of_four_weights_are_packed_as_weights():
         np.array([0, 16] * 100, np.int8),  # five bits
         np.arange(-7, 8, dtype=np.int32).repeat(20),  # numbers of four bytes
         np.full(100, 0x20010203, np.int32),
-        np.zeros(300, np.int16),
+        np.arange(128, 600, dtype=np.int16),
+        np.zeros(30, np.int16),
         np.zeros(300, np.float32),
         np.zeros(70, np.int8),  # next to nothing to save
         np.zeros(0, np.int8),
