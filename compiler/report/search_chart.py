@@ -25,6 +25,7 @@ EVALUATED, FRONT, CHOSEN, REFERENCE = 3.5, 5.5, 8.0, 5.5  # radii
 CORNER = 1.4  # times the radius: a square on its corner
 X_GAP, Y_GAP = 80.0, 30.0  # between marks
 FAR = 1.0  # a limit is shown when it is nearer to the points than their own range
+FAR_RATIO = 4.0  # and, below them, when they are no more than so many times as much
 EDGE = 6.0  # between a line and its name
 CHART = Box(0.0, 0.0, WIDTH, HEIGHT)
 
@@ -194,8 +195,10 @@ def _scale(record: SearchRecord, objective: Objective, length: float) -> Scale:
     values = [v for v in values if not objective.is_exact(v)] or values[:1]
     limit = record.limits.get(name)
     if limit is not None:
-        reach = FAR * (max(values) - min(values)) or abs(limit)
-        if min(values) - reach <= limit <= max(values) + reach:
+        least = min(values)
+        reach = FAR * (max(values) - least) or abs(limit)
+        is_fraction = 0 < FAR_RATIO * limit < least
+        if least - reach <= limit <= max(values) + reach and not is_fraction:
             values.append(limit)
     return fit_scale(values, length, objective.unit)
 

@@ -187,7 +187,7 @@ def _cell(record: SearchRecord, objective: Objective, point: SearchedPoint) -> C
     value, spread = point.objectives[name], point.spread.get(name)
     return Cell(
         text=value_text(objective, value),
-        spread="" if spread is None else f"±{100 * spread:.1f}%",
+        spread=f"±{100 * spread:.1f}%" if spread else "",
         differences=tuple(
             (r.name, difference_text(objective, value, r.objectives[name]))
             for r in record.references

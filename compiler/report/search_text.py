@@ -83,7 +83,11 @@ def formats_text(point: SearchedPoint) -> str:
 
 def origin_text(record: SearchRecord) -> str:
     """Where latencies come from."""
-    return f"measured on {record.device}" if record.device else "without a device"
+    if not record.device:
+        return "without a device"
+    if any(o.name == "latency" and o.unit != "ms" for o in record.objectives):
+        return f"counted under {record.device}, which is no time"
+    return f"measured on {record.device}"
 
 
 def limits_text(record: SearchRecord) -> str:

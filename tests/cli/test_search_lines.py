@@ -125,6 +125,16 @@ def test_without_device_and_labels_there_are_two_objectives(record):
     assert "  against w8a8: weights 0.0%" in lines
 
 
+def test_counts_of_an_emulator_are_called_so(record):
+    record["objectives"] = [OBJECTIVES[0], {**OBJECTIVES[1], "unit": "instructions"}]
+    record["device"] = "qemu"
+    for entry in record["front"]:
+        entry["objectives"]["latency"] *= 1e6
+    lines = search_lines(record, Path("out"))
+    assert lines[1].endswith("; counted under qemu, which is no time")
+    assert any("1.91 M instructions" in line for line in lines)
+
+
 def test_a_large_front_is_cut_but_not_the_points_within_the_limits(record):
     for number in range(10, 10 + 2 * NUM_FRONT):
         good = number % 2

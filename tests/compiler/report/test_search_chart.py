@@ -63,11 +63,12 @@ def test_areas_above_limits_do_not_overlap_and_hold_the_right_points(document):
 
 
 def test_a_limit_far_from_everything_is_told_and_not_drawn(document):
-    document["limits"] = {"latency": 1000.0}
-    latency, weights = charts_of(document)
-    assert latency.refused == weights.refused == ()
-    assert latency.outside == ("latency 1.00 s",)
-    assert weights.outside == ()
+    for limit, text in ((1000.0, "1.00 s"), (1e-3, "1.00 us")):
+        document["limits"] = {"latency": limit}
+        latency, weights = charts_of(document)
+        assert latency.refused == weights.refused == ()
+        assert latency.outside == (f"latency {text}",)
+        assert weights.outside == ()
 
 
 def test_outputs_without_any_noise_do_not_stretch_the_scale():
