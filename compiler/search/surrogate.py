@@ -13,6 +13,7 @@ RIDGE_STRENGTHS = (1e-4, 1e-2, 1e-1, 1.0, 10.0)
 SVR_COSTS = (1.0, 10.0, 100.0)
 SVR_WIDTHS = (0.3, 1.0)
 SVR_MARGIN = 0.02  # of the values' spread: errors below count nothing
+LEAST_TOTAL = 1e-12  # zero has no logarithm
 EXACT = 1e-6  # share of the variance: what a line leaves less of, such as bytes, is known
 
 Array = NDArray[np.float64]
@@ -22,8 +23,9 @@ Model = Callable[[Array], Array]  # features (n, num_features) to values (n,)
 class Surrogate:
     """One model for each objective: ridge regression or support vectors, by cross-validation.
 
-    Inputs are the choices, one of n each, and the totals of the problem's tables: where a
-    table is a good estimate, a few measurements are enough to know it.
+    Inputs are the choices, one of n each, and the totals of the problem's tables, with their
+    logarithms: where a table is a good estimate of an objective, or of what an objective has
+    in decibels, a few measurements are enough to know it.
 
     Args:
         problem: What is chosen.
@@ -47,7 +49,8 @@ class Surrogate:
         genomes = np.array([problem.genome(e.configuration) for e in evaluations], np.int64)
         features = self._features(genomes)
         values = np.array([e.values(names) for e in evaluations], np.float64)
-        self._models = [_fit(features, column, seed) for column in values.T]
+        count = 2 * len(self._totals)
+        self._models = [_fit(features, column, count, seed) for column in values.T]
 
     def predict(self, genomes: Genomes) -> NDArray[np.float64]:
         """Objectives of genomes (n, num_layers): (n, num_objectives)."""
@@ -55,16 +58,26 @@ class Surrogate:
         return np.stack([model(features) for model in self._models], axis=1)
 
     def _features(self, genomes: Genomes) -> NDArray[np.float64]:
-        columns = [
+        columns = []
+        for totals in self._totals:
+            values = totals(genomes)[:, None]
+            columns += [values, np.log(np.maximum(values, LEAST_TOTAL))]
+        columns += [
             genomes[:, [layer]] == np.arange(count)
             for layer, count in enumerate(self._num_choices)
         ]
-        columns += [totals(genomes)[:, None] for totals in self._totals]
         return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def _fit(features: Array, values: Array, seed: int) -> Model:
-    """The model of least squared error on the folds that it was not fitted to."""
+def _fit(features: Array, values: Array, num_totals: int, seed: int) -> Model:
+    """The model of least squared error on the folds that it was not fitted to.
+
+    Args:
+        features: (n, num_features), those of the tables first.
+        values: (n,).
+        num_totals: Features that are of the tables.
+        seed: Of the folds.
+    """
     order = np.random.default_rng(seed).permutation(len(values))
     folds = np.array_split(order, min(NUM_FOLDS, len(values)))
 
@@ -76,7 +89,13 @@ def _fit(features: Array, values: Array, seed: int) -> Model:
             squares += float(np.sum((model(features[fold]) - values[fold]) ** 2))
         return squares
 
-    linear = [partial(_ridge, strength=s) for s in RIDGE_STRENGTHS]
+    linear: list[Callable[[Array, Array], Model]] = [
+        partial(_ridge, strength=s) for s in RIDGE_STRENGTHS
+    ]
+    if num_totals:
+        linear += [
+            partial(_corrected, num_totals=num_totals, strength=s) for s in RIDGE_STRENGTHS
+        ]
     radial = [partial(_support, cost=c, width=w) for c in SVR_COSTS for w in SVR_WIDTHS]
     best = min(linear, key=error)
     if error(best) > EXACT * float(np.sum((values - values.mean()) ** 2)):
@@ -93,6 +112,15 @@ def _ridge(features: Array, values: Array, *, strength: float) -> Model:
     penalty = strength * np.eye(x.shape[1])
     slopes = np.linalg.solve(x.T @ x + penalty, x.T @ (values - mean))
     return lambda new: (new - center) / scale @ slopes + mean
+
+
+def _corrected(
+    features: Array, values: Array, *, num_totals: int, strength: float
+) -> Model:
+    """What the tables say, and what choices add to it: few measurements teach the first."""
+    tables = _ridge(features[:, :num_totals], values, strength=RIDGE_STRENGTHS[0])
+    rest = _ridge(features, values - tables(features[:, :num_totals]), strength=strength)
+    return lambda new: tables(new[:, :num_totals]) + rest(new)
 
 
 def _support(features: Array, values: Array, *, cost: float, width: float) -> Model:
