@@ -105,25 +105,34 @@ def _batch_norm(
 def _layer_norm(
     e: Emitter, node: ir.Node, cotangents: Sequence[ir.Value | None], position: int
 ) -> ir.Value:
-    dy, x = one_output(cotangents), node.inputs[0]
-    shape = shape_of(x)
-    axis = int_attribute(node, "axis", -1) % len(shape)
+    dy = one_output(cotangents)
     if position == 2:
-        return e.summed_to(dy, shape, shape_of(node.inputs[2]))
+        return e.summed_to(dy, shape_of(node.inputs[0]), shape_of(node.inputs[2]))
     if position:
         raise no_rule_for(node, position)
-
-    def mean(value: ir.Value) -> ir.Value:
-        return e.op("ReduceMean", value, e.ints(range(axis, len(shape))), keepdims=1)
-
-    centred = e.op("Sub", x, mean(x))  # type: ignore[arg-type]
-    power = mean(e.op("Mul", centred, centred))
-    epsilon = e.number(float_attribute(node, "epsilon", 1e-5))
-    deviation = e.op("Sqrt", e.op("Add", power, epsilon))
+    centred, deviation = centred_and_deviation(e, node)
     unit = e.op("Div", centred, deviation)
     t = e.op("Mul", dy, node.inputs[1])
-    along = e.op("Mul", unit, mean(e.op("Mul", t, unit)))
-    return e.op("Div", e.op("Sub", e.op("Sub", t, mean(t)), along), deviation)
+    mean = normalized_mean(e, node, e.op("Mul", t, unit))
+    flat = e.op("Sub", t, normalized_mean(e, node, t))
+    return e.op("Div", e.op("Sub", flat, e.op("Mul", unit, mean)), deviation)
+
+
+def centred_and_deviation(e: Emitter, node: ir.Node) -> tuple[ir.Value, ir.Value]:
+    """What a LayerNormalization divides, and what by."""
+    x = node.inputs[0]
+    assert x is not None
+    centred = e.op("Sub", x, normalized_mean(e, node, x))
+    power = normalized_mean(e, node, e.op("Mul", centred, centred))
+    epsilon = e.number(float_attribute(node, "epsilon", 1e-5))
+    return centred, e.op("Sqrt", e.op("Add", power, epsilon))
+
+
+def normalized_mean(e: Emitter, node: ir.Node, value: ir.Value) -> ir.Value:
+    """The mean over the dimensions that a LayerNormalization normalizes."""
+    rank = len(shape_of(node.inputs[0]))
+    axes = range(int_attribute(node, "axis", -1) % rank, rank)
+    return e.op("ReduceMean", value, e.ints(list(axes)), keepdims=1)
 
 
 def _softmax(

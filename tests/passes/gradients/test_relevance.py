@@ -103,7 +103,7 @@ def test_no_relevance_is_lost(build, run, graph, shapes, seed):
     rng = np.random.default_rng(seed)
     weights = drawn(rng, shapes)
     x = rng.normal(size=(1, 6, 8) if "Softmax" in graph else (1, 3, 12, 12))
-    wanted = ["x", *(n for n in weights if n[0] == "b" and n not in ("beta", "bq"))]
+    wanted = ["x", *(name for name in weights if name[0] == "b" and name != "bq")]
     found = relevances(build, run, graph, weights, wanted, x=x.astype(np.float32))
     assert len(found) == len(wanted)
     total = sum(float(array.sum(dtype=np.float64)) for array in found.values())
@@ -118,6 +118,19 @@ def test_queries_and_keys_get_none(build, run):
     x = rng.normal(size=(1, 6, 8)).astype(np.float32)
     found = relevances(build, run, ATTENTION, weights, ["q0", "k0", "v0"], x=x)
     assert list(found) == ["v0"]
+
+
+def test_a_gate_gets_none(build, run):
+    graph = """g (float[1,4,3,3] x, float[1,4,1,1] z) => (float[1,4] y) {
+        s = Sigmoid(z)
+        a = Mul(s, x)
+        b = GlobalAveragePool(a)
+        y = Flatten(b) }"""
+    x = np.arange(1, 37, dtype=np.float32).reshape(1, 4, 3, 3)
+    z = np.zeros((1, 4, 1, 1), np.float32)
+    found = relevances(build, run, graph, {}, ["x", "z"], x=x, z=z)
+    assert list(found) == ["x"]
+    assert float(found["x"].sum()) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_two_computed_factors_share_and_a_constant_one_gets_nothing(build, run):
