@@ -9,12 +9,14 @@ from octavo.passes.gradients.elementwise import ELEMENTWISE_DERIVATIVES
 from octavo.passes.gradients.layers import LAYER_DERIVATIVES
 from octavo.passes.gradients.movement import MOVEMENT_DERIVATIVES
 from octavo.passes.gradients.reductions import REDUCTION_DERIVATIVES
+from octavo.passes.gradients.resize import RESIZE_DERIVATIVES
 
 DERIVATIVES: dict[str, Rule] = {
     **ELEMENTWISE_DERIVATIVES,
     **LAYER_DERIVATIVES,
     **MOVEMENT_DERIVATIVES,
     **REDUCTION_DERIVATIVES,
+    **RESIZE_DERIVATIVES,
 }
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from octavo.passes.constants import constant_array
 from octavo.passes.gradients.backward import Rule, no_rule_for, one_output
 from octavo.passes.gradients.emitter import Emitter, shape_of
-from octavo.passes.gradients.resize import nearest_sources
 from octavo.passes.wiring import int_attribute, ints_attribute, string_attribute
 
 Places = NDArray[np.int64]
@@ -153,11 +152,6 @@ def _space_to_depth(node: ir.Node, numbered: Places) -> Places:
     return blocks.reshape(n, c * b**2, h // b, w // b)
 
 
-def _resize(node: ir.Node, numbered: Places) -> Places | None:
-    sources = nearest_sources(node)
-    return None if sources is None else numbered[np.ix_(*sources)]
-
-
 MOVEMENT_DERIVATIVES: dict[str, Rule] = {
     "Concat": _concat,
     "DepthToSpace": _scatter_back(_depth_to_space),
@@ -166,7 +160,6 @@ MOVEMENT_DERIVATIVES: dict[str, Rule] = {
     "Gather": _scatter_back(_gather),
     "Pad": _pad,
     "Reshape": _reshape,
-    "Resize": _scatter_back(_resize),
     "Slice": _scatter_back(_slice),
     "SpaceToDepth": _scatter_back(_space_to_depth),
     "Split": _split,

@@ -139,7 +139,7 @@ def _layer(
 
 _ADDITIONS = (
     "Add", "AveragePool", "BatchNormalization", "GlobalAveragePool", "GlobalMaxPool",
-    "MaxPool", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Sub", "Sum",
+    "MaxPool", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Resize", "Sub", "Sum",
 )  # fmt: skip
 _ACTIVATIONS = (
     "Abs", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity",

@@ -277,6 +277,28 @@ def test_resize_to_the_nearest(mode, nearest, rng):
     check(text, {"x": rng.normal(size=(1, 2, 3, 4))}, rng, scales=scales)
 
 
+@pytest.mark.parametrize(
+    "mode", ["asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"]
+)
+@pytest.mark.parametrize("sizes", [(6, 10), (2, 3), (1, 4)])
+def test_resize_by_interpolation(mode, sizes, rng):
+    attributes = f'<mode = "linear", coordinate_transformation_mode = "{mode}">'
+    text = (
+        f"g (double[1,2,3,4] x) => (double[1,2,{sizes[0]},{sizes[1]}] y)"
+        f" {{ y = Resize{attributes}(x, , , sizes) }}"
+    )
+    check(text, {"x": rng.normal(size=(1, 2, 3, 4))}, rng, sizes=np.array([1, 2, *sizes]))
+
+
+def test_cubic_resize_is_refused():
+    with pytest.raises(ModelError, match="Resize 'up': no derivative by its input 0"):
+        derive(
+            """g (double[1,2] x) => (double[1,4] y) {
+                [up] y = Resize<mode = "cubic">(x, , scales) }""",
+            scales=np.array([1, 2], np.float32),
+        )
+
+
 def test_split_with_an_output_that_nothing_reads(rng):
     text = """g (double[2,6] x) => (double[2,2] y) {
         a, b, c = Split<axis = 1, num_outputs = 3>(x)
