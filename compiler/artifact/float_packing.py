@@ -10,10 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.artifact.bit_packing import MIN_SAVED_BYTES, PackedBits, pack_integers
+from octavo.compiler.artifact.bit_packing import (
+    FLOAT_BYTES,
+    MIN_SAVED_BYTES,
+    PackedBits,
+    pack_integers,
+)
 from octavo.compiler.lowering.program import Factors
 
 MAX_COUNT = 2**32 - 1  # of run, lanes and rows
+MAX_PARTS = 4  # of a constant
+MIN_REPEATS = 4  # a pattern that repeats its scales less often is no pattern
+MAX_LANES = 1024  # more channels than any kernel computes at once
 
 
 @dataclass(frozen=True)
@@ -51,21 +59,28 @@ class PackedFloats:
         return self.integers.data.nbytes + self.pattern.scales.nbytes
 
 
-def packed_floats(factors: Factors) -> PackedFloats | None:
+def packed_floats(factors: Factors) -> tuple[PackedFloats, ...] | None:
     """Pack a constant; None where that saves next to nothing.
 
     Args:
         factors: Of the constant, in the kernel's order.
+
+    Returns:
+        Its parts, one behind the other: the last channels of a kernel's weights often lie in
+        a narrower panel than the others.
     """
     integers = np.ascontiguousarray(factors.integers).reshape(-1)
-    if integers.size == 0:
-        return None
-    pattern = find_pattern(np.ascontiguousarray(factors.scales).reshape(-1))
-    if max(pattern.run, pattern.lanes, pattern.rows) > MAX_COUNT:
-        return None
-    packed = PackedFloats(pack_integers(integers), pattern)
-    saved = 4 * integers.size - packed.num_bytes
-    return packed if saved >= MIN_SAVED_BYTES else None
+    rest = np.ascontiguousarray(factors.scales).reshape(-1)
+    parts: list[PackedFloats] = []
+    start = 0
+    while rest.size and len(parts) < MAX_PARTS:
+        size, pattern = _first_pattern(rest)
+        if max(pattern.run, pattern.lanes, pattern.rows) > MAX_COUNT:
+            return None
+        parts.append(PackedFloats(pack_integers(integers[start : start + size]), pattern))
+        start, rest = start + size, rest[size:]
+    saved = FLOAT_BYTES * integers.size - sum(part.num_bytes for part in parts)
+    return tuple(parts) if rest.size == 0 and saved >= MIN_SAVED_BYTES else None
 
 
 def find_pattern(scales: NDArray[np.float32]) -> ScalePattern:
@@ -84,6 +99,39 @@ def find_pattern(scales: NDArray[np.float32]) -> ScalePattern:
             kept = np.ascontiguousarray(sets[::rows]).reshape(-1)
             best = ScalePattern(kept, run, lanes, rows)
     return best
+
+
+def _first_pattern(scales: NDArray[np.float32]) -> tuple[int, ScalePattern]:
+    """Numbers at the front that have one pattern, and the pattern."""
+    whole = find_pattern(scales)
+    if whole.scales.size <= scales.size // MIN_REPEATS:
+        return scales.size, whole
+    size = _regular_front(scales)
+    return (size, find_pattern(scales[:size])) if size else (scales.size, whole)
+
+
+def _regular_front(scales: NDArray[np.float32]) -> int:
+    """How many numbers at the front are rows of one length that repeat equally often; or 0."""
+    lanes = next(
+        (
+            int(lanes)
+            for lanes in np.flatnonzero(scales[1 : MAX_LANES + 1] == scales[0]) + 1
+            if np.array_equal(scales[:lanes], scales[lanes : 2 * lanes])
+        ),
+        0,
+    )
+    if lanes == 0:
+        return 0
+    length = scales.size // lanes
+    lines = scales[: length * lanes].reshape(length, lanes)
+    rows = _first((lines[1:] != lines[:-1]).any(axis=1)) + 1
+    sets = lines[: length // rows * rows].reshape(-1, rows, lanes)
+    return _first((sets != sets[:, :1]).any(axis=(1, 2))) * rows * lanes
+
+
+def _first(flags: NDArray[np.bool_]) -> int:
+    """Index of the first true flag; the number of flags where none is."""
+    return int(flags.argmax()) if flags.any() else flags.size
 
 
 def _step(changes: NDArray[np.bool_], size: int) -> int:

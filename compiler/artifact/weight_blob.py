@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.artifact.bit_packing import GROUP, PackedBits, packed_bits
+from octavo.compiler.artifact.bit_packing import (
+    FLOAT_BYTES,
+    GROUP,
+    PackedBits,
+    packed_bits,
+)
 from octavo.compiler.artifact.float_packing import PackedFloats, packed_floats
 from octavo.compiler.lowering.program import Buffer, Program, Storage
+
+Packed = PackedBits | tuple[PackedFloats, ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class PackedConstant:
 
 @dataclass(frozen=True)
 class PackedFloatConstant:
-    """A constant of float32 numbers that is expanded when the file is loaded.
+    """A part of a constant of float32 numbers that is expanded when the file is loaded.
 
     Attributes:
         stored_offset: Where its integers are in the file, bytes.
@@ -106,7 +113,7 @@ def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
     weights = [b for b in program.buffers() if b.storage is Storage.WEIGHTS]
     alignments = {buffer: buffer.alignment_of(program.alignment) for buffer in weights}
     plain, packed = _Region(program.alignment), _Region(program.alignment)
-    narrow: dict[bytes, PackedBits | PackedFloats] = {}
+    narrow: dict[bytes, Packed] = {}
     places: dict[Buffer, tuple[_Region, bytes]] = {}
     for buffer in sorted(weights, key=lambda b: -alignments[b]):
         data = _bytes_of(buffer)
@@ -127,32 +134,55 @@ def pack_weights(program: Program, *, pack_bits: bool = True) -> WeightBlob:
         buffer: base[id(region)] + region.offsets[digest]
         for buffer, (region, digest) in places.items()
     }
-    parts, end = list(plain.parts), plain_bytes
-    constants: list[PackedConstant] = []
-    floats: list[PackedFloatConstant] = []
+    tail = _PackedTail(plain_bytes)
     for digest, stored in narrow.items():
-        offset = packed.offsets[digest]
-        if isinstance(stored, PackedBits):
-            constants.append(PackedConstant(end, offset, stored))
-            pieces = [stored.data]
-        else:
-            scales_offset = end + stored.integers.data.nbytes
-            floats.append(PackedFloatConstant(end, scales_offset, offset, stored))
-            pieces = [stored.integers.data, stored.pattern.scales.view(np.uint8)]
-        for piece in pieces:
-            parts.append((end, piece))
-            end += piece.nbytes
-    # The runtime reads words of eight bytes.
-    num_bytes = end + GROUP if narrow else plain_bytes
+        tail.add(packed.offsets[digest], stored)
     return WeightBlob(
         offsets,
-        num_bytes,
-        tuple(parts),
+        tail.num_bytes() if narrow else plain_bytes,
+        (*plain.parts, *tail.parts),
         plain_bytes,
         expanded_bytes,
-        tuple(constants),
-        tuple(floats),
+        tuple(tail.constants),
+        tuple(tail.floats),
     )
+
+
+class _PackedTail:
+    """Packed constants one behind the other, without gaps.
+
+    Attributes:
+        constants: Those of bytes.
+        floats: Those of float32 numbers.
+        parts: What is stored, by place.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.constants: list[PackedConstant] = []
+        self.floats: list[PackedFloatConstant] = []
+        self.parts: list[tuple[int, NDArray[np.uint8]]] = []
+        self._end = start
+
+    def add(self, offset_bytes: int, stored: Packed) -> None:
+        """Append a constant that kernels read at ``offset_bytes``."""
+        if isinstance(stored, PackedBits):
+            self.constants.append(PackedConstant(self._put(stored.data), offset_bytes, stored))
+            return
+        for part in stored:
+            integers = self._put(part.integers.data)
+            scales = self._put(part.pattern.scales.view(np.uint8))
+            self.floats.append(PackedFloatConstant(integers, scales, offset_bytes, part))
+            offset_bytes += FLOAT_BYTES * part.integers.num_values
+
+    def num_bytes(self) -> int:
+        """Where the file ends: the runtime reads words of eight bytes."""
+        return self._end + GROUP
+
+    def _put(self, data: NDArray[np.uint8]) -> int:
+        place = self._end
+        self.parts.append((place, data))
+        self._end += data.nbytes
+        return place
 
 
 class _Region:
@@ -182,7 +212,7 @@ class _Region:
         return -(-self._end // self._alignment) * self._alignment
 
 
-def _packed(buffer: Buffer) -> PackedBits | PackedFloats | None:
+def _packed(buffer: Buffer) -> Packed | None:
     if buffer.factors is not None:
         return packed_floats(buffer.factors)
     return packed_bits(_contiguous(buffer))

@@ -47,9 +47,26 @@ def test_what_is_stored(num_bits):
     rng = np.random.default_rng(0)
     integers = rng.integers(-largest, largest + 1, (40, 33)).astype(np.int8)
     scales = np.repeat(rng.uniform(size=(40, 1)), 33, axis=1).astype(np.float32)
-    packed = packed_floats(Factors(integers, scales))
+    (packed,) = packed_floats(Factors(integers, scales))
     assert packed.num_bytes == 40 * 33 // 8 * num_bits + 4 * 40
     assert packed.integers.num_bits == num_bits
+
+
+@pytest.mark.parametrize("block_size", [16, 96])
+def test_the_last_panel_may_be_narrower(block_size):
+    rng = np.random.default_rng(0)
+    each = np.repeat(rng.uniform(size=(37, 96 // block_size)), block_size, axis=1)
+    scales = each.astype(np.float32)
+    panels = [scales[:16], scales[16:32], scales[32:]]
+    full = np.concatenate([panel.T.reshape(-1) for panel in panels])
+    integers = rng.integers(-7, 8, full.size).astype(np.int8)
+    parts = packed_floats(Factors(integers, full))
+    assert [part.pattern.lanes for part in parts] == [16, 5]
+    sizes = [part.integers.num_values for part in parts]
+    assert sizes == [32 * 96, 5 * 96]
+    found = [expanded(part.pattern, size) for part, size in zip(parts, sizes, strict=True)]
+    assert (np.concatenate(found) == full).all()
+    assert sum(part.pattern.scales.size for part in parts) == 37 * 96 // block_size
 
 
 def test_nothing_is_packed_that_saves_nothing():
