@@ -197,7 +197,7 @@ def compile_model(
 
         stage = SelectionStage(
             done.model, float_model, done.prepared, lower_with, scheduler,
-            reasons=done.reasons, products=products, integer_only=integer_only,
+            reasons=done.reasons, products=products, integer_only=integer_only, mode=mode,
         )  # fmt: skip
         chosen = stage.run(machine, select, report)
         program, lowered = chosen.program, chosen.model

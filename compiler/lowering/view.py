@@ -41,6 +41,7 @@ MOVES_ELEMENTS = frozenset(
 
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+NO_WORDS = "integer kernels read 8"
 # Operators with kernels that read 16 bits.
 TAKE_WORDS = frozenset(
     {
@@ -79,7 +80,7 @@ class QdqView:
         graph: ir.Graph,
         reasons: Mapping[str, str],
         float_nodes: Collection[str] = frozenset(),
-        no_words: str = "integer kernels read 8",
+        no_words: str = NO_WORDS,
     ) -> None:
         self.graph = graph
         self.order = {node: index for index, node in enumerate(graph)}

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from octavo.compiler.lowering.matching import match_integer_regions
 from octavo.compiler.lowering.qdq_graph import shape_of
-from octavo.compiler.lowering.view import QdqView
+from octavo.compiler.lowering.view import NO_WORDS, QdqView
 from octavo.passes.join_float_layers import QUANTIZERS, VIEWS
 from octavo.passes.wiring import is_op
 
@@ -67,14 +67,16 @@ class LayerGraph:
         return {node: layer.name for layer in self.layers for node in layer.nodes}
 
 
-def find_layers(model: ir.Model) -> LayerGraph:
+def find_layers(model: ir.Model, no_words: str = NO_WORDS) -> LayerGraph:
     """Read a QDQ model.
 
     Args:
         model: With static shapes and unique names; not changed.
+        no_words: Why activations of 16 bits are computed in float, or "".
     """
     graph = model.graph
-    regions = match_integer_regions(graph, QdqView(graph, {})).values()
+    view = QdqView(graph, {}, no_words=no_words)
+    regions = match_integer_regions(graph, view).values()
     layers, layer_of = [], {}
     for region in regions:
         nodes = [node for node in region.nodes if not is_op(node, *QUANTIZERS)]

@@ -13,6 +13,7 @@ from octavo.compiler.devices.qemu import QemuDevice
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.lowering.kernel_call import Scheduler
 from octavo.compiler.lowering.program import Program
+from octavo.compiler.lowering.words import why_no_words
 from octavo.compiler.measurements.kept_rounds import Keeper
 from octavo.compiler.measurements.profiles import open_profiles
 from octavo.compiler.selection.bench import DeviceBench
@@ -76,6 +77,7 @@ class SelectionStage:
         reasons: Why a node is in float, by name, where the quantizer knows.
         products: "bfloat16" by the name of a node that may multiply such numbers.
         integer_only: No layer may be computed in float.
+        mode: Rounding contract, "float32" or "dyadic"; None for the target's own.
     """
 
     model: ir.Model
@@ -86,6 +88,7 @@ class SelectionStage:
     reasons: Mapping[str, str]
     products: Mapping[str, str]
     integer_only: bool = False
+    mode: str | None = None
 
     def run(
         self, target: Target, options: SelectionOptions, progress: Progress
@@ -96,7 +99,7 @@ class SelectionStage:
             DeviceError: The device does not answer, or cannot run the first candidate.
             TargetError: The device does not run code for the target.
         """
-        graph = find_layers(self.model)
+        graph = find_layers(self.model, why_no_words(target, self.mode or target.requantize))
         if not graph.layers:
             program = self.lower(self.model, scheduler=self.scheduler)
             return SelectedProgram(program, self.model, None, (NO_LAYERS,))

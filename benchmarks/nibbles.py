@@ -1,0 +1,145 @@
+"""What packed weights of 4 bits win in products of one row: python -m benchmarks.nibbles.
+
+Compiles perceptrons with weights of 4 bits twice for levels of x86-64 that this machine runs:
+with the kernel that reads two weights in a byte, and with the one of bytes. The artifacts' own
+programs take turns, one thread on the last CPU; both give the same integers. Writes
+benchmarks/results/nibbles.json and nibbles.md.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import octavo
+from benchmarks.perceptron import INPUT, perceptron
+from benchmarks.result_rows import measure_rows
+from octavo.compiler.artifact.write import write_artifact
+from octavo.compiler.devices.local import LocalDevice
+from octavo.compiler.devices.round_program import RoundPlan
+from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.lowering.kernel_call import KernelCall
+from octavo.compiler.lowering.lower import lower
+from octavo.compiler.quantize import quantize_model
+from octavo.compiler.recipes import get_recipe
+from octavo.targets import get_target
+from octavo.targets.implementation import Implementation
+
+TARGETS = ("x86-64-avx512vnni", "x86-64-avx2")
+# Features and layers: of the last ones, no cache holds all.
+SHAPES = ((128, 4), (256, 4), (362, 4), (512, 4), (1024, 4), (2048, 4), (2048, 16))
+USUAL = tuple(
+    f"{features}x{layers}@{target}" for target in TARGETS for features, layers in SHAPES
+)
+BUDGET_S = 8.0
+KERNELS = ("nibble_gemm", "conv_gemm")
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
+def main(names: tuple[str, ...], child: bool) -> None:
+    """Compare FEATURESxLAYERS@TARGET, or the usual ones."""
+    if child:
+        shape, target = names[0].split("@")
+        features, layers = shape.split("x")
+        print(json.dumps(measure(int(features), int(layers), target)))
+        return
+    measure_rows("nibbles", names or USUAL, table)
+
+
+def with_kernel(name: str) -> Callable[[KernelCall], Implementation | None]:
+    """Take a kernel wherever it can compute."""
+
+    def choose(call: KernelCall) -> Implementation | None:
+        able = [i for i in call.implementations() if i.kernel.name == name]
+        return able[0] if able else None
+
+    return choose
+
+
+def measure(features: int, layers: int, target: str) -> dict[str, Any]:
+    """Compile one perceptron with either kernel and compare.
+
+    Args:
+        features: Inputs and outputs of every layer.
+        layers: Their number.
+        target: A level that this machine runs.
+
+    Returns:
+        Bytes of all weights in 8 bits; by kernel microseconds of the fastest round and of the
+        median one.
+    """
+    rng = np.random.default_rng(0)
+    shape = (features, features)
+    weights = [rng.normal(size=shape) / np.sqrt(features / 2) for _ in range(layers)]
+    biases = [rng.normal(size=features) / 8 for _ in range(layers)]
+    samples = [{INPUT: rng.normal(size=(1, features)).astype(np.float32)} for _ in range(8)]
+    recipe = get_recipe("static_wi8_ai8", weight_bits=4)
+    model = quantize_model(
+        perceptron(weights, biases), samples, recipe=recipe, measure=False
+    ).model
+    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+        folder, outputs = Path(text), []
+        for kernel in KERNELS:
+            program = lower(model, get_target(target), scheduler=with_kernel(kernel))
+            used = [step.variant.split(".")[0] for step in program.steps if step.macs]
+            assert used == [kernel] * layers, used
+            write_artifact(program, get_target(target), model, folder / kernel)
+            with octavo.load(folder / kernel) as session:
+                outputs.append([session.run(sample) for sample in samples])
+        for either, other in zip(*outputs, strict=True):
+            for name in either:
+                np.testing.assert_array_equal(either[name], other[name])
+        deployed = [
+            stack.enter_context(LocalDevice().deploy(folder / kernel)) for kernel in KERNELS
+        ]
+        plan = RoundPlan(
+            seconds=BUDGET_S,
+            cpus=(max(os.sched_getaffinity(0)),),
+            tolerance=0.005,
+            with_steps=False,
+        )
+        measured = measure_rounds(deployed, plan, samples[0])
+    times = {
+        kernel: {
+            "best_us": round(min(found.medians_us), 2),
+            "median_us": round(found.latency_us, 2),
+        }
+        for kernel, found in zip(KERNELS, measured, strict=True)
+    }
+    return {"weight_bytes": layers * features**2, **times}
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Markdown: microseconds of one thread with either kernel."""
+    lines = [
+        "Perceptrons of equal layers with weights of 4 bits, one row at a time, one thread:",
+        "fastest round, microseconds; medians in brackets. Both programs give the same",
+        "integers. `python -m benchmarks.nibbles` writes it.",
+        "",
+        "| features x layers | target | weights in 8 bits | a byte each | two in a byte | |",
+        "|---" * 6 + "|",
+    ]
+    for name, row in rows.items():
+        packed, wide = (row[kernel] for kernel in KERNELS)
+        shape, target = name.split("@")
+        cells = [
+            shape,
+            target,
+            f"{row['weight_bytes'] // 1024:,} KiB",
+            *(f"{k['best_us']:.3g} ({k['median_us']:.3g})" for k in (wide, packed)),
+            f"{wide['best_us'] / packed['best_us']:.2f}x",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
