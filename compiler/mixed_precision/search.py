@@ -82,9 +82,9 @@ class Search:
             GateError: No configuration can meet the limit on bytes, whatever is measured.
         """
         formats = self.options.formats
+        self._check_bytes()
         losses = measure_losses(self.network, formats, self._measuring)
         problem = self._problem(losses)
-        _check_bytes(problem)
         evaluations = self._search(problem, losses)
         finalists, references = self._measure_again(problem, evaluations)
         best = choose_best(problem, finalists)
@@ -92,6 +92,15 @@ class Search:
         if self.options.device is not None:
             unit = latency_unit(self.options.device.device, get_target(self.maker.target))
         return Found(problem, evaluations, finalists, references, best, losses, unit)
+
+    def _check_bytes(self) -> None:
+        """Refuse a limit on bytes that no configuration meets, before anything is measured."""
+        formats, limits = self.options.formats, self.options.limits
+        if BYTES in limits:
+            choices = dict.fromkeys(self.network.layers, formats)
+            tables = {BYTES: bytes_table(self.network, formats)}
+            only = Problem(choices, (BYTES,), {BYTES: limits[BYTES]}, tables)
+            solve_program(only, minimize=BYTES)
 
     def _problem(self, losses: Table) -> Problem[LayerFormat]:
         loss = self._loss_name()
@@ -209,12 +218,6 @@ def settings_of(maker: EvaluatorMaker, options: SearchOptions) -> dict[str, Any]
         "limits": dict(options.limits),
         "device": None if options.device is None else asdict(options.device),
     }
-
-
-def _check_bytes(problem: Problem[LayerFormat]) -> None:
-    if BYTES in problem.limits:
-        only = replace(problem, limits={BYTES: problem.limits[BYTES]})
-        solve_program(only, minimize=BYTES)
 
 
 def _values(

@@ -13,6 +13,7 @@ from benchmarks.bisection_cases import (
 )
 
 from octavo.compiler.mixed_precision.accuracy import AccuracyMeter
+from octavo.compiler.mixed_precision.choices import bytes_table
 from octavo.compiler.mixed_precision.evaluator import EvaluatorMaker, serialize
 from octavo.compiler.mixed_precision.journal import FILE_NAME, Journal
 from octavo.compiler.mixed_precision.options import SearchOptions
@@ -67,20 +68,24 @@ def test_a_residual_network_within_a_size_loses_at_most_a_point(tmp_path: Path) 
     uniform = 200_000  # more than 8 bits take
     limit = 0.7 * uniform
 
-    def within(size: float) -> Found:
-        options = SearchOptions(
-            (EIGHT_BITS, FOUR_BITS),
-            solver="integer-program",
-            budget=3,
-            limits={"bytes": size},
-        )
-        return found_by(maker, options, tmp_path)
-
-    found = within(limit)
+    options = SearchOptions(
+        (EIGHT_BITS, FOUR_BITS), solver="integer-program", budget=3, limits={"bytes": limit}
+    )
+    found = found_by(maker, options, tmp_path)
     assert found.best is not None
     objectives = found.best.evaluation.objectives
     assert objectives["bytes"] <= limit < found.references["w8a8"]["bytes"] < uniform
     assert objectives["drop"] <= 1.0
-    least = found.problem.total("bytes", dict.fromkeys(found.problem.choices, FOUR_BITS))
+
+
+def test_a_size_that_nothing_meets_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    maker = maker_of(resnet_case())
+    formats = (EIGHT_BITS, FOUR_BITS)
+    least = sum(row[FOUR_BITS] for row in bytes_table(maker.network(), formats).values())
+    options = SearchOptions(formats, limits={"bytes": 50_000})
     with pytest.raises(GateError, match=rf"meets bytes <= 50000 \(least: {least:.0f}\)"):
-        within(50_000)
+        found_by(maker, options, tmp_path)
+    with Journal(tmp_path / FILE_NAME) as journal:
+        assert journal.measurements() == {}
