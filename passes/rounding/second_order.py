@@ -20,6 +20,9 @@ from octavo.passes.rounding.moments import Moments
 # is from w: it is a matter of trying, judged by samples set aside.
 DAMPINGS = (0.01, 0.1, 1.0)
 MIN_DAMPING = 1e-12
+# Products of float32 are rounded: where inputs hardly vary, what is left of H is less than this
+# share of their power, and may be of any sign.
+GRAM_ROUNDING = 2.0**-22
 MAX_SWEEPS = 2  # later ones lower the error by less than 1%, and no noise of networks
 MIN_REFITTED = 0.25  # a refitted scale stays within a factor of four of the first one
 # Columns whose errors go to all later columns together, as one matrix product (OPTQ, 3.3).
@@ -55,7 +58,9 @@ class SecondOrder:
         hessian, target = moments.centred(has_bias=has_bias)
         diagonal = np.einsum("gkk->gk", hessian)
         # A group whose inputs never vary has no say; any positive number keeps its weights.
-        added = np.maximum(damping * diagonal.mean(axis=1), MIN_DAMPING)[:, None]
+        power = np.einsum("gkk->g", moments.gram)
+        least = np.maximum(GRAM_ROUNDING * power, MIN_DAMPING)
+        added = np.maximum(damping * diagonal.mean(axis=1), least)[:, None]
         # Columns of much power first, while there are others to make up for their errors.
         self._order = np.argsort(-diagonal.sum(axis=0), kind="stable")
         self._hessian = hessian[:, self._order][:, :, self._order]

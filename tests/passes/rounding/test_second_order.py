@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from octavo.passes.rounding.grid import WeightGrid
+from octavo.passes.rounding.moments import MomentSums
 from octavo.passes.rounding.second_order import BLOCK, SecondOrder
 
 
@@ -90,3 +91,16 @@ def test_inputs_that_are_always_zero_keep_their_weights(make_problem):
     q, _ = _round(problem)
     nearest = problem.grid.nearest(problem.weight)
     np.testing.assert_array_equal(q[:, :, 2], nearest[:, :, 2])
+
+
+def test_a_single_position_leaves_most_weights_at_the_nearest(make_problem):
+    """Nothing varies around the mean; what is left of H is how float32 was rounded."""
+    problem = make_problem(outputs=6, columns=100)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(1, 1, 100)).astype(np.float32)
+        sums = MomentSums(1, 6, 100)
+        sums.add(x, rng.normal(size=(1, 1, 6)).astype(np.float32))
+        layer = SecondOrder(problem.weight, sums.moments(), has_bias=True)
+        q, _ = layer.round(problem.grid)
+        assert (q == problem.grid.nearest(problem.weight)).mean() > 0.9
