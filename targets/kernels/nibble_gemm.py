@@ -37,7 +37,11 @@ NIBBLE_BITS = 4
 LOWEST, HIGHEST = -8, 7  # of a weight
 MAX_ROWS = 4  # with more, weights are read for more products than reading them takes time
 MAX_DEPTH = 1 << 16  # sums of 16 * 8 * 255 stay in 32 bits
-FAR_BYTES = 128 * 1024  # fewer weights stay near the core, where bytes are as fast
+# More weights than the first-level cache holds are waited for where a product takes a whole
+# line of the second-level one at once. Smaller registers unpack longer than they would wait,
+# until not even that cache holds the weights (benchmarks.nibbles).
+LINE_BYTES = 64
+FAR_BYTES, FARTHER_BYTES = 32 * 1024, 1024 * 1024
 
 
 class NibbleGemm:
@@ -62,7 +66,7 @@ class NibbleGemm:
             return f"{op.in_w} rows; at most {MAX_ROWS}"
         if op.in_c > MAX_DEPTH:
             return f"{op.in_c} products in a sum; at most {MAX_DEPTH} are exact"
-        if op.in_c * op.out_c < FAR_BYTES:
+        if op.in_c * op.out_c < far_bytes(isa):
             return Slower(f"{op.in_c * op.out_c} bytes of weights stay in a near cache")
         return ""
 
@@ -106,6 +110,12 @@ class NibbleGemm:
         """Need none."""
         del op, isa
         return 0
+
+
+def far_bytes(isa: Isa) -> int:
+    """Bytes of weights from which on reading half of them pays."""
+    is_wide = isa.lanes * isa.dot_k >= LINE_BYTES and isa.dot_cost <= 1
+    return FAR_BYTES if is_wide else FARTHER_BYTES
 
 
 def _is_product(op: Conv) -> bool:

@@ -7,7 +7,7 @@ from tests.targets.test_conv_gemm import EPILOGUES, NEEDED_FLAGS, make_arrays
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
 from octavo.targets.kernel import Slower
-from octavo.targets.kernels.nibble_gemm import FAR_BYTES, NibbleGemm
+from octavo.targets.kernels.nibble_gemm import FAR_BYTES, FARTHER_BYTES, NibbleGemm, far_bytes
 from octavo.targets.library import able_kernels, select
 from octavo.targets.ops.conv import Conv, Placement, reference
 
@@ -94,6 +94,12 @@ def test_it_serves_where_weights_are_far_and_fit():
     arrays = {**arrays, "weight": arrays["weight"][..., :1023]}
     assert select(small, isa, arrays).name == "conv_gemm"
     assert "nibble_gemm" in {k.name for k in able_kernels(small, isa, arrays)}
+
+
+def test_narrow_registers_unpack_longer_than_they_wait():
+    assert far_bytes(ISAS["avx512_vnni"]) == FAR_BYTES
+    assert {far_bytes(ISAS[name]) for name in ("avx2", "avx_vnni", "arm64_dotprod")} == {
+        FARTHER_BYTES}
 
 
 def test_weights_are_exact_16_times_or_refused():
