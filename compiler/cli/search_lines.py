@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from octavo.compiler.report.search_record import SearchedPoint, SearchRecord, search_record
+from octavo.compiler.report.search_document import search_record
+from octavo.compiler.report.search_record import SearchedPoint, SearchRecord
 from octavo.compiler.report.search_text import (
     against_text,
     counts_text,

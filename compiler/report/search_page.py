@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from octavo.compiler.report.page_environment import page_environment
+from octavo.compiler.report.search_document import search_record
 from octavo.compiler.report.search_facts import search_facts
-from octavo.compiler.report.search_record import search_record
 
 
 def render_search_page(record: Mapping[str, Any]) -> str:

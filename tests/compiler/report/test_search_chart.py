@@ -7,7 +7,7 @@ from octavo.compiler.report.charts import HEIGHT as CURVE_HEIGHT
 from octavo.compiler.report.charts import WIDTH
 from octavo.compiler.report.convergence_chart import MAX_DOTS, convergence_chart
 from octavo.compiler.report.search_chart import HEIGHT, pareto_charts
-from octavo.compiler.report.search_record import search_record
+from octavo.compiler.report.search_document import search_record
 
 
 def charts_of(document):

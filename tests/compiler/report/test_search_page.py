@@ -38,8 +38,8 @@ def test_chromium_shows_a_search(record, browser, tmp_path, width, scheme):
     assert marks["Hypervolume over 60 evaluations"] == len(record["progress"]) + 1
 
 
-def test_chromium_shows_a_long_search_of_many_layers(browser, tmp_path):
-    record = made_up_record(300, 60, name=LONG_NAME)
+def test_chromium_shows_a_long_search_of_long_names(browser, tmp_path):
+    record = made_up_record(300, 24, name=LONG_NAME)
     look, num_bytes = look_at(browser, tmp_path, record, 1280, "dark")
     assert_is_fine(look, 3)
     assert num_bytes < 1_500_000
@@ -122,6 +122,16 @@ def test_layers_tell_what_their_formats_win(record):
     assert '<span class="format bits4">w4a8</span></td><td class="n">0.12</td>' in page
     assert '<td class="n">-100 us</td><td class="n">1.00 KiB</td>' in page
     assert "w2a8 7.5" in page
+
+
+def test_nothing_is_compared_with_a_reference_without_noise():
+    record = made_up_record(labels=False, limits={})
+    assert " dB vs float32" in render_search_page(record)
+    record["references"][0]["objectives"]["noise"] = -200.0
+    page = render_search_page(record)
+    assert " dB vs float32" not in page
+    assert " dB vs w8a8" in page
+    assert "<small> vs" not in page
 
 
 def test_equal_records_give_equal_pages(record):
