@@ -20,8 +20,8 @@ from octavo.passes.rounding.moments import Moments
 # is from w: it is a matter of trying, judged by samples set aside.
 DAMPINGS = (0.01, 0.1, 1.0)
 MIN_DAMPING = 1e-12
-# Products of float32 are rounded: where inputs hardly vary, what is left of H is less than this
-# share of their power, and may be of any sign.
+# Products of float32 are rounded: where inputs hardly vary, what is left of H is smaller than
+# this share of their power, and may be of any sign.
 GRAM_ROUNDING = 2.0**-22
 MAX_SWEEPS = 2  # later ones lower the error by less than 1%, and no noise of networks
 MIN_REFITTED = 0.25  # a refitted scale stays within a factor of four of the first one
