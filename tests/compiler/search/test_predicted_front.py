@@ -82,13 +82,16 @@ def test_a_limit_on_a_table_that_is_no_objective_is_kept(make_planted):
         found = limited.evaluate(configuration).objectives
         return Evaluation(configuration, {name: found[name] for name in ("loss", "ms")})
 
-    search = run(search_front(limited.problem, budget=60, seed=0), evaluate)
     allowed = [e for e in limited.every if limited.problem.excess(e) == 0]
-    assert all(limited.problem.excess(e) == 0 for e in search.result)
-    # a fifth of all configurations is within the limit
-    assert np.mean([limited.problem.excess(e) == 0 for e in search.evaluations[18:]]) > 0.75
-    best = min(e.objectives["loss"] for e in allowed)
-    assert search.result[0].objectives["loss"] <= best * 1.05
+    least = []
+    for seed in range(3):
+        search = run(search_front(limited.problem, budget=60, seed=seed), evaluate)
+        assert all(limited.problem.excess(e) == 0 for e in search.result)
+        # a fifth of all configurations is within the limit
+        within = [limited.problem.excess(e) == 0 for e in search.evaluations[18:]]
+        assert np.mean(within) > 0.75
+        least.append(search.result[0].objectives["loss"])
+    assert np.median(least) <= min(e.objectives["loss"] for e in allowed) * 1.05
 
 
 def test_failed_evaluations_teach_nothing_and_are_not_returned(planted):
