@@ -2,10 +2,12 @@
 
 The first value is in the lowest bits, and bytes go from the least significant on. Widths of 3
 waste nothing, and a few shifts of one 64-bit word expand eight values of any width
-(runtime/src/weights.c; benchmarks/results/packed_storage.md has its speed).
+(runtime/src/packed.c; benchmarks/results/packed_storage.md has its speed).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -16,26 +18,35 @@ BYTE = 8
 FLOAT_BYTES = 4
 MAX_PACKED_BITS = 4  # wider formats hold their weights in bytes, or are computed in float
 INT8 = np.iinfo(np.int8)
+Find = Callable[[NDArray[Any]], NDArray[np.integer] | None]
 MIN_SAVED_BYTES = 64  # a record of the program table takes 32
+
+
+class Layout(Enum):
+    """What kernels read of a packed integer, by the name that the runtime has for it."""
+
+    BYTES = "OCTAVO_BYTES"  # a byte
+    WORDS = "OCTAVO_WORDS"  # int16, of a signed byte
+    NIBBLES = "OCTAVO_NIBBLES"  # the lower half of a byte; the first of two is the lower one
 
 
 @dataclass(frozen=True)
 class PackedBits:
-    """Bytes without their common upper part.
+    """Integers without their common upper part.
 
     Attributes:
         data: What is stored, (ceil(num_values / 8) * num_bits,).
-        num_values: Bytes that it stands for.
+        num_values: Integers that it stands for.
         num_bits: Of each, 1 to 8.
         base: What is added to each, modulo 256; 0 for 8 bits.
-        is_wide: Kernels read an int16 of the same value for each, which is signed.
+        layout: What kernels read of each value.
     """
 
     data: NDArray[np.uint8]
     num_values: int
     num_bits: int
     base: int
-    is_wide: bool = False
+    layout: Layout = Layout.BYTES
 
 
 def stored_bytes(num_values: int, weight_bits: int) -> int:
@@ -67,16 +78,15 @@ def packed_bits(array: NDArray[Any]) -> PackedBits | None:
     Args:
         array: Any shape, C-contiguous.
     """
-    integers = _byte_integers(array)
-    if integers is None or integers.size == 0:
+    if array.size == 0:
         return None
-    is_wide = array.dtype == np.int16
-    num_bits = bits_of(integers)
-    if num_bits > (BYTE if is_wide else MAX_PACKED_BITS):
-        return None
-    if array.nbytes - _packed_bytes(integers.size, num_bits) < MIN_SAVED_BYTES:
-        return None
-    return replace(pack_integers(integers), is_wide=is_wide)
+    for layout, find, max_bits in LAYOUTS:
+        integers = find(array.reshape(-1))
+        if integers is None or bits_of(integers) > max_bits:
+            continue
+        if array.nbytes - _packed_bytes(integers.size, bits_of(integers)) >= MIN_SAVED_BYTES:
+            return replace(pack_integers(integers), layout=layout)
+    return None
 
 
 def bits_of(integers: NDArray[np.integer]) -> int:
@@ -97,19 +107,38 @@ def pack_integers(integers: NDArray[np.integer]) -> PackedBits:
     return PackedBits(_words(fields, num_bits), integers.size, num_bits, base)
 
 
-def _byte_integers(array: NDArray[Any]) -> NDArray[np.integer] | None:
+def _bytes(flat: NDArray[Any]) -> NDArray[np.integer] | None:
     """The bytes of a constant as one-byte integers, if it is made of these."""
-    flat = array.reshape(-1)
     if flat.dtype in (np.int8, np.uint8):
         return flat
-    if flat.dtype not in (np.int16, np.int32) or flat.size == 0:
-        return None
-    has_small_numbers = flat.min() >= INT8.min and flat.max() <= INT8.max
-    if flat.dtype == np.int16:  # of kernels for activations of 16 bits
-        return flat.astype(np.int8) if has_small_numbers else None
     # GPUs read four weights as one int32. Numbers of four bytes, such as biases, would be
     # small where all their bytes are; they stay as they are.
-    return None if has_small_numbers else flat.view(np.int8)
+    return flat.view(np.int8) if flat.dtype == np.int32 and not _is_small(flat) else None
+
+
+def _words_of_bytes(flat: NDArray[Any]) -> NDArray[np.integer] | None:
+    """Weights of kernels for activations of 16 bits."""
+    return flat.astype(np.int8) if flat.dtype == np.int16 and _is_small(flat) else None
+
+
+def _nibbles(flat: NDArray[Any]) -> NDArray[np.integer] | None:
+    """Weights of 2 or 3 bits of kernels that read two weights of 4 bits in a byte."""
+    if flat.dtype not in (np.int8, np.uint8):
+        return None
+    pairs = flat.view(np.int8)[:, None]
+    return np.hstack([np.left_shift(pairs, 4), pairs]).reshape(-1) >> 4
+
+
+def _is_small(flat: NDArray[Any]) -> bool:
+    return bool(flat.min() >= INT8.min and flat.max() <= INT8.max)
+
+
+# What a constant may be made of, and how many bits are worth packing.
+LAYOUTS: tuple[tuple[Layout, Find, int], ...] = (
+    (Layout.BYTES, _bytes, MAX_PACKED_BITS),
+    (Layout.WORDS, _words_of_bytes, BYTE),
+    (Layout.NIBBLES, _nibbles, MAX_PACKED_BITS - 1),
+)
 
 
 def _packed_bytes(num_values: int, num_bits: int) -> int:

@@ -163,7 +163,7 @@ class ModelSource:
         blob = self.blob
         if not blob.num_packed:
             return
-        yield "/* ---- packed weights: in file, in memory, values, bits, base, wide ---- */"
+        yield "/* ---- packed weights: in file, in memory, values, bits, base ---- */"
         if blob.packed:
             yield "static const octavo_packed_constant kPackedConstants[] = {"
             for constant in blob.packed:
@@ -221,4 +221,4 @@ class ModelSource:
 
 def _packed_record(places: tuple[int, int], bits: PackedBits) -> str:
     sizes = ", ".join(unsigned_literal(size) for size in (*places, bits.num_values))
-    return f"{{{sizes}, {bits.num_bits}u, {bits.base}u, {str(bits.is_wide).lower()}}}"
+    return f"{{{sizes}, {bits.num_bits}u, {bits.base}u, {bits.layout.value}}}"

@@ -11,7 +11,13 @@
 extern "C" {
 #endif
 
-/* Bytes of which each is `base` plus num_bits of the file, modulo 256. Eight of them take num_bits
+/* What kernels read of a value: its byte, an int16 where that is signed, or the lower half of its
+ * byte, two to a byte, the first one low. */
+typedef enum octavo_packed_layout {
+  OCTAVO_BYTES = 0, OCTAVO_WORDS = 1, OCTAVO_NIBBLES = 2
+} octavo_packed_layout;
+
+/* Values of which each is `base` plus num_bits of the file, modulo 256. Eight of them take num_bits
  * bytes, the first the lowest bits of the first byte; the last eight may be incomplete. */
 typedef struct octavo_packed_constant {
   uint64_t stored_offset; /* in the file */
@@ -19,7 +25,7 @@ typedef struct octavo_packed_constant {
   uint64_t num_values;
   uint8_t num_bits;       /* 1 to 7; 8 where base is 0 */
   uint8_t base;
-  bool is_wide;           /* kernels read an int16 of the same value for each signed byte */
+  octavo_packed_layout layout;
 } octavo_packed_constant;
 
 /* float32 numbers of which each is a signed integer times a scale. The integers, which are bytes, are

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+import octavo
 from octavo.compiler.artifact.bit_packing import stored_bytes
 from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.artifact.write import write_artifact
@@ -20,6 +21,7 @@ from octavo.compiler.session import load
 from octavo.errors import ArtifactError
 from octavo.passes.layer_format import LayerFormat
 from octavo.targets import get_target
+from octavo.targets.host import missing_flags
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 # Of the network's six layers; the others take 8 bits.
@@ -136,3 +138,41 @@ def test_wide_weights_are_stored_as_the_integers_that_they_were(
     with load(tmp_path / "packed") as a, load(tmp_path / "plain") as b:
         for sample in samples[:4]:
             assert (a.run(sample)[name] == b.run(sample)[name]).all()
+
+
+@pytest.mark.parametrize("num_bits", [2, 3, 4])
+def test_products_that_read_weights_of_four_bits_are_stored_in_the_bits_they_have(
+    num_bits, tmp_path
+):
+    rng = np.random.default_rng(0)
+    size = 512
+    weight = rng.normal(size=(size, size)).astype(np.float32)
+    x = ir.Value(name="x", shape=ir.Shape((1, size)), type=ir.TensorType(ir.DataType.FLOAT))
+    w = ir.Value(name="w", const_value=ir.tensor(weight, name="w"))
+    w.shape, w.type = ir.Shape((size, size)), ir.TensorType(ir.DataType.FLOAT)
+    node = ir.node("MatMul", [x, w], name="product")
+    (y,) = node.outputs
+    y.name, y.shape, y.type = "y", ir.Shape((1, size)), ir.TensorType(ir.DataType.FLOAT)
+    opsets = {"": 21}
+    graph = ir.Graph([x], [y], nodes=[node], initializers=[w], opset_imports=opsets, name="g")
+    file = tmp_path / "product.onnx"
+    ir.save(ir.Model(graph, ir_version=10), file)
+    samples = {"x": rng.normal(size=(4, size)).astype(np.float32)}
+    outputs, blobs = {}, {}
+    for packed in (True, False):
+        folder = tmp_path / f"{packed}"
+        built = octavo.compile(
+            file, "x86-64-avx512vnni", folder, samples=samples, weight_bits=num_bits,
+            packed_weights=packed,
+        )  # fmt: skip
+        blobs[packed] = built.manifest["memory"]["weights_bytes"]
+        (step,) = (s for s in built.manifest["steps"] if "product" in s["nodes"])
+        assert step["variant"].startswith("nibble_gemm")
+    saved = size * size // 2 - stored_bytes(size * size, num_bits)
+    assert abs(blobs[False] - blobs[True] - saved) <= 128
+    if missing_flags(get_target("x86-64-avx512vnni")):
+        return  # this CPU cannot run it
+    for packed in (True, False):
+        with load(tmp_path / f"{packed}") as session:
+            outputs[packed] = session.run({"x": samples["x"][:1]})["y"]
+    assert (outputs[True] == outputs[False]).all()

@@ -373,7 +373,7 @@ static octavo_packed_constant store(packed_case *c, uint64_t *stored, uint64_t o
                                     unsigned num_bits, unsigned num_values, uint8_t base,
                                     uint8_t *values) {
   octavo_packed_constant constant = {*stored,           offset_bytes, num_values,
-                                     (uint8_t)num_bits, base,         false};
+                                     (uint8_t)num_bits, base,         OCTAVO_BYTES};
   for (unsigned n = 0; n < num_values; n++) {
     unsigned field = next_random(num_bits);
     values[n] = (uint8_t)(base + field);
@@ -420,11 +420,16 @@ static packed_case *make_packed(void) {
     if (num_bits == 8) base = 0;
     uint8_t values[kMostValues];
     c->constants[i] = store(c, &stored, place, num_bits, num_values, base, values);
-    c->constants[i].is_wide = i % 5 == 0;
+    c->constants[i].layout = (octavo_packed_layout)(i % 5 < 3 ? i % 5 : 0);
     for (unsigned n = 0; n < num_values; n++) {
       int16_t wide = (int8_t)values[n];
-      if (i % 5 == 0) memcpy(c->expected + place + 2 * n, &wide, sizeof wide);
-      else c->expected[place + n] = values[n];
+      if (i % 5 == OCTAVO_WORDS) memcpy(c->expected + place + 2 * n, &wide, sizeof wide);
+      else if (i % 5 != OCTAVO_NIBBLES) c->expected[place + n] = values[n];
+      else c->expected[place + n / 2] |= (uint8_t)((values[n] & 15) << n % 2 * 4);
+    }
+    /* Fields behind the last value are 0: it may share a byte with one of them. */
+    if (i % 5 == OCTAVO_NIBBLES && num_values % 2 != 0) {
+      c->expected[place + num_values / 2] |= (uint8_t)((base & 15) << 4);
     }
   }
   for (unsigned num_bits = 1; num_bits <= kMostBits; num_bits++) store_floats(c, &stored, num_bits);
@@ -512,9 +517,16 @@ static void contradictory_packed_weights_are_refused(void) {
   last->num_bits = 9;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   *last = good;
-  last->is_wide = true;
+  last->layout = OCTAVO_WORDS;
   last->offset_bytes = kExpanded - 2 * last->num_values + 1;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
+  last->layout = OCTAVO_NIBBLES;
+  last->offset_bytes = kExpanded - (last->num_values + 1) / 2 + 1;
+  refuse_packed(c, OCTAVO_WRONG_SIZE);
+  last->offset_bytes--;
+  octavo_model *model = NULL;
+  CHECK(octavo_load_memory(&c->program, c->file, kStored, &model) == OCTAVO_OK);
+  octavo_destroy(model);
   *last = good;
   last->num_bits = 8; /* fields of a byte, to which a base would be added, carry */
   last->base = 1;
@@ -545,7 +557,7 @@ static void contradictory_packed_weights_are_refused(void) {
     refuse_packed(c, OCTAVO_WRONG_SIZE);
   }
   *floats = sound;
-  floats->integers.is_wide = true;
+  floats->integers.layout = OCTAVO_WORDS;
   refuse_packed(c, OCTAVO_WRONG_SIZE);
   *floats = sound;
   floats->integers.offset_bytes = 3 * kFloatValues - 1; /* their numbers begin before all others */

@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from octavo.compiler.artifact.bit_packing import pack_integers, packed_bits, stored_bytes
+from octavo.compiler.artifact.bit_packing import (
+    Layout,
+    pack_integers,
+    packed_bits,
+    stored_bytes,
+)
 from octavo.compiler.artifact.weight_blob import pack_weights
 from octavo.compiler.lowering.program import Buffer, Operand, Program, Step, Storage
 
@@ -73,7 +78,7 @@ def test_missing_or_wrongly_sized_data_is_refused(data):
 
 
 def expanded(blob, file):
-    """What kernels read, as runtime/src/weights.c makes it."""
+    """What kernels read, as runtime/src/packed.c makes it."""
     memory = np.zeros(blob.memory_bytes, np.uint8)
     memory[blob.expanded_bytes :] = np.frombuffer(file, np.uint8, blob.plain_bytes)
     for constant in blob.packed:
@@ -166,10 +171,21 @@ def test_weights_that_kernels_read_as_int16_are_stored_as_bytes_of_few_bits(larg
     rng = np.random.default_rng(0)
     wide = rng.integers(-largest, largest + 1, 1000).astype(np.int16)
     bits, narrow = packed_bits(wide), pack_integers(wide.astype(np.int8))
-    assert bits.is_wide
+    assert bits.layout is Layout.WORDS
     assert (bits.num_values, bits.num_bits) == (1000, num_bits)
     assert (bits.data == narrow.data).all()
     assert bits.data.nbytes == stored_bytes(1000, num_bits)
+
+
+@pytest.mark.parametrize(("largest", "num_bits"), [(1, 2), (3, 3)])
+def test_pairs_of_narrow_weights_in_a_byte_are_stored_in_fewer_bits(largest, num_bits):
+    weights = np.random.default_rng(0).integers(-largest, largest + 1, 1000).astype(np.int8)
+    pairs = (weights[::2] & 15) | np.left_shift(weights[1::2], 4)
+    bits = packed_bits(pairs)
+    assert (bits.layout, bits.num_values, bits.num_bits) == (Layout.NIBBLES, 1000, num_bits)
+    assert (bits.data == pack_integers(weights).data).all()
+    wide = np.random.default_rng(0).integers(-7, 8, 1000).astype(np.int8)
+    assert packed_bits((wide[::2] & 15) | np.left_shift(wide[1::2], 4)) is None
 
 
 def test_words_of_four_weights_are_packed_as_weights():
@@ -182,7 +198,7 @@ def test_words_of_four_weights_are_packed_as_weights():
 @pytest.mark.parametrize(
     "array",
     [
-        np.array([0, 16] * 100, np.int8),  # five bits
+        np.array([0, 16, 127, -128] * 80, np.int8),  # eight bits, and four in each half
         np.arange(-7, 8, dtype=np.int32).repeat(20),  # numbers of four bytes
         np.full(100, 0x20010203, np.int32),
         np.arange(128, 600, dtype=np.int16),
