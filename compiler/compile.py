@@ -136,16 +136,17 @@ def compile_model(
     report("import", 0, 1)
     model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
     report("import", 1, 1)
+    if is_synthetic(samples) and not is_quantized(model):
+        # Once for everything that runs them, and before normalizations are folded.
+        samples = open_data(
+            samples, model, max_samples=max_samples, seed=seed, progress=report
+        )
     float_model = None
     if float_only or is_quantized(model):
         done = as_it_is(model, None if float_only else samples)
     else:
         if select is not None:
             float_model = as_it_is(model.clone(), None).model
-        if is_synthetic(samples):  # once, for everything that runs them
-            samples = open_data(
-                samples, model, max_samples=max_samples, seed=seed, progress=report
-            )
         done = quantized(
             model,
             machine,

@@ -123,8 +123,12 @@ def with_outputs_of(
         max_samples: At most so many of them.
     """
     from octavo.compiler.calibration.output_errors import measure_compiled
+    from octavo.compiler.calibration.synthetic import SyntheticSamples
     from octavo.compiler.data_source import open_data
 
     opened = open_data(samples, model)
     errors = measure_compiled(model, compiled, nodes, opened, max_samples=max_samples)
-    return replace(ready, output_sqnr_db=errors)
+    notes = ready.notes
+    if isinstance(opened, SyntheticSamples) and opened.note not in notes:
+        notes = (opened.note, *notes)
+    return replace(ready, output_sqnr_db=errors, notes=notes)

@@ -87,7 +87,7 @@ class SyntheticSamples:
             for when in ("before", "after")
         )
         return (
-            f"calibrated with {len(self)} synthetic samples, made from {len(self.errors)}"
+            f"the {len(self)} samples are synthetic, made from {len(self.errors)}"
             f" BatchNormalization nodes (error {before:.2g}, then {after:.2g}); no real data"
             " was seen"
         )

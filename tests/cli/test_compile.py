@@ -1,6 +1,7 @@
 """compile, run and profile on a real artifact of a small model."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,3 +217,20 @@ def test_unfriendly_widths_are_named(octavo, model, samples, tmp_path):
     assert "3 output channels waste 81%; friendly: 16" in text
     payload = octavo(*compile_with, "-o", tmp_path / "other", "--json").json
     assert [layer["name"] for layer in payload["unfriendly_layers"]] == ["hidden"]
+
+
+def test_samples_are_made_up_on_request(octavo, tmp_path):
+    digits = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
+    command = [
+        "compile",
+        digits,
+        "--target",
+        "host",
+        "--data",
+        "synthetic",
+        "--max-samples",
+        4,
+    ]
+    payload = octavo(*command, "-o", tmp_path / "int8", "--json").json
+    assert payload["notes"][0].startswith("the 4 samples are synthetic, made from 5 Batch")
+    assert payload["summary"]["output_sqnr_db"] > 20

@@ -122,7 +122,7 @@ def test_samples_are_made_up_on_request(octavo, tmp_path):
     command = ["quantize", DIGITS, "--data", "synthetic", "--max-samples", "4"]
     outcome = octavo(*command, "-o", tmp_path / "q.onnx")
     assert outcome.code == 0, outcome.err
-    assert "calibrated with 4 synthetic samples" in " ".join(outcome.out.split())
+    assert "the 4 samples are synthetic" in " ".join(outcome.out.split())
     payload = octavo(*command, "-o", tmp_path / "again.onnx", "--json").json
     assert payload["num_samples"] == 4
     assert {"node", "before", "after"} == set(payload["synthetic"][0])

@@ -130,4 +130,4 @@ def test_digits_lose_no_more_with_synthetic_than_with_real_samples(digits):
 def test_the_result_says_that_the_samples_were_made_up(digits):
     result = quantize_model(digits, "synthetic", max_samples=4, measure=False)
     assert result.num_samples == 4
-    assert result.notes[0].startswith("calibrated with 4 synthetic samples, made from 5 Batch")
+    assert result.notes[0].startswith("the 4 samples are synthetic, made from 5 Batch")
