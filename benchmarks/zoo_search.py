@@ -1,70 +1,88 @@
-"""W4/W8 of networks of the zoo against 8 bits throughout: smaller at equal noise, or not."""
+"""Networks of the zoo in 8 and 4 bits: smaller than 8 bits throughout with no more noise?"""
 
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
-from octavo.compiler.mixed_precision.options import BYTES, SearchOptions
-from octavo.compiler.mixed_precision.run import search_model
+from octavo.compiler.importer import import_model
+from octavo.compiler.mixed_precision.accuracy import NOISE
+from octavo.compiler.mixed_precision.evaluator import EvaluatorMaker, serialize
+from octavo.compiler.mixed_precision.journal import FILE_NAME, Journal
+from octavo.compiler.mixed_precision.options import SearchOptions
+from octavo.compiler.mixed_precision.record import Found, why_not_better
+from octavo.compiler.mixed_precision.run import DEFAULT_ROUNDING
+from octavo.compiler.mixed_precision.search import Search, check_limits
+from octavo.compiler.recipes import get_recipe
 from octavo.compiler.selection.options import SelectionOptions
+from octavo.compiler.workers import in_process
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
+from octavo.targets import get_target
 
 TARGET = "host"
-UNIFORM = "w8a8"
-FORMATS = (EIGHT_BITS, LayerFormat(4, 8))
+FOUR_BITS = LayerFormat(4, 8)
 NUM_CALIBRATION, NUM_JUDGING = 16, 8
 JUDGING_SEED = 1  # of other samples than those of calibration
 BUDGET = 32
 SECONDS = 2.0
-NEAR_DB = (0.1, 1.0, 3.0)  # what "equal" may mean
 
 
 def smaller_than_uniform(name: str) -> dict[str, Any]:
-    """Search the front of noise, latency and size.
+    """Search within the noise of 8 bits throughout.
 
     Args:
         name: Of a zoo entry with images.
     """
-    entry = find_entry(name)
-    options = SearchOptions(
-        FORMATS, budget=BUDGET, device=SelectionOptions("local", seconds=SECONDS)
-    )
-    start = time.perf_counter()
-    with TemporaryDirectory() as folder:
-        paths = []
-        for seed, count in ((0, NUM_CALIBRATION), (JUDGING_SEED, NUM_JUDGING)):
-            samples = entry.samples(count, seed=seed)
-            paths.append(Path(folder) / f"samples{seed}.npz")
-            np.savez(
-                paths[-1], **{k: np.concatenate([s[k] for s in samples]) for k in samples[0]}
-            )
-        record = search_model(
-            model_path(name), TARGET, Path(folder) / "search", paths[0], options,
-            test_samples=paths[1]).record  # fmt: skip
-    references = {one["name"]: one["objectives"] for one in record["references"]}
-    base = references[UNIFORM]
+    maker = _maker(name)
+    evaluator = maker()
+    uniform = dict.fromkeys(evaluator.network.layers, EIGHT_BITS)
+    noise = evaluator.accuracy.measure(uniform)[NOISE]
+    evaluator.close()
+    found, num_evaluated = _search(maker, noise)
+    check_limits(found)
+    assert found.best is not None
+    best = found.best.evaluation
     return {
-        "took_s": time.perf_counter() - start,
-        "references": references,
-        "num_points": len(record["points"]),
-        "front": record["front"],
-        "best": record["best"]["objectives"],
-        "why_not_better": record["why_not_better"],
-        "near": [_smallest(record, base, db) for db in NEAR_DB],
+        "num_layers": len(uniform),
+        "num_evaluated": num_evaluated,
+        "references": found.references,
+        "best": best.objectives,
+        "spread": found.best.spread,
+        "formats": {layer: str(chosen) for layer, chosen in best.configuration.items()},
+        "num_narrow": list(best.configuration.values()).count(FOUR_BITS),
+        "front": [f.evaluation.objectives for f in found.finalists],
+        "why_not_better": list(why_not_better(found)),
     }
 
 
-def _smallest(record: dict[str, Any], base: dict[str, float], db: float) -> dict[str, Any]:
-    """The smallest of the front whose noise is at most some decibels above that of 8 bits."""
-    near = [p for p in record["front"] if p["objectives"]["noise"] <= base["noise"] + db]
-    if not near:
-        return {"db": db, "objectives": None, "num_narrow": 0}
-    smallest = min(near, key=lambda point: point["objectives"][BYTES])
-    formats = next(p["formats"] for p in record["points"] if p["id"] == smallest["id"])
-    narrow = sum(text != UNIFORM for text in formats.values())
-    return {"db": db, "objectives": smallest["objectives"], "num_narrow": narrow}
+def _maker(name: str) -> EvaluatorMaker:
+    entry = find_entry(name)
+    model = import_model(model_path(name))
+    return EvaluatorMaker(
+        name,
+        serialize(model),
+        entry.samples(NUM_CALIBRATION),
+        entry.samples(NUM_JUDGING, seed=JUDGING_SEED),
+        None,
+        get_recipe("static_wi8_ai8", rounding=DEFAULT_ROUNDING),
+        (),
+        TARGET,
+        get_target(TARGET).requantize,
+        SelectionOptions("local", seconds=SECONDS),
+    )
+
+
+def _search(maker: EvaluatorMaker, noise: float) -> tuple[Found, int]:
+    """What is found, and how many configurations were evaluated, sensitivities included."""
+    options = SearchOptions(
+        (EIGHT_BITS, FOUR_BITS), budget=BUDGET, limits={NOISE: noise}, device=maker.device
+    )
+    with (
+        TemporaryDirectory() as folder,
+        Journal(Path(folder) / FILE_NAME) as journal,
+        in_process(maker) as workers,
+    ):
+        found = Search(maker, options, journal, workers, workers).run()
+        asked = [one for one in journal.measurements() if one.kind == "accuracy"]
+    return found, len(asked)
