@@ -40,7 +40,8 @@ class Helpers:
 
     Attributes:
         workers: Makes what measures accuracy; None: this process.
-        on_device: Makes what measures latency; None: this process.
+        on_device: Makes what measures latency; None: this process. The same as ``workers``:
+            they are one.
         resource: What a latency occupies of a cluster.
     """
 
@@ -151,7 +152,8 @@ def search_model(
     with open_folder(output, resume=resume, force=force) as journal:
         journal.bind(settings_of(maker, options))
         found, search = _search(maker, options, journal, helpers or Helpers(), progress)
-        facts = {"model": model_path.stem, "target": target}
+        facts = {
+            "model": model_path.stem, "target": target, "num_judging": len(judging)}
         record = search_record(found, search.network, options, facts)
         _write(output, record, maker, search, found, options.seed)
     return SearchResult(output, record, found)
@@ -164,9 +166,14 @@ def _search(
     helpers: Helpers,
     progress: SearchProgress | None,
 ) -> tuple[Found, Search]:
-    here = in_process(maker)
+    here: AnyWorkers = in_process(maker)
     workers = here if helpers.workers is None else helpers.workers(maker)
-    on_device = here if helpers.on_device is None else helpers.on_device(maker)
+    if helpers.on_device is None:
+        on_device = here
+    elif helpers.on_device is helpers.workers:
+        on_device = workers
+    else:
+        on_device = helpers.on_device(maker)
     with here, workers, on_device:
         search = Search(
             maker,

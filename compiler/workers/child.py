@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from octavo.compiler.workers.evaluator import ONE_THREAD
 
@@ -90,12 +90,12 @@ class Child:
 
     def bury(self) -> str:
         """Take leave of one whose pipe has ended; how it ended."""
-        self.wait(BUSY_GRACE_S)  # Python takes its time between the two
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(BUSY_GRACE_S)  # Python takes its time between the two
         return self.kill()
 
     def kill(self) -> str:
         """End it and the programs that it started, if it still runs; how it ended."""
-        # The group's number is its own until the process was waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         code = self._process.wait()
@@ -131,11 +131,19 @@ def begin(pipe: int, life: int) -> None:
     Being asked to end is a ``SystemExit`` there, so that ``finally`` blocks remove what they
     made. When the parent has ended, the child is asked to, and soon killed.
 
+    All this is done by a child of this process: a cluster that ends one of its processes kills
+    the children of that one, but not theirs, and these end in order.
+
     Args:
         pipe: Number of the file that a function and its arguments come from.
         life: Number of the file that ends with the parent. It stays open to the very end of
-            this process, which the parent waits for.
+            the process, which the parent waits for.
     """
+    worker = os.fork()
+    if worker:
+        os.close(pipe)
+        os.close(life)
+        _end_like(worker)
     os.set_inheritable(pipe, False)
     os.set_inheritable(life, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -163,6 +171,17 @@ def picklable(error: Exception) -> Exception:
     except Exception:  # whatever the error's class does
         pass
     return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _end_like(worker: int) -> NoReturn:
+    """Pass on signals, and end as the other process ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(worker, number))
+    code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    if code < 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 def _watch(life: int) -> None:

@@ -8,6 +8,7 @@ import os
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -19,8 +20,14 @@ from octavo.errors import WorkerError
 
 LOCAL = "local"  # a cluster of this machine, for as long as the work takes
 DONE = "done"
+CLIENT = "ray://"
+# The head of a cluster forks a server for each client, from a process with threads: now and
+# then that one is dead at once.
+CLIENT_ATTEMPTS = 3
+SERVER_FAILED = "Starting Ray client server failed"
 CHECK_S = 1.0  # between looks at what the cluster has
-OBJECT_STORE_BYTES = 200 << 20  # of a local cluster: only makers are in there
+OBJECT_STORE_BYTES = 200 << 20  # of a local cluster, beside the maker
+TOKEN_FILE = Path(".ray", "auth_token")  # in the home folder; Ray's place for it
 
 Answer: TypeAlias = tuple[int, bytes]  # index of an item, pickled Outcome
 Ref: TypeAlias = Any  # ray.ObjectRef; Ray is imported in functions alone
@@ -35,7 +42,7 @@ def drive(pipe: Pipe, make: bytes, address: str) -> None:
         address: Of the cluster.
     """
     try:
-        tasks = ClusterTasks(connect(address), make)
+        tasks = ClusterTasks(connect(address, len(make)), make)
         pipe.send(DONE)
         while True:
             try:
@@ -51,17 +58,18 @@ def drive(pipe: Pipe, make: bytes, address: str) -> None:
         _disconnect()
 
 
-def connect(address: str) -> Any:
+def connect(address: str, num_bytes: int = 0) -> Any:
     """Connect this process to a cluster.
 
     Args:
         address: ``local``, or what ``ray.init`` takes.
+        num_bytes: That will be put into the cluster's store.
 
     Returns:
         The module ``ray``.
 
     Raises:
-        WorkerError: There is no cluster, or one of other versions.
+        WorkerError: There is no cluster, one of other versions, or one that refuses.
     """
     # Starting a cluster would ask its user on a terminal, and tell its makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -70,15 +78,33 @@ def connect(address: str) -> Any:
         own = {
             "num_cpus": len(os.sched_getaffinity(0)),
             "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
+            "object_store_memory": OBJECT_STORE_BYTES + num_bytes,
         }
+    if address.startswith(CLIENT):
+        _send_token()
     try:
         import ray
 
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
+        for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
+            try:
+                ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
+                break
+            except ConnectionError as error:
+                if SERVER_FAILED not in str(error) or not attempts_left:
+                    raise
     except Exception as error:  # of many classes: ConnectionError, RuntimeError, ImportError
-        raise WorkerError(f"cluster {address}: {_one_line(error)}") from error
+        hint = ""
+        if address.startswith(CLIENT) and isinstance(error, ConnectionError):
+            hint = f"; if it asks for a token, set RAY_AUTH_TOKEN or make ~/{TOKEN_FILE}"
+        raise WorkerError(f"cluster {address}: {_one_line(error)}{hint}") from error
     return ray
+
+
+def _send_token() -> None:
+    """Show the token of a cluster where there is one: Ray's client does so only when told."""
+    variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if any(map(os.environ.get, variables)) or (Path.home() / TOKEN_FILE).is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 class ClusterTasks:

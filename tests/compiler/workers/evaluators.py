@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.compiler.workers.processes_of import wait_until
+from tests.compiler.workers.processes_of import parent_of, wait_until
 
 from octavo.errors import DeviceError, ModelError
 
@@ -40,7 +40,7 @@ class Fragile:
 
     Attributes:
         how: "kill", a signal that cannot be caught; "exit", a call of sys.exit; "parent", the
-            signal to the process that started this one.
+            signal to the process that wanted this one.
         times: How often each of them does.
     """
 
@@ -59,7 +59,8 @@ class Fragile:
             if self.how == "exit":
                 sys.exit(7)
             if self.how == "parent":
-                os.kill(os.getppid(), signal.SIGKILL)
+                # Its own parent is there to end like it.
+                os.kill(parent_of(os.getppid()), signal.SIGKILL)
                 time.sleep(60)
             os.kill(os.getpid(), signal.SIGKILL)
         return x * x

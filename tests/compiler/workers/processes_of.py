@@ -11,13 +11,17 @@ def is_running(pid):
         return False
 
 
+def parent_of(pid):
+    return int(_fields(pid)[1])
+
+
 def descendants(pid):
     """Process ids of children, their children, ..."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parents[int(entry.name)] = int(_fields(entry.name)[1])
+                parents[int(entry.name)] = parent_of(entry.name)
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended since
     found = [pid]
