@@ -43,9 +43,9 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
-    from octavo.targets.kernels.gru import GruGemm
+    from octavo.targets.kernels.gru import GruGemm, GruNibbles
     from octavo.targets.kernels.layer_norm import LayerNormRows
-    from octavo.targets.kernels.lstm import LstmGemm
+    from octavo.targets.kernels.lstm import LstmGemm, LstmNibbles
     from octavo.targets.kernels.matmul import MatMulGemm
     from octavo.targets.kernels.move import MoveElements
     from octavo.targets.kernels.nibble_gemm import NibbleGemm
@@ -77,8 +77,8 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),
         (FloatLayerNorm, (FloatLayerNormRows(),)),
-        (Lstm, (LstmGemm(),)),
-        (Gru, (GruGemm(),)),
+        (Lstm, (LstmNibbles(), LstmGemm())),
+        (Gru, (GruNibbles(), GruGemm())),
     )
 
 

@@ -7,6 +7,11 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.nibble_gates import (
+    NibbleGates,
+    reject_nibbles,
+    reject_recurrent_weights,
+)
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
 from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.kernels.scratch import Scratch
@@ -28,21 +33,42 @@ class GruGemm:
         """Accept layers of the activation type of the instructions."""
         return reject_recurrent(op, isa)
 
+    def _emitter(self, op: Gru, isa: Isa) -> "_Emitter":
+        return _Emitter(op, isa, PackedGates)
+
     def variant(self, op: Gru, isa: Isa) -> str:
         """Name the instructions."""
         return f"{self.name}.{isa.name}"
 
     def build(self, op: Gru, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return self._emitter(op, isa).build()
 
     def constants(self, op: Gru, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack weights and fixed-point rows by vectors of features."""
-        return _Emitter(op, isa).constants(arrays)
+        return self._emitter(op, isa).constants(arrays)
 
     def scratch_bytes(self, op: Gru, isa: Isa) -> int:
         """Memory of the gate inputs of all steps, the state and rows of y."""
-        return _Emitter(op, isa).scratch().num_bytes
+        return self._emitter(op, isa).scratch().num_bytes
+
+
+class GruNibbles(GruGemm):
+    """Serves GRUs whose recurrent weights fit 4 bits."""
+
+    name = "gru_nibbles"
+
+    def reject(self, op: Gru, isa: Isa) -> str:
+        """Accept layers of few sequences."""
+        return super().reject(op, isa) or reject_nibbles(op, isa)
+
+    def reject_constants(self, op: Gru, isa: Isa, arrays: Arrays) -> str:
+        """Refuse recurrent weights of more bits."""
+        del op
+        return reject_recurrent_weights(isa, arrays)
+
+    def _emitter(self, op: Gru, isa: Isa) -> "_Emitter":
+        return _Emitter(op, isa, NibbleGates)
 
 
 class _Emitter(RecurrentEmitter):
@@ -50,13 +76,13 @@ class _Emitter(RecurrentEmitter):
 
     op: Gru
 
-    def __init__(self, op: Gru, isa: Isa) -> None:
+    def __init__(self, op: Gru, isa: Isa, gates: type[PackedGates]) -> None:
         super().__init__(op, isa)
         if op.linear_before_reset:
-            self.groups = [PackedGates(op, isa, "recurrent", 0, op.gates)]
+            self.groups = [gates(op, isa, "recurrent", 0, op.gates)]
         else:
-            self.groups = [PackedGates(op, isa, "recurrent", 0, NUM_SIGMOIDS),
-                           PackedGates(op, isa, "recurrent", HIDDEN, 1)]
+            self.groups = [gates(op, isa, "recurrent", 0, NUM_SIGMOIDS),
+                           gates(op, isa, "recurrent", HIDDEN, 1)]
 
     def recurrent_gates(self) -> list[PackedGates]:
         return self.groups

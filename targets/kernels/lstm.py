@@ -7,6 +7,11 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa, clamp
+from octavo.targets.kernels.nibble_gates import (
+    NibbleGates,
+    reject_nibbles,
+    reject_recurrent_weights,
+)
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
 from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.ops.fixed_point import STATE_BITS
@@ -26,21 +31,42 @@ class LstmGemm:
         """Accept layers of the activation type of the instructions."""
         return reject_recurrent(op, isa)
 
+    def _emitter(self, op: Lstm, isa: Isa) -> "_Emitter":
+        return _Emitter(op, isa, PackedGates)
+
     def variant(self, op: Lstm, isa: Isa) -> str:
         """Name the instructions."""
         return f"{self.name}.{isa.name}"
 
     def build(self, op: Lstm, isa: Isa) -> Any:
         """Emit the PrimFunc."""
-        return _Emitter(op, isa).build()
+        return self._emitter(op, isa).build()
 
     def constants(self, op: Lstm, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack weights and fixed-point rows by vectors of features."""
-        return _Emitter(op, isa).constants(arrays)
+        return self._emitter(op, isa).constants(arrays)
 
     def scratch_bytes(self, op: Lstm, isa: Isa) -> int:
         """Memory of the gate inputs of all steps, the cell and two rows of y."""
-        return _Emitter(op, isa).scratch().num_bytes
+        return self._emitter(op, isa).scratch().num_bytes
+
+
+class LstmNibbles(LstmGemm):
+    """Serves LSTMs whose recurrent weights fit 4 bits."""
+
+    name = "lstm_nibbles"
+
+    def reject(self, op: Lstm, isa: Isa) -> str:
+        """Accept layers of few sequences."""
+        return super().reject(op, isa) or reject_nibbles(op, isa)
+
+    def reject_constants(self, op: Lstm, isa: Isa, arrays: Arrays) -> str:
+        """Refuse recurrent weights of more bits."""
+        del op
+        return reject_recurrent_weights(isa, arrays)
+
+    def _emitter(self, op: Lstm, isa: Isa) -> "_Emitter":
+        return _Emitter(op, isa, NibbleGates)
 
 
 class _Emitter(RecurrentEmitter):
@@ -48,9 +74,9 @@ class _Emitter(RecurrentEmitter):
 
     op: Lstm
 
-    def __init__(self, op: Lstm, isa: Isa) -> None:
+    def __init__(self, op: Lstm, isa: Isa, gates: type[PackedGates]) -> None:
         super().__init__(op, isa)
-        self.from_output = PackedGates(op, isa, "recurrent", 0, op.gates)
+        self.from_output = gates(op, isa, "recurrent", 0, op.gates)
 
     def recurrent_gates(self) -> list[PackedGates]:
         return [self.from_output]

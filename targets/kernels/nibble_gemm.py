@@ -1,13 +1,10 @@
-"""Product of a few rows with constant weights of 4 bits: two of them in a byte.
+"""Product of a few rows with constant weights of 4 bits, packed.
 
 Weights that no cache holds are read once for each run, so that half the bytes take half the
-time. A byte holds the weights of two steps. Either becomes 16 times itself, as a byte: the
-upper half as it is, the lower one shifted up. Sums are 16 times those of the weights, exactly,
-and are shifted down at the end: results are those of ``conv_gemm``, bit for bit.
+time. Results are those of ``conv_gemm``, bit for bit.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,23 +22,21 @@ from octavo.targets.kernels.epilogue import (
     constant_arrays,
     constant_parameters,
 )
+from octavo.targets.kernels.nibble_tile import (
+    MAX_DEPTH,
+    MAX_ROWS,
+    far_bytes,
+    join_halves,
+    nibble_tile,
+    reject_weights,
+)
 from octavo.targets.kernels.parallel import PARALLEL_MACS
-from octavo.targets.kernels.register_tile import RegisterTile, for_steps, register_tile
+from octavo.targets.kernels.register_tile import for_steps
 from octavo.targets.kernels.tiling import Tiling, tilings
 from octavo.targets.ops.conv import Conv
 from octavo.targets.padding import Padding
 
 Arrays = Mapping[str, NDArray[Any]]
-
-NIBBLE_BITS = 4
-LOWEST, HIGHEST = -8, 7  # of a weight
-MAX_ROWS = 4  # with more, weights are read for more products than reading them takes time
-MAX_DEPTH = 1 << 16  # sums of 16 * 8 * 255 stay in 32 bits
-# More weights than the first-level cache holds are waited for where a product takes a whole
-# line of the second-level one at once. Smaller registers unpack longer than they would wait,
-# until not even that cache holds the weights (benchmarks.nibbles).
-LINE_BYTES = 64
-FAR_BYTES, FARTHER_BYTES = 32 * 1024, 1024 * 1024
 
 
 class NibbleGemm:
@@ -73,12 +68,7 @@ class NibbleGemm:
     def reject_constants(self, op: Conv, isa: Isa, arrays: Arrays) -> str:
         """Refuse weights of more bits, and those that are too low 16 times."""
         del op
-        lowest, highest = int(arrays["weight"].min()), int(arrays["weight"].max())
-        if lowest < LOWEST or highest > HIGHEST:
-            return f"weights from {lowest} to {highest}; 4 bits hold {LOWEST} to {HIGHEST}"
-        if isa.for_weights(lowest << NIBBLE_BITS) != isa:
-            return f"{isa.name} does not multiply {lowest << NIBBLE_BITS} exactly"
-        return ""
+        return reject_weights(arrays["weight"], isa)
 
     def schedules(self, op: Conv, isa: Isa) -> list[Tiling]:
         """Register tiles worth measuring, the model's choice first."""
@@ -112,12 +102,6 @@ class NibbleGemm:
         return 0
 
 
-def far_bytes(isa: Isa) -> int:
-    """Bytes of weights from which on reading half of them pays."""
-    is_wide = isa.lanes * isa.dot_k >= LINE_BYTES and isa.dot_cost <= 1
-    return FAR_BYTES if is_wide else FARTHER_BYTES
-
-
 def _is_product(op: Conv) -> bool:
     """Whether an operation is a matrix product whose result lies without gaps in memory."""
     same = Conv(
@@ -131,49 +115,6 @@ def _is_product(op: Conv) -> bool:
         has_zero_point=op.has_zero_point,
     )
     return op.batch == 1 and op == same
-
-
-@dataclass(frozen=True)
-class NibbleTile(RegisterTile):
-    """Sums of products with 16 times the weights."""
-
-    def step_pair(
-        self, source: Any, offsets: list[Expr], weights: Any, at: Expr, steps: int
-    ) -> None:
-        """Add the products of two steps, or of the first of them.
-
-        Args:
-            source: Buffer of activations.
-            offsets: First activation of each row.
-            weights: Buffer of packed pairs, [vector][lane][k].
-            at: The first of them.
-            steps: 1 or 2.
-        """
-        isa = self.isa
-        width = isa.lanes * isa.dot_k
-        rows = [self._steps(source, offsets, block, steps) for block in self._blocks]
-        for v in range(self.vectors):
-            packed = vector.bind(vector.load(weights, at + v * width, width))
-            up = vector.splat(T.int8(NIBBLE_BITS), width)
-            mask = vector.splat(T.int8(-(1 << NIBBLE_BITS)), width)
-            halves = [T.shift_left(packed, up), T.bitwise_and(packed, mask)]
-            # Instructions load what they multiply; this memory is registers.
-            held = vector.local(steps * width, "int8")
-            for step in range(steps):
-                vector.store(held, step * width, halves[step], width)
-                columns = isa.load_columns(held, step * width)
-                for block, first in enumerate(self._blocks):
-                    self._dot(first, v, rows[block][step], columns)
-
-    def _steps(self, source: Any, offsets: list[Expr], first: int, steps: int) -> list[Any]:
-        """Activations of a block of rows, for each step."""
-        if self.isa.group_steps >= steps:
-            return list(self._load(source, offsets, first, steps))
-        found = []
-        for step in range(steps):
-            moved = [offset + step * self.isa.dot_k for offset in offsets]
-            found += self._load(source, moved, first, 1)
-        return found
 
 
 class _Emitter:
@@ -223,7 +164,7 @@ class _Emitter:
             panel = split[first : first + size].transpose(2, 3, 0, 1, 4)
             ordered = isa.order_columns(np.ascontiguousarray(panel).reshape(-1))
             low, high = ordered.reshape(self.pairs, 2, -1).transpose(1, 0, 2)
-            panels.append(((low & 15) | (high << NIBBLE_BITS)).astype(np.int8).reshape(-1))
+            panels.append(join_halves(low, high).reshape(-1))
         return np.concatenate(panels)
 
     def build(self) -> Any:
@@ -264,9 +205,13 @@ class _Emitter:
     ) -> None:
         """Compute all rows of some vectors of columns, of which ``columns`` exist."""
         op, isa = self.op, self.isa
-        acc = register_tile(isa, op.in_w, vectors).acc
-        tile = NibbleTile(isa, op.in_w, vectors, acc)
-        tile.fill(vector.splat(T.int32(0), isa.lanes))
+        column = panel * (self.tiling.panel * isa.lanes)
+        tile = nibble_tile(isa, op.in_w, vectors)
+        for v in range(vectors):
+            bias = vector.load(operands["bias"], column + v * isa.lanes, isa.lanes)
+            bias = vector.bind(bias)
+            for row in range(op.in_w):
+                tile.start(row, v, bias)
         rows = [row * op.in_c for row in range(op.in_w)]
         first = vector.bind(panel * (self.tiling.panel * self.pairs * self.width))
 
@@ -280,17 +225,6 @@ class _Emitter:
         for_steps(isa, self.packing.steps // 2, add, is_first=False)
         if self.packing.steps % 2:
             add(self.packing.steps // 2, 1, steps=1)
-        self._finish(operands, tile, panel * (self.tiling.panel * isa.lanes), columns)
-
-    def _finish(
-        self, operands: dict[str, Any], tile: NibbleTile, column: Expr, columns: int
-    ) -> None:
-        isa = self.isa
-        finish = Epilogue(self.op.requantize, isa, operands)
-        down = vector.splat(T.int32(NIBBLE_BITS), isa.lanes)
-        for row in range(self.op.in_w):
-            sums = []
-            for v, total in enumerate(tile.row(row)):
-                bias = vector.load(operands["bias"], column + v * isa.lanes, isa.lanes)
-                sums.append(vector.bind(T.shift_right(vector.bind(total), down) + bias))
-            finish.emit_vectors(sums, column, row * self.op.out_c + column, columns)
+        finish = Epilogue(op.requantize, isa, operands)
+        for row in range(op.in_w):
+            finish.emit_vectors(tile.row(row), column, row * op.out_c + column, columns)

@@ -8,6 +8,9 @@ import pytest
 from tests.targets.emulation import cases_of, emulated_targets, run_cases
 from tests.targets.test_nibble_gemm import narrow
 from tests.targets.test_nibble_gemm import run as run_nibbles
+from tests.targets.test_recurrent import layers
+from tests.targets.test_recurrent import reference as expected_of
+from tests.targets.test_recurrent_nibbles import kernel_of, narrow_case
 from tests.targets.test_word_gemm import DEPTHWISE, EPILOGUES, SHAPES, make_arrays, run, words
 
 from octavo.targets.instructions import isa_of
@@ -83,12 +86,25 @@ def nibbles(run_kernel, isa, mode, rows, depth, columns):
     np.testing.assert_array_equal(result, conv.reference(op, arrays))
 
 
+@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("hidden", [16, 35])
+def recurrent(run_kernel, isa, kind, hidden):
+    op = layers(steps=2, batch=2, inputs=5, hidden=hidden, dtype=isa.activation_dtype)[kind]
+    case = narrow_case(op, kind)
+    expected = expected_of(op, case.arrays)
+    outputs = [np.zeros_like(expected[name]) for name in ("y", "y_h")]
+    kernel = Anyway(kernel_of(op))
+    found = run_kernel.outputs(kernel, op, isa, [case.x], case.arrays, outputs)
+    for name, result in zip(("y", "y_h"), found, strict=True):
+        np.testing.assert_array_equal(result, expected[name])
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_kernels_equal_their_references(name, tmp_path):
     target = TARGETS[name]
     if shutil.which(target.emulator.program) is None:
         pytest.skip(f"needs {target.emulator.program} (Debian package qemu-user)")
-    tests = [(nibbles, 1)]
+    tests = [(nibbles, 1), (recurrent, 1)]
     if "float32" in target.requantize_modes:
         # Where words are computed in float, a third of the cases is enough.
         step = 1 if slower_words(isa_of(target)) is None else 3

@@ -7,7 +7,13 @@ from tests.targets.test_conv_gemm import EPILOGUES, NEEDED_FLAGS, make_arrays
 from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.instructions import ISAS
 from octavo.targets.kernel import Slower
-from octavo.targets.kernels.nibble_gemm import FAR_BYTES, FARTHER_BYTES, NibbleGemm, far_bytes
+from octavo.targets.kernels.nibble_gemm import NibbleGemm
+from octavo.targets.kernels.nibble_tile import (
+    FAR_BYTES,
+    FARTHER_BYTES,
+    MEMORY_BYTES,
+    far_bytes,
+)
 from octavo.targets.library import able_kernels, select
 from octavo.targets.ops.conv import Conv, Placement, reference
 
@@ -98,8 +104,8 @@ def test_it_serves_where_weights_are_far_and_fit():
 
 def test_narrow_registers_unpack_longer_than_they_wait():
     assert far_bytes(ISAS["avx512_vnni"]) == FAR_BYTES
-    assert {far_bytes(ISAS[name]) for name in ("avx2", "avx_vnni", "arm64_dotprod")} == {
-        FARTHER_BYTES}
+    assert {far_bytes(ISAS[n]) for n in ("avx_vnni", "arm64_dotprod")} == {FARTHER_BYTES}
+    assert {far_bytes(ISAS[n]) for n in ("avx2", "arm64_neon")} == {MEMORY_BYTES}
 
 
 def test_weights_are_exact_16_times_or_refused():
@@ -108,7 +114,8 @@ def test_weights_are_exact_16_times_or_refused():
         arrays = {"weight": np.full((8, 1, 1, 8), lowest, np.int8)}
         assert bool(KERNEL.reject_constants(op, ISAS["arm64_neon"], arrays)) == refused
     assert "4 bits hold -8 to 7" in KERNEL.reject_constants(
-        op, ISAS["arm64_neon"], {"weight": np.array([8], np.int8)})
+        op, ISAS["arm64_neon"], {"weight": np.array([8], np.int8)}
+    )
 
 
 @pytest.mark.parametrize(
