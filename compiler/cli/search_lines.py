@@ -11,6 +11,7 @@ from octavo.compiler.report.search_text import (
     counts_text,
     difference_text,
     formats_text,
+    judging_text,
     limits_text,
     nearest_text,
     numbered,
@@ -57,7 +58,8 @@ def _effort(record: SearchRecord) -> str:
     failed = f", {num_failed} failed" if num_failed else ""
     return (
         f"{printable(record.solver)}, seed {record.seed}: {len(record.points)} of"
-        f" {record.budget} evaluations{failed}; {printable(origin_text(record))}"
+        f" {record.budget} evaluations{failed}; {printable(origin_text(record))};"
+        f" {judging_text(record)}"
     )
 
 

@@ -58,6 +58,7 @@ def _record(document: Mapping[str, Any]) -> SearchRecord:
         seed=int(document["seed"]),
         solver=str(document["solver"]),
         budget=int(document["budget"]),
+        num_judging=int(document["num_judging"]),
         objectives=objectives,
         limits=limits,
         references=tuple(

@@ -23,6 +23,7 @@ from octavo.compiler.report.search_record import (
 from octavo.compiler.report.search_text import (
     counts_text,
     difference_text,
+    judging_text,
     limits_text,
     nearest_text,
     origin_text,
@@ -82,6 +83,7 @@ class SearchFacts:
         record: What is shown.
         cards: (title, value, lines below it) of the chosen point.
         origin: Where latencies come from, in words.
+        judging: What losses were measured on, in words.
         limits: In words; "" for none.
         nearest: The least measured values of what has a limit, in words.
         refusals: What cannot be taken, in words.
@@ -97,6 +99,7 @@ class SearchFacts:
     record: SearchRecord
     cards: tuple[tuple[str, str, tuple[str, ...]], ...]
     origin: str
+    judging: str
     limits: str
     nearest: str
     refusals: tuple[str, ...]
@@ -116,6 +119,7 @@ def search_facts(record: SearchRecord) -> SearchFacts:
         record=record,
         cards=tuple(_cards(record)),
         origin=origin_text(record),
+        judging=judging_text(record),
         limits=limits_text(record),
         nearest=nearest_text(record),
         refusals=tuple(refusals(record)),

@@ -86,6 +86,7 @@ class SearchRecord:
         seed: Of the solver.
         solver: Its name.
         budget: Evaluations that were allowed.
+        num_judging: Samples that losses were measured on.
         objectives: Two or three; the first is what the network loses.
         limits: Largest value that is allowed, by name of the objective.
         references: To compare with.
@@ -104,6 +105,7 @@ class SearchRecord:
     seed: int
     solver: str
     budget: int
+    num_judging: int
     objectives: tuple[Objective, ...]
     limits: Mapping[str, float]
     references: tuple[Reference, ...]

@@ -90,6 +90,15 @@ def origin_text(record: SearchRecord) -> str:
     return f"measured on {record.device}"
 
 
+def judging_text(record: SearchRecord) -> str:
+    """How many samples losses were measured on, and how fine that makes accuracy."""
+    count = record.num_judging
+    text = f"losses on {count} sample{'s' if count != 1 else ''}"
+    if record.objectives[0].name == "drop" and count:
+        text += f", one of which is {100 / count:.2g} points"
+    return text
+
+
 def limits_text(record: SearchRecord) -> str:
     """The limits: "accuracy lost 0.50 points, latency 3.00 ms"; "" for none."""
     return values_text(record, record.limits)

@@ -96,7 +96,9 @@ def _fit(features: Array, values: Array, num_totals: int, seed: int) -> Model:
         linear += [
             partial(_corrected, num_totals=num_totals, strength=s) for s in RIDGE_STRENGTHS
         ]
-    radial = [partial(_support, cost=c, width=w) for c in SVR_COSTS for w in SVR_WIDTHS]
+    radial: list[Callable[[Array, Array], Model]] = [
+        partial(_support, cost=c, width=w) for c in SVR_COSTS for w in SVR_WIDTHS
+    ]
     best = min(linear, key=error)
     if error(best) > EXACT * float(np.sum((values - values.mean()) ** 2)):
         best = min([best, *radial], key=error)

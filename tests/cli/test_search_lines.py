@@ -36,7 +36,7 @@ def front(number, *costs, meets_limits=True):
 def record():
     return {
         "schema": 1, "model": "net", "target": "host", "device": "local", "seed": 3,
-        "solver": "front", "budget": 6,
+        "solver": "front", "budget": 6, "num_judging": 225,
         "objectives": OBJECTIVES,
         "limits": {"drop": 0.5, "latency": 3.0},
         "references": [
@@ -69,7 +69,8 @@ def record():
 def test_every_line(record):
     assert search_lines(record, Path("out")) == [
         "net for host",
-        "search          front, seed 3: 5 of 6 evaluations, 2 failed; measured on local",
+        "search          front, seed 3: 5 of 6 evaluations, 2 failed; measured on local;"
+        " losses on 225 samples, one of which is 0.44 points",
         "chosen          #1: accuracy lost 0.28 points, latency 1.91 ms, weights 3.00 KiB",
         "  against float32: accuracy lost +0.28 points, latency -76.1%, weights -81.2%",
         "  against w8a8: accuracy lost 0.00 points, latency -4.5%, weights -25.0%",
@@ -131,7 +132,7 @@ def test_counts_of_an_emulator_are_called_so(record):
     for entry in record["front"]:
         entry["objectives"]["latency"] *= 1e6
     lines = search_lines(record, Path("out"))
-    assert lines[1].endswith("; counted under qemu, which is no time")
+    assert "; counted under qemu, which is no time; " in lines[1]
     assert any("1.91 M instructions" in line for line in lines)
 
 

@@ -89,7 +89,7 @@ def made_up_record(
     best = min(met, key=lambda p: p["objectives"]["bytes"]) if met else None
     return {
         "schema": 1, "model": "net", "target": "host", "device": "local", "seed": 0,
-        "solver": "front", "budget": num_points,
+        "solver": "front", "budget": num_points, "num_judging": 225,
         "objectives": objectives(labels=labels, unit=unit),
         "limits": limits,
         "references": [
