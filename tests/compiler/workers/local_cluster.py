@@ -29,6 +29,8 @@ class LocalCluster:
 
     def __init__(self):
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # Servers for clients that are dead at once are given up after so many seconds.
+        os.environ["RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S"] = "10"
         from ray.cluster_utils import Cluster
 
         with socket.socket() as free:

@@ -110,7 +110,7 @@ def test_what_is_under_way_is_stopped_when_nobody_listens(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             interrupt_when(tmp_path / "pids-0", iterator)
         pids = [int(pid) for pid in (tmp_path / "pids-0").read_text().split()]
-        wait_until(lambda: not any(map(is_running, pids)), seconds=10)
+        wait_until(lambda: not any(map(is_running, pids)), seconds=30)
     assert not (tmp_path / "pids-1").exists()
 
 
@@ -163,8 +163,8 @@ def test_nothing_is_left_when_the_parent_is_ended(tmp_path, number):
     pids = [int(pid) for path in files for pid in path.read_text().split()]
     assert all(map(is_running, pids))
     os.kill(parent.pid, number)
-    _, said = parent.communicate(timeout=20)
-    wait_until(lambda: not any(map(is_running, pids)), seconds=10)
+    _, said = parent.communicate(timeout=60)
+    wait_until(lambda: not any(map(is_running, pids)), seconds=30)
     if number == signal.SIGINT:
         assert said.count(b"Traceback") == 1  # the parent's own; the children are silent
     else:
