@@ -6,7 +6,7 @@ would be chosen: no table of devices, no rule of thumb.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -73,9 +73,11 @@ def channel_waste(op: Any, isa: Isa) -> float:
 
 def integer_twin(op: Conv, isa: Isa) -> Conv:
     """The convolution of the same sizes in INT8, with a plain epilogue."""
-    return replace(
-        op, dtype=isa.activation_dtype, requantize=Requantize(dtype=isa.activation_dtype),
-        residual=False)
+    same = {field.name: getattr(op, field.name) for field in fields(Conv)}
+    plain = {
+        "dtype": isa.activation_dtype, "residual": False,
+        "requantize": Requantize(dtype=isa.activation_dtype)}
+    return Conv(**{**same, **plain})
 
 
 @lru_cache(maxsize=4096)

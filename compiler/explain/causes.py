@@ -20,12 +20,16 @@ SCRATCH = {
     "attention_rows": "packed keys and values, scores",
     "conv_gemm": "a copy of the input between its padding",
     "gru_gemm": "inputs of the gates, the state",
+    "gru_nibbles": "inputs of the gates, the state",
     "lstm_gemm": "inputs of the gates, the state",
+    "lstm_nibbles": "inputs of the gates, the state",
     "matmul_gemm": "one operand, packed as weights are",
     "tile_attention": "packed keys and values, scores",
     "tile_conv": "gathered or padded pixels",
     "tile_matmul": "one operand, packed as weights are",
     "winograd": "transformed input, weights and sums",
+    "word_gemm": "a copy of the input between its padding",
+    "word_gemm_parts": "a copy of the input between its padding",
 }
 
 

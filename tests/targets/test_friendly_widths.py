@@ -10,8 +10,10 @@ from octavo.targets.friendly_widths import (
     integer_twin,
 )
 from octavo.targets.instructions import isa_of
+from octavo.targets.ops.bfloat16_conv import Bfloat16Conv
 from octavo.targets.ops.conv import Conv, Placement
 from octavo.targets.ops.pool import MaxPool
+from octavo.targets.ops.word_conv import WordConv
 
 PADS = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
 THREE = {"kernel_h": 3, "kernel_w": 3, **PADS}
@@ -89,3 +91,10 @@ def test_other_operations_have_no_widths():
     isa = isa_of(get_target("host"))
     assert friendly_widths(op, isa) == ()
     assert channel_waste(op, isa) == 0
+
+
+@pytest.mark.parametrize("kind", [WordConv, Bfloat16Conv])
+def test_other_records_have_the_twin_of_a_convolution(kind):
+    isa = isa_of(get_target("x86-64-avx512vnni"))
+    sizes = {"batch": 1, "in_h": 8, "in_w": 8, "in_c": 26, "out_c": 40}
+    assert integer_twin(kind(**sizes), isa) == integer_twin(Conv(**sizes), isa)
