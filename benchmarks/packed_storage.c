@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* As runtime/src/weights.c: eight values of n bits in n bytes. */
+/* As runtime/src/packed.c: eight values of n bits in n bytes. */
 static inline uint64_t spread(uint64_t fields, unsigned num_bits) {
   uint64_t one = (1u << num_bits) - 1;
   uint64_t two = (1u << 2 * num_bits) - 1;

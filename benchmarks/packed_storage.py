@@ -2,7 +2,7 @@
 
     python -m benchmarks.packed_storage [--keep FOLDER] [NAME ...]
 
-Compiles four networks in five formats and times ``octavo_load`` and inferences of each, one
+Compiles four networks in six formats and times ``octavo_load`` and inferences of each, one
 process after the other in turn. Also compares ways to store few bits, in C. Writes
 benchmarks/results/packed_storage.json and packed_storage.md.
 """
@@ -31,10 +31,11 @@ FORMATS: dict[str, dict[str, Any]] = {
     "w4a8": {"weight_bits": 4},
     "w3a8": {"weight_bits": 3},
     "w2a8": {"weight_bits": 2},
+    "w4, blocks of 16": {"weight_bits": 4, "block_size": 16},
 }
 UNPACKED = "w4a8 in bytes"
 NUM_SAMPLES = 4  # ranges of activations move no size
-NUM_LOADS = 25
+NUM_LOADS = 15
 NUM_VALUES = 3_400_000  # weights of MobileNetV2
 LAYOUTS = {
     "words of eight values (what artifacts have)": ("words", (2, 3, 4)),
