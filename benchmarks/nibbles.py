@@ -145,7 +145,7 @@ def table(rows: dict[str, Any]) -> str:
     lines += [
         "",
         "With AVX-512 a product of 64 weights is one instruction, and half the bytes pay from",
-        "the second-level cache on. With AVX2 it is several: only memory is slower than those.",
+        "the second-level cache on. With AVX2 it is several, and only memory is slower.",
     ]
     return "\n".join(lines)
 
