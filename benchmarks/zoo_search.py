@@ -11,9 +11,10 @@ from octavo.compiler.mixed_precision.accuracy import NOISE
 from octavo.compiler.mixed_precision.evaluator import EvaluatorMaker, serialize
 from octavo.compiler.mixed_precision.journal import FILE_NAME, Journal
 from octavo.compiler.mixed_precision.options import SearchOptions
-from octavo.compiler.mixed_precision.record import Found, why_not_better
+from octavo.compiler.mixed_precision.record import Found
 from octavo.compiler.mixed_precision.run import DEFAULT_ROUNDING
 from octavo.compiler.mixed_precision.search import Search, check_limits
+from octavo.compiler.mixed_precision.verdict import why_not_better
 from octavo.compiler.recipes import get_recipe
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.workers import in_process
@@ -52,7 +53,9 @@ def smaller_than_uniform(name: str) -> dict[str, Any]:
         "formats": {layer: str(chosen) for layer, chosen in best.configuration.items()},
         "num_narrow": list(best.configuration.values()).count(FOUR_BITS),
         "front": [f.evaluation.objectives for f in found.finalists],
-        "why_not_better": list(why_not_better(found)),
+        "why_not_better": list(
+            why_not_better(found.problem, found.evaluations, found.references, found.unit)
+        ),
     }
 
 

@@ -10,6 +10,7 @@ from octavo.compiler.mixed_precision.finalists import Finalist
 from octavo.compiler.mixed_precision.measuring import Mixed
 from octavo.compiler.mixed_precision.network import MixedNetwork
 from octavo.compiler.mixed_precision.options import BYTES, LATENCY, SearchOptions
+from octavo.compiler.mixed_precision.verdict import why_not_better
 from octavo.compiler.report.search_objectives import objective_of
 from octavo.compiler.search.front import Points, hypervolume
 from octavo.compiler.search.problem import Problem
@@ -96,7 +97,8 @@ def search_record(
             "artifact": "best",
             "objectives": _values(problem, found.best.evaluation),
         },
-        "why_not_better": list(why_not_better(found)),
+        "why_not_better": list(
+            why_not_better(problem, found.evaluations, found.references, found.unit)),
         "progress": list(_progress(problem, found.evaluations)),
         "sensitivities": {
             layer: {
@@ -106,42 +108,6 @@ def search_record(
             for layer, row in found.losses.items()
         },
     }
-
-
-def why_not_better(found: Found) -> Iterator[str]:
-    """The evidence where nothing is smaller than the first format and nowhere worse."""
-    problem = found.problem
-    first = str(next(iter(problem.choices.values()))[0])
-    base = found.references[first]
-    finalists = [f for f in found.finalists if f.evaluation.objectives[BYTES] < base[BYTES]]
-    if any(_is_no_worse(f, base, problem.objectives) for f in finalists):
-        return
-    measured = [e for e in found.evaluations if e.error is None]
-    smaller = [e for e in measured if e.objectives[BYTES] < base[BYTES]]
-    yield (
-        f"{len(measured)} configurations were measured, {len(smaller)} of them smaller than"
-        f" {first} throughout; each of those is worse in something:"
-        f" {first} has {_said(problem, base)}"
-    )
-    if smaller:
-        nearest = min(smaller, key=lambda e: e.objectives[problem.objectives[0]])
-        yield f"the smaller one that loses least has {_said(problem, nearest.objectives)}"
-
-
-def _is_no_worse(
-    finalist: Finalist, base: Mapping[str, float], objectives: Sequence[str]
-) -> bool:
-    """Latencies count as equal within what the measurements tell apart."""
-    values, spread = finalist.evaluation.objectives, finalist.spread
-    return all(
-        values[name] <= base[name] * (1 + 2 * spread[name] if name in spread else 1)
-        or values[name] <= base[name]
-        for name in objectives
-    )
-
-
-def _said(problem: Problem[LayerFormat], values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {values[name]:.6g}" for name in problem.objectives)
 
 
 def _layers(network: MixedNetwork) -> Iterator[dict[str, Any]]:

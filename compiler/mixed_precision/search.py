@@ -87,6 +87,7 @@ class Search:
         problem = self._problem(losses)
         evaluations = self._search(problem, losses)
         finalists, references = self._measure_again(problem, evaluations)
+        evaluations = self._on_one_scale(evaluations, references)
         best = choose_best(problem, finalists)
         unit = ""
         if self.options.device is not None:
@@ -164,6 +165,27 @@ class Search:
         # What the second measurement found dominated is no front.
         front = nondominated([f.evaluation for f in finalists], problem.objectives)
         return [f for f in finalists if f.evaluation in front], references
+
+    def _on_one_scale(
+        self, evaluations: Sequence[Mixed], references: Mapping[str, Mapping[str, float]]
+    ) -> list[Mixed]:
+        """Latencies of the search, ratios to the first format's, times its last measurement.
+
+        What changed on the machine since the search began is out of them.
+        """
+        if self.on_device is None:
+            return list(evaluations)
+        formats = self.options.formats[0]
+        first = dict.fromkeys(self.network.layers, formats)
+        (before,) = [e for e in evaluations if e.configuration == first]
+        factor = references[str(formats)][LATENCY] / before.objectives[LATENCY]
+        return [
+            e
+            if e.error is not None
+            else replace(
+                e, objectives={**e.objectives, LATENCY: factor * e.objectives[LATENCY]})
+            for e in evaluations
+        ]
 
     def _turns(self, chosen: Sequence[Formats]) -> tuple[list[float], list[float]]:
         if self.on_device is None:
