@@ -15,6 +15,7 @@ from tests.compiler.workers.evaluators import (
     Wrong,
 )
 from tests.compiler.workers.processes_of import is_running, wait_until
+from threadpoolctl import threadpool_limits
 
 from octavo.compiler.workers import Outcome, in_process, processes
 from octavo.errors import ModelError, WorkerError
@@ -95,7 +96,7 @@ def test_an_evaluator_that_cannot_be_made_ends_the_work(how, error, message):
 
 @pytest.mark.parametrize("workers", [in_process(Threads()), processes(Threads(), 1)])
 def test_numerics_have_one_thread(workers):
-    with workers:
+    with threadpool_limits(2), workers:
         assert [outcome.unwrap() for _, outcome in workers.run([64, 64])] == [{1}, {1}]
 
 
