@@ -203,10 +203,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
         "The digits network of `examples/`, weights of its layers at 8, 4 or 2 bits,"
-        " activations in float. The integer program has the cross-entropy that each layer alone"
-        " adds to the network at 8 bits. Ranks are among all configurations within the limit:"
-        " by cross-entropy on 450 test images, by wrong answers on these, and by cross-entropy"
-        " on every second image when the program had only the others. Made by"
+        " activations in float. The integer program has the cross-entropy that each layer"
+        " alone adds to the network at 8 bits. Ranks are among all configurations within the"
+        " limit: by cross-entropy on 450 test images, by wrong answers on these, and by"
+        " cross-entropy on every second image when the program had only the others. Made by"
         " `python -m benchmarks.calibrated_program`.",
         "",
         "| weights | configurations | limit, bytes | within it | chosen bits | wrong"
