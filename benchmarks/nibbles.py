@@ -1,9 +1,9 @@
 """What packed weights of 4 bits win in products of one row: python -m benchmarks.nibbles.
 
-Compiles perceptrons with weights of 4 bits twice for levels of x86-64 that this machine runs:
-with the kernel that reads two weights in a byte, and with the one of bytes. The artifacts' own
-programs take turns, one thread on the last CPU; both give the same integers. Writes
-benchmarks/results/nibbles.json and nibbles.md.
+Compiles perceptrons and recurrent layers with weights of 4 bits twice for levels of x86-64
+that this machine runs: with kernels that read two weights in a byte, and with those of bytes.
+The artifacts' own programs take turns, one thread on the last CPU; both give the same integers.
+Writes benchmarks/results/nibbles.json and nibbles.md.
 """
 
 import json
@@ -16,9 +16,12 @@ from typing import Any
 
 import click
 import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import helper, numpy_helper
 
 import octavo
-from benchmarks.perceptron import INPUT, perceptron
+from benchmarks.perceptron import INPUT, OPSET, perceptron
 from benchmarks.result_rows import measure_rows
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices.local import LocalDevice
@@ -36,24 +39,35 @@ SHAPES = {
     "x86-64-avx512vnni": ((128, 4), (256, 4), (512, 4), (1024, 4), (2048, 4), (2048, 16)),
     "x86-64-avx2": ((256, 4), (1024, 4), (4096, 2)),
 }
-USUAL = tuple(
-    f"{features}x{layers}@{target}"
-    for target, shapes in SHAPES.items()
-    for features, layers in shapes
+CELLS = ("LSTM128x50", "LSTM256x50", "GRU512x20")  # hidden features and steps
+USUAL = (
+    *(
+        f"{features}x{layers}@{target}"
+        for target, shapes in SHAPES.items()
+        for features, layers in shapes
+    ),
+    *(f"{cell}@x86-64-avx512vnni" for cell in CELLS),
 )
+Samples = list[dict[str, Any]]
+GATES = {"LSTM": 4, "GRU": 3}
+CELL_INPUTS = 64
 BUDGET_S = 8.0
-KERNELS = ("nibble_gemm", "conv_gemm")
+KERNELS = ("packed", "bytes")
+# The kernel of either kind, by the network's: of layers, or of a cell.
+NAMES = {
+    "": ("nibble_gemm", "conv_gemm"),
+    "LSTM": ("lstm_nibbles", "lstm_gemm"),
+    "GRU": ("gru_nibbles", "gru_gemm"),
+}
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
 def main(names: tuple[str, ...], child: bool) -> None:
-    """Compare FEATURESxLAYERS@TARGET, or the usual ones."""
+    """Compare [LSTM|GRU]FEATURESxLAYERS@TARGET, or the usual ones."""
     if child:
-        shape, target = names[0].split("@")
-        features, layers = shape.split("x")
-        print(json.dumps(measure(int(features), int(layers), target)))
+        print(json.dumps(measure(*names[0].split("@"))))
         return
     measure_rows("nibbles", names or USUAL, table)
 
@@ -68,33 +82,65 @@ def with_kernel(name: str) -> Callable[[KernelCall], Implementation | None]:
     return choose
 
 
-def measure(features: int, layers: int, target: str) -> dict[str, Any]:
-    """Compile one perceptron with either kernel and compare.
-
-    Args:
-        features: Inputs and outputs of every layer.
-        layers: Their number.
-        target: A level that this machine runs.
-
-    Returns:
-        Bytes of all weights in 8 bits; by kernel microseconds of the fastest round and of the
-        median one.
-    """
+def layers_of(features: int, layers: int) -> tuple[ir.Model, Samples]:
+    """A perceptron of equal layers, and samples."""
     rng = np.random.default_rng(0)
     shape = (features, features)
     weights = [rng.normal(size=shape) / np.sqrt(features / 2) for _ in range(layers)]
     biases = [rng.normal(size=features) / 8 for _ in range(layers)]
     samples = [{INPUT: rng.normal(size=(1, features)).astype(np.float32)} for _ in range(8)]
+    return perceptron(weights, biases), samples
+
+
+def cell_of(kind: str, hidden: int, steps: int) -> tuple[ir.Model, Samples]:
+    """A recurrent layer that gives its last output, and samples."""
+    rng = np.random.default_rng(0)
+    rows = GATES[kind] * hidden
+    constants = {
+        "w": rng.normal(size=(1, rows, CELL_INPUTS)) / np.sqrt(CELL_INPUTS),
+        "r": rng.normal(size=(1, rows, hidden)) / np.sqrt(hidden),
+    }
+    more = {"linear_before_reset": 1} if kind == "GRU" else {}
+    node = helper.make_node(
+        kind, [INPUT, *constants], ["y", "last"], "cell", hidden_size=hidden, **more
+    )
+    shape, floats = (steps, 1, CELL_INPUTS), onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [node],
+        "cell",
+        [helper.make_tensor_value_info(INPUT, floats, shape)],
+        [helper.make_tensor_value_info("last", floats, (1, 1, hidden))],
+        [numpy_helper.from_array(c.astype(np.float32), name) for name, c in constants.items()],
+    )
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    samples = [{INPUT: rng.normal(size=shape).astype(np.float32)} for _ in range(8)]
+    return ir.from_proto(onnx.shape_inference.infer_shapes(model)), samples
+
+
+def measure(network: str, target: str) -> dict[str, Any]:
+    """Compile one network with either kernel and compare.
+
+    Args:
+        network: Such as "512x4", features and layers, or "LSTM256x50", features and steps.
+        target: A level that this machine runs.
+
+    Returns:
+        Bytes of the weights that are packed, in 8 bits; by kind of kernel microseconds of the
+        fastest round and of the median one.
+    """
+    kind = network.rstrip("x0123456789")
+    features, count = map(int, network.removeprefix(kind).split("x"))
+    names = NAMES[kind]
+    plain, samples = cell_of(kind, features, count) if kind else layers_of(features, count)
     recipe = get_recipe("static_wi8_ai8", weight_bits=4)
-    model = quantize_model(
-        perceptron(weights, biases), samples, recipe=recipe, measure=False
-    ).model
+    model = quantize_model(plain, samples, recipe=recipe, measure=False).model
     with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
         folder, outputs = Path(text), []
-        for kernel in KERNELS:
-            program = lower(model, get_target(target), scheduler=with_kernel(kernel))
+        for kernel, name in zip(KERNELS, names, strict=True):
+            program = lower(model, get_target(target), scheduler=with_kernel(name))
             used = [step.variant.split(".")[0] for step in program.steps if step.macs]
-            assert used == [kernel] * layers, used
+            assert used == [name] * (1 if kind else count), used
             write_artifact(program, get_target(target), model, folder / kernel)
             with octavo.load(folder / kernel) as session:
                 outputs.append([session.run(sample) for sample in samples])
@@ -118,17 +164,18 @@ def measure(features: int, layers: int, target: str) -> dict[str, Any]:
         }
         for kernel, found in zip(KERNELS, measured, strict=True)
     }
-    return {"weight_bytes": layers * features**2, **times}
+    return {"weight_bytes": (GATES[kind] if kind else count) * features**2, **times}
 
 
 def table(rows: dict[str, Any]) -> str:
     """Markdown: microseconds of one thread with either kernel."""
     lines = [
-        "Perceptrons of equal layers with weights of 4 bits, one row at a time, one thread:",
-        "fastest round, microseconds; medians in brackets. Both programs give the same",
-        "integers. `python -m benchmarks.nibbles` writes it.",
+        "Weights of 4 bits in perceptrons, by features and layers, and in recurrent layers, by",
+        "features and steps; one row at a time, one thread: fastest round, microseconds; medians",
+        "in brackets. Both programs give the same integers. `python -m benchmarks.nibbles`",
+        "writes it.",
         "",
-        "| features x layers | target | weights in 8 bits | a byte each | two in a byte | |",
+        "| network | target | weights in 8 bits | a byte each | two in a byte | |",
         "|---" * 6 + "|",
     ]
     for name, row in rows.items():
