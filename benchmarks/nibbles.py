@@ -2,8 +2,8 @@
 
 Compiles perceptrons and recurrent layers with weights of 4 bits twice for levels of x86-64
 that this machine runs: with kernels that read two weights in a byte, and with those of bytes.
-The artifacts' own programs take turns, one thread on the last CPU; both give the same integers.
-Writes benchmarks/results/nibbles.json and nibbles.md.
+The artifacts' own programs take turns, one thread on the last CPU; both give the same
+integers. Writes benchmarks/results/nibbles.json and nibbles.md.
 """
 
 import json
@@ -170,10 +170,10 @@ def measure(network: str, target: str) -> dict[str, Any]:
 def table(rows: dict[str, Any]) -> str:
     """Markdown: microseconds of one thread with either kernel."""
     lines = [
-        "Weights of 4 bits in perceptrons, by features and layers, and in recurrent layers, by",
-        "features and steps; one row at a time, one thread: fastest round, microseconds; medians",
-        "in brackets. Both programs give the same integers. `python -m benchmarks.nibbles`",
-        "writes it.",
+        "Weights of 4 bits in perceptrons, by features and layers, and in recurrent layers,",
+        "by features and steps; one row at a time, one thread: fastest round, microseconds;",
+        "medians in brackets. Both programs give the same integers.",
+        "`python -m benchmarks.nibbles` writes it.",
         "",
         "| network | target | weights in 8 bits | a byte each | two in a byte | |",
         "|---" * 6 + "|",
