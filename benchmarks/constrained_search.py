@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,6 @@ RESNET = Path(__file__).parents[1] / "examples" / "resnet_digits"
 MODEL = RESNET / "resnet_digits.onnx"
 CALIBRATION, TEST = RESNET / "calibration.npz", RESNET / "test.npz"
 TARGET = "host"
-CASES = {"w8a8,w4a8": 0.7, "w8a8,w4a8,w2a8": 0.4}  # formats, share of the bytes of 8 bits
 LATENCY_SHARE = 1.25  # of the milliseconds of 8 bits; other work on the machine adds to them
 MAX_DROP = 1.0  # points
 TINY_SHARE, FAST_SHARE = 0.1, 0.01  # what no configuration meets
@@ -34,39 +33,60 @@ SECONDS = 2.0
 BEST, UNIFORM = "best", "w8a8"
 
 
+@dataclass(frozen=True)
+class Limited:
+    """What is searched for.
+
+    Attributes:
+        formats: That layers may take.
+        share: Of the bytes that 8 bits take, at most.
+        with_labels: Whether a drop of accuracy is limited; else the noise is to be least.
+    """
+
+    formats: str
+    share: float
+    with_labels: bool
+
+
+CASES = (
+    Limited("w8a8,w4a8", 0.7, with_labels=True),
+    Limited("w8a8,w4a8", 0.7, with_labels=False),
+    Limited("w8a8,w4a8,w2a8", 0.4, with_labels=True),
+)
+
+
 def constrained() -> list[dict[str, Any]]:
     """Search within limits, and measure what it returns again; one row for each case."""
-    rows = []
-    for texts, share in CASES.items():
-        formats = tuple(map(LayerFormat.parse, texts.split(",")))
-        options = SearchOptions(
-            formats, budget=BUDGET, device=SelectionOptions("local", seconds=SECONDS)
-        )
-        with TemporaryDirectory() as folder:
-            rows.append({"share": share, **_case(Path(folder), options, share)})
-    return rows
+    return [search_within(case) for case in CASES]
 
 
-def _case(folder: Path, options: SearchOptions, share: float) -> dict[str, Any]:
-    search = partial(_search, folder)
-    uniform = _reference(search("free", replace(options, budget=1)))
-    limits = {
-        DROP: MAX_DROP,
-        BYTES: share * uniform[BYTES],
-        LATENCY: LATENCY_SHARE * uniform[LATENCY],
-    }
-    found = search("limited", replace(options, limits=limits))
-    check_limits(found.found)
-    record = found.record
-    octavo.compile(MODEL, TARGET, folder / UNIFORM, samples=CALIBRATION)
-    again = _measured_again({BEST: found.directory / BEST, UNIFORM: folder / UNIFORM})
-    tiny, fast = {BYTES: TINY_SHARE * uniform[BYTES]}, {LATENCY: FAST_SHARE * uniform[LATENCY]}
-    refused = [
-        _refusal(partial(search, "tiny"), replace(options, limits=tiny)),
-        _refusal(partial(search, "fast"), replace(options, budget=4, limits=fast)),
-    ]
+def search_within(case: Limited) -> dict[str, Any]:
+    """Search once without limits, then within those of a case, then with impossible ones."""
+    formats = tuple(map(LayerFormat.parse, case.formats.split(",")))
+    device = SelectionOptions("local", seconds=SECONDS)
+    options = SearchOptions(formats, budget=BUDGET, device=device)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        search = partial(_search, folder, _judging(folder, case.with_labels))
+        uniform = _reference(search("free", replace(options, budget=1)))
+        limits = {BYTES: case.share * uniform[BYTES]}
+        limits[LATENCY] = LATENCY_SHARE * uniform[LATENCY]
+        if case.with_labels:
+            limits[DROP] = MAX_DROP
+        found = search("limited", replace(options, limits=limits))
+        check_limits(found.found)
+        record = found.record
+        octavo.compile(MODEL, TARGET, folder / UNIFORM, samples=CALIBRATION)
+        again = _measured_again({BEST: found.directory / BEST, UNIFORM: folder / UNIFORM})
+        tiny = {BYTES: TINY_SHARE * uniform[BYTES]}
+        fast = {LATENCY: FAST_SHARE * uniform[LATENCY]}
+        refused = [
+            _refusal(partial(search, "tiny"), replace(options, limits=tiny)),
+            _refusal(partial(search, "fast"), replace(options, budget=4, limits=fast)),
+        ]
     chosen = next(p for p in record["points"] if p["id"] == record["best"]["id"])
     return {
+        "share": case.share,
         "limits": limits,
         "references": record["references"],
         "best": record["best"]["objectives"],
@@ -77,8 +97,19 @@ def _case(folder: Path, options: SearchOptions, share: float) -> dict[str, Any]:
     }
 
 
-def _search(folder: Path, name: str, options: SearchOptions) -> SearchResult:
-    return search_model(MODEL, TARGET, folder / name, CALIBRATION, options, test_samples=TEST)
+def _judging(folder: Path, with_labels: bool) -> Path:
+    """The test images, with their labels or without."""
+    if with_labels:
+        return TEST
+    with np.load(TEST) as data:
+        np.savez(folder / "unlabelled.npz", image=data["image"])
+    return folder / "unlabelled.npz"
+
+
+def _search(folder: Path, judging: Path, name: str, options: SearchOptions) -> SearchResult:
+    return search_model(
+        MODEL, TARGET, folder / name, CALIBRATION, options, test_samples=judging
+    )
 
 
 def _reference(result: SearchResult) -> Mapping[str, float]:
