@@ -54,7 +54,9 @@ def make_problem(
     for name in options.limits:
         if name not in objectives:
             raise RecipeError(
-                f"a limit on {name} is not possible here; measured: {', '.join(objectives)}")
+                f"a limit on {name} has no value to hold it against; this search measures"
+                f" {', '.join(objectives)}"
+            )
     return Problem(
         dict.fromkeys(network.layers, options.formats),
         objectives,

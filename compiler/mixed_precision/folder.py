@@ -34,10 +34,10 @@ def open_folder(directory: Path, *, resume: bool, force: bool) -> Iterator[Journ
             something else, or another process searches in it.
         StoreError: The journal cannot be read.
     """
-    is_search = (directory / FILE_NAME).is_file()
+    is_search, is_new = (directory / FILE_NAME).is_file(), not directory.exists()
     if directory.exists() and not directory.is_dir():
         raise ArtifactError(f"{directory} is no folder")
-    if directory.exists() and not is_search and any(directory.iterdir()):
+    if not is_new and not is_search and {p.name for p in directory.iterdir()} - {LOCK}:
         raise ArtifactError(f"{directory} holds no search; choose a folder that is not there")
     if is_search and not (resume or force):
         raise ArtifactError(
@@ -57,7 +57,21 @@ def open_folder(directory: Path, *, resume: bool, force: bool) -> Iterator[Journ
         if force and not resume:
             _remove(directory)
         with Journal(directory / FILE_NAME) as journal:
-            yield journal
+            try:
+                yield journal
+            except BaseException:
+                is_empty = not journal.measurements()
+                raise
+            else:
+                is_empty = False
+            finally:
+                journal.close()
+                # A mistake found before anything was measured leaves nothing behind.
+                if is_empty:
+                    _remove(directory)
+                    (directory / LOCK).unlink(missing_ok=True)
+                    if is_new:
+                        directory.rmdir()
 
 
 def write_results(

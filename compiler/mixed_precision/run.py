@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from octavo.compiler.importer import import_model
+from octavo.compiler.mixed_precision.accuracy import DROP
 from octavo.compiler.mixed_precision.evaluator import (
     EvaluatorMaker,
     Question,
@@ -22,10 +23,12 @@ from octavo.compiler.mixed_precision.search import (
     SearchProgress,
     settings_of,
 )
+from octavo.compiler.mixed_precision.solvers import check_solver
 from octavo.compiler.recipes import get_recipe, keep_float_overrides, read_overrides
 from octavo.compiler.samples import open_samples
 from octavo.compiler.sensitivity.labels import read_labels
 from octavo.compiler.workers import Make, Workers, in_process
+from octavo.errors import DataError
 from octavo.targets import get_target
 
 DEFAULT_ROUNDING = "second_order"  # of layers with fewer than 8 bits
@@ -134,6 +137,11 @@ def search_model(
     else:
         judging = list(open_samples(test_samples, model))
         labels = read_labels(test_samples, len(judging), inputs=inputs)
+    if DROP in options.limits and labels is None:
+        raise DataError(
+            f"{test_samples or samples}: no array label or labels, so there is no accuracy"
+            " to limit; --min-sqnr limits noise")
+    check_solver(options)
     # TVM takes seconds to load: not before everything that the user gave is known to be good.
     from octavo.compiler.compile import model_identifier
 

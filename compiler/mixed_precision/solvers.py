@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from octavo.compiler.mixed_precision.accuracy import DROP, NOISE
 from octavo.compiler.mixed_precision.choices import Table
 from octavo.compiler.mixed_precision.options import BYTES, LATENCY, SearchOptions
 from octavo.compiler.search.ask_tell import Solver
@@ -20,6 +21,24 @@ NUM_SOLUTIONS = 5  # of the integer program, evaluated
 Couplings = Mapping[LayerFormat, Mapping[tuple[str, str], float]]
 
 
+def check_solver(options: SearchOptions) -> None:
+    """Refuse a solver that lacks what it needs, before anything is measured.
+
+    Raises:
+        RecipeError: As said.
+    """
+    limits, solver = options.limits, options.solver
+    if solver == "bisection" and not {DROP, NOISE} & limits.keys():
+        raise RecipeError(
+            "solver bisection needs a limit on what is lost: --max-drop or --min-sqnr")
+    if solver == "bisection" and not levels_of(options.formats):
+        raise RecipeError(
+            f"solver bisection needs a format of fewer bits than {options.formats[0]}")
+    if solver == "reinforce" and not {LATENCY, BYTES} & limits.keys():
+        raise RecipeError(
+            "solver reinforce needs a limit to aim at: --max-latency-ms or --max-size")
+
+
 def make_solver(
     problem: Problem[LayerFormat],
     options: SearchOptions,
@@ -35,7 +54,6 @@ def make_solver(
         couplings: What neighbours lose more together, by format; only bisection needs it.
 
     Raises:
-        RecipeError: The solver needs a limit that is not there.
         GateError: The limits cannot be met.
     """
     budget, seed = min(options.budget, problem.size), options.seed
@@ -48,7 +66,7 @@ def make_solver(
             return integer_program(
                 _additive(problem), num_solutions=min(NUM_SOLUTIONS, budget))
         case "reinforce":
-            cost = _limited(problem, options.solver)
+            cost = next(name for name in (LATENCY, BYTES) if name in problem.limits)
             return reinforce(
                 problem, cost=cost, target=problem.limits[cost], num_samples=budget, seed=seed)
         case "bisection":
@@ -69,12 +87,7 @@ def _bisection(
     losses: Table,
     couplings: Couplings,
 ) -> Solver[LayerFormat]:
-    if problem.objectives[0] not in problem.limits:
-        raise RecipeError("solver bisection needs a limit on what is lost, such as --max-drop")
     levels = levels_of(options.formats)
-    if not levels:
-        raise RecipeError(
-            f"solver bisection needs a format of fewer bits than {options.formats[0]}")
 
     def order(state: Configuration[LayerFormat], level: LayerFormat) -> Sequence[str]:
         moved = [name for name, chosen in state.items() if chosen == level]
@@ -91,9 +104,3 @@ def _additive(problem: Problem[LayerFormat]) -> Problem[LayerFormat]:
     return replace(
         problem, limits={name: v for name, v in problem.limits.items() if name != loss})
 
-
-def _limited(problem: Problem[LayerFormat], solver: str) -> str:
-    for name in (LATENCY, BYTES):
-        if name in problem.limits:
-            return name
-    raise RecipeError(f"solver {solver} needs a limit on latency or size")

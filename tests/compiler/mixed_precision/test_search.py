@@ -13,7 +13,7 @@ from octavo.compiler.search.front import dominates
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.session import load
 from octavo.compiler.workers import processes
-from octavo.errors import ArtifactError, GateError, RecipeError
+from octavo.errors import ArtifactError, DataError, GateError, RecipeError
 
 BUDGET = 12
 
@@ -110,6 +110,21 @@ def test_a_finished_search_is_resumed_without_measuring_anything(
     monkeypatch.setattr(
         "octavo.compiler.mixed_precision.accuracy.AccuracyMeter.measure", refuse)
     assert search(resume=True).record == first.record
+
+
+def test_mistakes_leave_no_folder(search: Searcher, tmp_path: Path) -> None:
+    np.savez(tmp_path / "unlabelled.npz", image=np.zeros((4, 1, 8, 8), np.float32))
+    for error, match, options in (
+        (DataError, "no array label", {"limits": {"drop": 1.0}, "test_samples": True}),
+        (RecipeError, "bisection needs a limit", {"solver": "bisection"}),
+        (RecipeError, "reinforce needs a limit", {"solver": "reinforce"}),
+        (GateError, "no configuration meets bytes", {"limits": {"bytes": 1.0}}),
+    ):
+        if options.pop("test_samples", None):
+            options["test_samples"] = tmp_path / "unlabelled.npz"
+        with pytest.raises(error, match=match):
+            search("none", **options)
+        assert not (tmp_path / "none").exists()
 
 
 def test_a_folder_is_never_overwritten_by_chance(search: Searcher, tmp_path: Path) -> None:
