@@ -12,6 +12,9 @@ from tests.targets.test_recurrent import layers
 from tests.targets.test_recurrent import reference as expected_of
 from tests.targets.test_recurrent_nibbles import kernel_of, narrow_case
 from tests.targets.test_word_gemm import DEPTHWISE, EPILOGUES, SHAPES, make_arrays, run, words
+from tests.targets.test_word_operations import (
+    test_operations_equal_their_references as operations,
+)
 
 from octavo.targets.instructions import isa_of
 from octavo.targets.kernel import Slower
@@ -109,6 +112,7 @@ def test_kernels_equal_their_references(name, tmp_path):
         # Where words are computed in float, a third of the cases is enough.
         step = 1 if slower_words(isa_of(target)) is None else 3
         tests += [(shapes, step), (epilogues, step), (depthwise, step)]
+        tests.append((operations, 1))
     cases = [case for test, step in tests for case in cases_of(test, target, step)]
     assert run_cases(cases, target, tmp_path) == {}
     assert sum(bool(case.answers) for case in cases) >= 3
