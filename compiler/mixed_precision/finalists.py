@@ -71,17 +71,3 @@ def _priorities(problem: Problem[LayerFormat]) -> Iterator[str]:
     yield from (name for name in order if name in free)
     yield from (name for name in order[::-1] if name in problem.objectives)
 
-
-def nearest_to_limits(problem: Problem[LayerFormat], evaluations: Sequence[Mixed]) -> str:
-    """What was measured nearest to limits that nothing meets, for people."""
-    asked = ", ".join(f"{name} <= {value:.6g}" for name, value in problem.limits.items())
-    measured = [e for e in evaluations if e.error is None]
-    nearest = min(measured, key=problem.excess)
-    has = ", ".join(f"{name} {problem.cost(name, nearest):.6g}" for name in problem.limits)
-    alone = ", ".join(
-        f"{name} {min(problem.cost(name, e) for e in measured):.6g}" for name in problem.limits
-    )
-    return (
-        f"none of {len(measured)} measured configurations meets {asked}; the nearest has"
-        f" {has}; the least of each alone: {alone}"
-    )

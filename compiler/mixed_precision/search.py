@@ -17,7 +17,6 @@ from octavo.compiler.mixed_precision.evaluator import (
 from octavo.compiler.mixed_precision.finalists import (
     Finalist,
     choose_best,
-    nearest_to_limits,
     pick_finalists,
 )
 from octavo.compiler.mixed_precision.journal import Journal
@@ -32,6 +31,7 @@ from octavo.compiler.mixed_precision.sensitivities import (
     measure_losses,
 )
 from octavo.compiler.mixed_precision.solvers import levels_of, make_solver
+from octavo.compiler.mixed_precision.verdict import nearest_to_limits
 from octavo.compiler.search.ask_tell import AskTell
 from octavo.compiler.search.front import nondominated
 from octavo.compiler.search.integer_program import solve_program
@@ -213,8 +213,7 @@ def check_limits(found: Found) -> None:
         GateError: With the nearest that was measured.
     """
     if found.best is None:
-        again = [f.evaluation for f in found.finalists]
-        raise GateError(nearest_to_limits(found.problem, again or found.evaluations))
+        raise GateError(nearest_to_limits(found.problem, found.evaluations, found.unit))
 
 
 def settings_of(maker: EvaluatorMaker, options: SearchOptions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether mixing formats wins anything over the first format throughout, and what says so."""
+"""What is said where limits cannot be met, or mixing formats wins nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -38,17 +38,45 @@ def why_not_better(
     if any(_is_no_worse(e.objectives, base, problem.objectives) for e in smaller):
         return
 
-    def said(values: Values) -> str:
-        objectives = [objective_of(name, latency_unit) for name in problem.objectives]
-        return ", ".join(f"{o.title} {value_text(o, values[o.name])}" for o in objectives)
-
+    names = problem.objectives
     yield (
         f"{len(measured)} configurations were measured, {len(smaller)} of them smaller than"
-        f" {first} throughout; each of those is worse in something: {first} has {said(base)}"
+        f" {first} throughout; each of those is worse in something: {first} has"
+        f" {_said(base, names, latency_unit)}"
     )
     if smaller:
         nearest = min(smaller, key=lambda e: e.objectives[loss])
-        yield f"the smaller one that loses least has {said(nearest.objectives)}"
+        lost = _said(nearest.objectives, names, latency_unit)
+        yield f"the smaller one that loses least has {lost}"
+
+
+def nearest_to_limits(
+    problem: Problem[LayerFormat], evaluations: Sequence[Mixed], latency_unit: str
+) -> str:
+    """What was measured nearest to limits that nothing meets, in a line.
+
+    Args:
+        problem: With the limits.
+        evaluations: Everything that was measured.
+        latency_unit: "ms", or what an emulator counts.
+    """
+    measured = [e for e in evaluations if e.error is None]
+    names = list(problem.limits)
+    nearest = min(measured, key=problem.excess)
+    line = (
+        f"none of {len(measured)} measured configurations is within"
+        f" {_said(problem.limits, names, latency_unit)}; the nearest has"
+        f" {_said(nearest.objectives, names, latency_unit)}"
+    )
+    if len(names) > 1:
+        least = {name: min(e.objectives[name] for e in measured) for name in names}
+        line += f"; the least of each alone: {_said(least, names, latency_unit)}"
+    return line
+
+
+def _said(values: Values, names: Sequence[str], latency_unit: str) -> str:
+    objectives = [objective_of(name, latency_unit) for name in names]
+    return ", ".join(f"{o.title} {value_text(o, values[o.name])}" for o in objectives)
 
 
 def _is_no_worse(values: Values, base: Values, objectives: Sequence[str]) -> bool:

@@ -69,7 +69,7 @@ def test_limits_are_kept_and_others_are_refused(search: Searcher) -> None:
 def test_a_limit_that_nothing_meets_is_refused_with_the_nearest(search: Searcher) -> None:
     result = search(limits={"drop": -50.0})
     assert result.record["best"] is None
-    with pytest.raises(GateError, match=r"meets drop <= -50; the nearest has drop"):
+    with pytest.raises(GateError, match=r"accuracy lost -50.00 points; the nearest has"):
         check_limits(result.found)
 
 
