@@ -86,13 +86,16 @@ class SecondOrder:
         """
         scale = self._sorted(grid.scale)
         steps = self._compensated(scale, grid.qmax)
+        product = self._hessian @ (steps * scale)
         if refit_scale and grid.is_per_output:
-            fitted = self._fitted_scale(steps, scale, scale)
-            steps = self._descended(steps, fitted, grid.qmax)
-            fitted = self._fitted_scale(steps, fitted, scale)
+            fitted = self._fitted_scale(steps, product / scale, scale, scale)
+            steps, product = self._descended(
+                steps, fitted, product * (fitted / scale), grid.qmax
+            )
+            fitted = self._fitted_scale(steps, product / fitted, fitted, scale)
             grid = WeightGrid(fitted.transpose(0, 2, 1), grid.qmax)
         else:
-            steps = self._descended(steps, scale, grid.qmax)
+            steps, _ = self._descended(steps, scale, product, grid.qmax)
         q = np.empty((steps.shape[0], steps.shape[2], steps.shape[1]), np.int32)
         q[:, :, self._order] = steps.transpose(0, 2, 1)
         return q, grid
@@ -122,11 +125,16 @@ class SecondOrder:
             left[:, stop:] -= later @ errors
         return steps
 
-    def _descended(self, steps: DoubleArray, scale: DoubleArray, qmax: int) -> DoubleArray:
-        """Set one integer after the other to its best value given the others."""
+    def _descended(
+        self, steps: DoubleArray, scale: DoubleArray, product: DoubleArray, qmax: int
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """Set one integer after the other to its best value given the others.
+
+        ``product`` is H times the values of ``steps``; both come back as they are then.
+        """
         steps = steps.copy()
         diagonal = np.einsum("gkk->gk", self._hessian)
-        residual = self._target - self._hessian @ (steps * scale)  # minus half of the gradient
+        residual = self._target - product  # minus half of the gradient
         for _ in range(MAX_SWEEPS):
             changed = False
             for start in range(0, steps.shape[1], BLOCK):
@@ -149,13 +157,16 @@ class SecondOrder:
                     residual -= self._hessian[:, :, start:stop] @ moved
             if not changed:
                 break
-        return steps
+        return steps, self._target - residual
 
     def _fitted_scale(
-        self, steps: DoubleArray, old: DoubleArray, first: DoubleArray
+        self, steps: DoubleArray, product: DoubleArray, old: DoubleArray, first: DoubleArray
     ) -> DoubleArray:
-        """The scale of each output with the least error for its integers: q't / q'Hq."""
-        curvature = np.einsum("gko,gko->go", steps, self._hessian @ steps)
+        """The scale of each output with the least error for its integers: q't / q'Hq.
+
+        ``product`` is H times ``steps``.
+        """
+        curvature = np.einsum("gko,gko->go", steps, product)
         slope = np.einsum("gko,gko->go", steps, self._target)
         best = slope / np.where(curvature > 0, curvature, 1.0)
         fitted = np.where(curvature > 0, best, old[:, 0])
