@@ -117,8 +117,8 @@ class Step:
         operands: Pointer arguments, in the order of the function's parameters.
         op_types: ONNX operators that this step computes, in order ("Conv", "Relu").
         nodes: Names of those ONNX nodes.
-        placement: "int8", "bfloat16" or "float32": the arithmetic between its ends; "int8" also
-            where weights of 8 bits multiply activations of 16.
+        placement: "int8", "bfloat16" or "float32": the arithmetic between its ends; "int8"
+            also where weights of 8 bits multiply activations of 16.
         variant: The implementation that was chosen ("conv_gemm.avx512_vnni.9x3").
         macs: Multiply-accumulates of one run.
         reason: For a float step, why no integer kernel serves it; else "".
