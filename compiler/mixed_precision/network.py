@@ -28,7 +28,7 @@ from octavo.passes.linear_layers import linear_weight, num_outputs
 from octavo.passes.narrow_ranges import Range
 from octavo.passes.prepare import prepare
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions
-from octavo.passes.rounding.methods import NEAREST
+from octavo.passes.rounding.methods import MOMENT_METHODS, NEAREST
 from octavo.passes.wiring import is_op, static_shape
 
 Samples = Sequence[Mapping[str, NDArray[Any]]]
@@ -70,7 +70,8 @@ class MixedNetwork:
         Raises:
             DataError: There is no sample.
             ModelError: The model is quantized already, or no layer of it has a weight.
-            RecipeError: An override names no layer, or the recipe leaves activations in float.
+            RecipeError: An override names no layer, the recipe leaves activations in float, or
+                its rounding is not one of single layers.
         """
         if any(is_op(node, "QuantizeLinear") for node in model.graph):
             raise ModelError("the model is quantized already: it contains QuantizeLinear")
@@ -78,6 +79,12 @@ class MixedNetwork:
             raise RecipeError(
                 f"recipe {recipe.name!r} leaves activations in float, so that layers have no"
                 " formats to choose from"
+            )
+        allowed = (NEAREST, *MOMENT_METHODS)
+        if recipe.rounding not in allowed:
+            raise RecipeError(
+                f"rounding {recipe.rounding!r} depends on all layers at once; allowed for"
+                f" configurations: {', '.join(allowed)}"
             )
         self._given, self._recipe = model, recipe
         job = QuantizeJob(

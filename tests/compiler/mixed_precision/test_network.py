@@ -101,3 +101,7 @@ def test_what_cannot_be_searched_is_refused() -> None:
     with pytest.raises(RecipeError, match="leaves activations in float"):
         MixedNetwork(
             model, samples, recipe=get_recipe("weight_only_wi8"), activation_dtype="uint8")
+    with pytest.raises(RecipeError, match="allowed for configurations: nearest, "):
+        MixedNetwork(
+            model, samples, recipe=get_recipe("static_wi8_ai8", rounding="adaquant"),
+            activation_dtype="uint8")  # fmt: skip
