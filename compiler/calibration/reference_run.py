@@ -31,7 +31,12 @@ class ReferenceRun:
     """
 
     def __init__(
-        self, model: ir.Model, tensors: Sequence[ir.Value], num_threads: int = 1
+        self,
+        model: ir.Model,
+        tensors: Sequence[ir.Value],
+        num_threads: int = 1,
+        *,
+        as_written: bool = False,
     ) -> None:
         """Prepare a model.
 
@@ -39,6 +44,8 @@ class ReferenceRun:
             model: With static shapes; not changed.
             tensors: Values of its graph, computed or inputs, to return.
             num_threads: One thread adds in one order, so ranges are reproducible.
+            as_written: Operators are not fused, so that a tensor is the same to the last bit
+                whatever others are returned; takes longer.
         """
         self.input_names = [value.name or "" for value in model.graph.inputs]
         inputs = set(model.graph.inputs)
@@ -47,7 +54,7 @@ class ReferenceRun:
         proto, self._weights = _without_weights(model)
         self._sessions = [
             (
-                _session(proto, self._weights, group, num_threads),
+                _session(proto, self._weights, group, num_threads, as_written),
                 [value.name or "" for value in group],
             )
             for group in _groups(computed)
@@ -111,7 +118,11 @@ def _without_weights(model: ir.Model) -> tuple[onnx.ModelProto, Arrays]:
 
 
 def _session(
-    proto: onnx.ModelProto, weights: Arrays, tensors: Sequence[ir.Value], num_threads: int
+    proto: onnx.ModelProto,
+    weights: Arrays,
+    tensors: Sequence[ir.Value],
+    num_threads: int,
+    as_written: bool,
 ) -> Any:
     # Imported here: the commands that never run a model start faster without it.
     import onnxruntime as ort
@@ -124,6 +135,8 @@ def _session(
     options.log_severity_level = 4
     options.enable_mem_pattern = False  # outputs leave the arena, a pattern saves nothing
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if as_written:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if weights:
         # The session reads the arrays where they are; ReferenceRun keeps them alive.
         options.add_external_initializers(

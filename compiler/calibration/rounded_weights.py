@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from octavo.compiler.calibration.judge_layer import judge_layer, store_judged
 from octavo.compiler.calibration.moment_cache import InputKey, MomentCache, input_key
@@ -92,13 +93,15 @@ class RoundedWeights:
         missing = [index for index, key in enumerate(keys) if key not in self._judged]
         done = len(layers) - len(missing)
         new_layers = [layers[index] for index in missing]
-        for index, halves in self._moments.visit(new_layers):
-            self._judged[keys[missing[index]]] = judge_layer(
-                self._rounding, new_layers[index], halves
-            )
-            done += 1
-            if progress is not None:
-                progress("round layers", done, len(layers))
+        # Sums on several threads have other last bits, and choices are sensitive to them.
+        with threadpool_limits(1):
+            for index, halves in self._moments.visit(new_layers):
+                self._judged[keys[missing[index]]] = judge_layer(
+                    self._rounding, new_layers[index], halves
+                )
+                done += 1
+                if progress is not None:
+                    progress("round layers", done, len(layers))
         pairs = zip(layers, keys, strict=True)
         records = [store_judged(layer, self._judged[key]) for layer, key in pairs]
         return Rounding(tuple(records), skipped)
