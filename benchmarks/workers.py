@@ -27,6 +27,7 @@ from octavo.compiler.mixed_precision.evaluator import (
     question,
     serialize,
 )
+from octavo.compiler.mixed_precision.run import DEFAULT_ROUNDING
 from octavo.compiler.recipes import DEFAULT_RECIPE, get_recipe
 from octavo.compiler.roofline.machine import this_machine
 from octavo.compiler.workers import Workers, in_process, processes
@@ -105,7 +106,7 @@ def resnet() -> EvaluatorMaker:
         calibration=[{"image": image[None]} for image in calibration],
         judging=[{"image": image[None]} for image in test["image"]],
         labels=test["label"],
-        recipe=get_recipe(DEFAULT_RECIPE),
+        recipe=get_recipe(DEFAULT_RECIPE, rounding=DEFAULT_ROUNDING),
         overrides=(),
         target="host",
         requantize="float32",
