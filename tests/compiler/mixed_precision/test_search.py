@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.compiler.mixed_precision.conftest import Searcher
+from tests.compiler.mixed_precision.conftest import FORMATS, Searcher
 
 from octavo.compiler.mixed_precision.run import Helpers, SearchResult
 from octavo.compiler.mixed_precision.search import check_limits
@@ -83,7 +83,8 @@ def test_every_solver_searches(search: Searcher, solver: str) -> None:
 
 def test_instructions_are_counted_under_an_emulator(search: Searcher) -> None:
     device = SelectionOptions("qemu")
-    result = search(budget=4, device=device, target="arm64-dotprod", max_samples=8)
+    result = search(
+        budget=2, device=device, target="arm64-dotprod", max_samples=8, formats=FORMATS[:2])
     unit = {o["name"]: o["unit"] for o in result.record["objectives"]}
     assert unit["latency"] == "instructions"
     by_id = {point["id"]: point for point in result.record["points"]}
