@@ -1,0 +1,1 @@
+"""Graph networks as exporters write them, with numpy references and data made here."""
