@@ -13,6 +13,7 @@ from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.bfloat16_conv import Bfloat16Conv
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
@@ -22,6 +23,7 @@ from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.resize import Resize
+from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 from octavo.targets.ops.softmax import Softmax
 from octavo.targets.ops.word_conv import WordConv
 
@@ -40,6 +42,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.binary import ElementwiseBinary
     from octavo.targets.kernels.conv_gemm import ConvGemm
     from octavo.targets.kernels.conv_lines import ConvLines
+    from octavo.targets.kernels.csr_aggregate import CsrRows
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
@@ -52,6 +55,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
     from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.resize import ResizeImage
+    from octavo.targets.kernels.scatter_aggregate import ScatterRows
     from octavo.targets.kernels.softmax import SoftmaxTable
     from octavo.targets.kernels.tile_attention import TileAttention
     from octavo.targets.kernels.tile_conv import TileConv
@@ -73,6 +77,8 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (AveragePool, (AveragePoolWindows(),)),
         (Reduce, (ReduceAxis(),)),
         (Gather, (GatherSlices(),)),
+        (CsrAggregate, (CsrRows(),)),
+        (ScatterAggregate, (ScatterRows(),)),
         (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),

@@ -14,6 +14,7 @@ import numpy as np
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
@@ -22,6 +23,7 @@ from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.recurrent import Recurrent
 from octavo.targets.ops.resize import Resize
+from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 from octavo.targets.ops.softmax import Softmax
 from octavo.targets.ops.work import touched
 
@@ -326,6 +328,29 @@ def _(op: Gather) -> Work:
         run=op.inner,
         in_bits=8 * item_bytes(op.dtype),
         out_bits=8 * item_bytes(op.dtype),
+    )
+
+
+@work_of.register(CsrAggregate)
+@work_of.register(ScatterAggregate)
+def _(op: CsrAggregate | ScatterAggregate) -> Work:
+    edges = op.edges * (item_bytes(op.weight_dtype) if op.weight_dtype else 0)
+    if is_given := isinstance(op, ScatterAggregate):
+        edges += op.edges * item_bytes(op.index_dtype) * (2 if op.gathers else 1)
+    else:
+        edges += (op.edges + op.nodes + 1) * item_bytes("int32")
+    rows = min(op.edges, op.sources) * op.channels * item_bytes(op.dtype)
+    return Work(
+        rows=op.nodes,
+        columns=op.channels,
+        depth=-(-op.edges // op.nodes),
+        macs=op.macs,
+        read_bytes=rows + (edges if is_given else 0),
+        weight_bytes=0 if is_given else edges,
+        written_bytes=op.nodes * op.channels * item_bytes(op.requantize.dtype),
+        run=op.channels,
+        in_bits=8 * item_bytes(op.dtype),
+        out_bits=8 * item_bytes(op.requantize.dtype),
     )
 
 

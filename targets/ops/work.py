@@ -11,9 +11,11 @@ from typing import Any
 
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
+from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ def _(op: Move) -> Touched:
 def _(op: Gather) -> Touched:
     slices = op.outer * min(op.count, op.extent)  # an index that comes twice reads once
     return Touched((slices * op.inner,))
+
+
+@touched.register(CsrAggregate)
+@touched.register(ScatterAggregate)
+def _(op: CsrAggregate | ScatterAggregate) -> Touched:
+    return Touched((min(op.edges, op.sources) * op.channels,))
 
 
 def _taps(outputs: int, kernel: int, stride: int, dilation: int, pad: int, size: int) -> int:
