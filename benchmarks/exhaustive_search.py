@@ -11,13 +11,13 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import click
 import numpy as np
 
 from benchmarks.front_shares import SEEDS, Volume
+from octavo.compiler.closing import Closing
 from octavo.compiler.importer import import_model
 from octavo.compiler.mixed_precision.choices import bytes_table
 from octavo.compiler.mixed_precision.evaluator import (
@@ -118,7 +118,7 @@ class AnswerTable:
         return Evaluation(formats, {**lost, **time, BYTES: size})
 
 
-class TableWorkers:
+class TableWorkers(Closing):
     """Workers that look answers up, and count the configurations they were asked for."""
 
     def __init__(self, table: AnswerTable, loss: str) -> None:
@@ -134,17 +134,6 @@ class TableWorkers:
 
     def close(self) -> None:
         """Nothing to end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def search_table(table: AnswerTable, loss: str) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
+from octavo.compiler.closing import Closing
 from octavo.compiler.machine_code import refuse_foreign_code
 from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
@@ -68,7 +68,7 @@ class BoundRun:
     run: Callable[[], None]
 
 
-class Session:
+class Session(Closing):
     """A loaded artifact. One run at a time; sessions are independent of each other.
 
     Attributes:
@@ -274,17 +274,6 @@ class Session:
                 self._library.destroy(self._model)
                 self._model = ctypes.c_void_p()
             self._library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_call"):

@@ -9,10 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from octavo.compiler.artifact.toolchain import cache_folder
+from octavo.compiler.closing import Closing
 from octavo.errors import StoreError
 
 FILE_NAME = "measurements.sqlite"
@@ -59,7 +58,7 @@ class DamagedDatabaseError(StoreError):
     """The content of the file is not that of a database."""
 
 
-class MeasurementDatabase:
+class MeasurementDatabase(Closing):
     """An open database.
 
     Attributes:
@@ -120,17 +119,6 @@ class MeasurementDatabase:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from octavo.compiler.closing import Closing
 from octavo.compiler.mixed_precision.evaluator import Question
 from octavo.errors import ArtifactError, StoreError
 
@@ -41,7 +41,7 @@ class Measured:
     error: str | None = None
 
 
-class Journal:
+class Journal(Closing):
     """An open journal; a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -142,17 +142,6 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

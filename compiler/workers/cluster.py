@@ -5,9 +5,9 @@ import pickle
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Any, Generic, Self
+from typing import Any, Generic
 
+from octavo.compiler.closing import Closing
 from octavo.compiler.workers.base import Make, Outcome, R, T
 from octavo.compiler.workers.child import Child, stop
 from octavo.compiler.workers.cluster_driver import DONE, LOCAL, drive
@@ -18,7 +18,7 @@ FORMS = f"{LOCAL}, {AUTO}, ray://HOST:PORT, HOST:PORT"
 CONNECT_TIMEOUT_S = 5.0  # Ray itself tries for half a minute and more
 
 
-class Cluster(Generic[T, R]):
+class Cluster(Closing, Generic[T, R]):
     """Works on items on the nodes of a Ray cluster; see ``Workers``.
 
     Connects when the first items come.
@@ -50,17 +50,6 @@ class Cluster(Generic[T, R]):
     def close(self) -> None:
         """Leave the cluster; end it, if it is a local one."""
         self._leave(is_busy=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _connected(self) -> Child:
         if self._driver is None:

@@ -1,14 +1,14 @@
 """One worker: this process."""
 
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Generic, Self
+from typing import Generic
 
+from octavo.compiler.closing import Closing
 from octavo.compiler.workers.base import Make, Outcome, R, T
 from octavo.compiler.workers.evaluator import Evaluator
 
 
-class InProcess(Generic[T, R]):
+class InProcess(Closing, Generic[T, R]):
     """Works on items one after the other, in their order; see ``Workers``."""
 
     def __init__(self, make: Make[T, R]) -> None:
@@ -30,17 +30,6 @@ class InProcess(Generic[T, R]):
         if self._evaluate is not None:
             self._evaluate.close()
         self._evaluate = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def in_process(make: Make[T, R]) -> InProcess[T, R]:

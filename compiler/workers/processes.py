@@ -10,9 +10,9 @@ import pickle
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
-from types import TracebackType
-from typing import Generic, Self
+from typing import Generic
 
+from octavo.compiler.closing import Closing
 from octavo.compiler.workers.base import MAX_DEATHS, Make, Outcome, R, T, died
 from octavo.compiler.workers.child import Child, stop
 from octavo.compiler.workers.serving import serve
@@ -32,7 +32,7 @@ class _Worker(Child):
         self.item: int | None = None
 
 
-class Processes(Generic[T, R]):
+class Processes(Closing, Generic[T, R]):
     """Works on items in processes, each with an evaluator of its own; see ``Workers``.
 
     Processes start when they are needed and stay for the next run. One that dies is replaced,
@@ -81,17 +81,6 @@ class Processes(Generic[T, R]):
         busy = [w for w in self._workers if not w.is_ready or w.item is not None]
         self._stop(busy, are_busy=True)
         self._stop(self._workers, are_busy=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _give(self, items: Sequence[T | Pickled], waiting: deque[int], at_once: int) -> None:
         """Start what is missing, and give items to those that are free."""
