@@ -1,0 +1,1 @@
+"""Message passing of graph networks, recognized in the operators that exporters write."""
