@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from octavo.compiler.importer.limits import Limits
+from octavo.compiler.importer.tflite import read_tflite
 from octavo.errors import ModelError
 
 TFLITE_MAGIC = b"TFL3"  # FlatBuffers file identifier, bytes 4..7
@@ -29,7 +30,7 @@ def load_proto(path: str | os.PathLike[str], limits: Limits) -> onnx.ModelProto:
     path = Path(path)
     content = _read_regular_file(path, limits.file_bytes)
     if content[4:8] == TFLITE_MAGIC:
-        raise ModelError(f"'{path}' is a TFLite model; this command reads ONNX")
+        return read_tflite(content, str(path), limits)
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError as error:
