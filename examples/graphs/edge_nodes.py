@@ -89,8 +89,13 @@ class EdgeNodes:
         """Append the maximum at each destination, 0 where no edge ends: (N, *shape).
 
         The first scatter puts the lowest number where an edge ends: it is how the exporter
-        writes include_self=False. There is no "nd" form of it.
+        writes include_self=False.
+
+        Raises:
+            ValueError: The style is "nd": no exporter writes it.
         """
+        if self._style == "nd":
+            raise ValueError("maxima along edges have no style 'nd'; allowed: elements")
         lowest = self._writer.add(
             "Expand",
             [self._writer.constant(LOWEST, np.float32), self._edge_shape(shape, name)],

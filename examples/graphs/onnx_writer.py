@@ -14,6 +14,16 @@ Array = NDArray[Any]
 ONNX_TYPES = {"edge_index": onnx.TensorProto.INT64, "batch": onnx.TensorProto.INT64}
 
 
+def stored_weights(model: onnx.ModelProto) -> dict[str, Array]:
+    """Return the weights of a model that Writer made: to build it anew for other graphs."""
+    arrays = {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}
+    return {name: array for name, array in arrays.items() if not _is_constant(name)}
+
+
+def _is_constant(name: str) -> bool:
+    return name.startswith("constant_")
+
+
 class Writer:
     """Collects nodes; each makes one value, named after its layer and operator.
 
