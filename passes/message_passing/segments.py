@@ -69,12 +69,7 @@ class Segments:
         return shape[self.axis]
 
 
-IDENTITIES = {
-    Aggregation.ADD: 0.0,
-    Aggregation.MUL: 1.0,
-    Aggregation.MAX: -math.inf,
-    Aggregation.MIN: math.inf,
-}
+IDENTITIES = {Aggregation.ADD: 0.0, Aggregation.MUL: 1.0}
 _OPPOSITE = {"max": "min", "min": "max"}
 
 
@@ -129,7 +124,10 @@ def _base(
     base = node.inputs[0]
     fill = _one_number(base)
     if fill is not None:
-        return (), fill, fill != IDENTITIES[aggregation]
+        return (), fill, not _is_neutral(fill, aggregation)
+    fill = _fill_beside_edges(base, axis, index, aggregation)
+    if fill is not None:
+        return (), fill, False
     before = produced_by(base, "ScatterElements")
     if before is None or base is None or only_consumer(base) is not node:
         return None
@@ -142,8 +140,8 @@ def _base(
     written = _one_number(before.inputs[2])
     if written is not None:
         forgets = reduction in ("none", _OPPOSITE.get(aggregation.value))
-        forgotten = _is_beyond_all(written, aggregation)
-        return ((before,), fill, False) if forgets and forgotten else None
+        neutral = _is_neutral(written, aggregation)
+        return ((before,), fill, False) if forgets and neutral else None
     # max(0, smallest of all values, values of the node): the second changes nothing where
     # there are values, and nothing is written where there are none.
     extreme = _extreme_of_all(before.inputs[2], node.inputs[2], f"Reduce{aggregation.value}")
@@ -152,12 +150,38 @@ def _base(
     return None
 
 
-def _is_beyond_all(number: float, aggregation: Aggregation) -> bool:
-    """Whether every finite message replaces a number."""
+def _fill_beside_edges(
+    base: ir.Value | None, axis: int, index: NodeIndex, aggregation: Aggregation
+) -> float | None:
+    """The number of all nodes without edges, where a constant base is neutral for the others.
+
+    It is what folding makes of the scatter in front when the graph is constant.
+    """
+    array, numbers = constant_array(base), index.numbers()
+    if array is None or numbers is None:
+        return None
+    rows = np.moveaxis(array, axis, 0)
+    if ((numbers < -len(rows)) | (numbers >= len(rows))).any():
+        return None
+    receives = np.zeros(len(rows), bool)
+    receives[numbers] = True
+    beside = rows[~receives].reshape(-1)
+    neutral = all(
+        _is_neutral(float(number), aggregation) for number in np.unique(rows[receives])
+    )
+    if not neutral or beside.size == 0 or not (beside == beside[0]).all():
+        return None
+    return float(beside[0])
+
+
+def _is_neutral(number: float, aggregation: Aggregation) -> bool:
+    """Whether a number changes no aggregation of finite messages."""
     largest = float(np.finfo(np.float32).max)
     if aggregation is Aggregation.MAX:
         return number <= -largest
-    return number >= largest if aggregation is Aggregation.MIN else False
+    if aggregation is Aggregation.MIN:
+        return number >= largest
+    return number == IDENTITIES[aggregation]
 
 
 def _one_number(value: ir.Value | None) -> float | None:

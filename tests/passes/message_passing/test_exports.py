@@ -24,6 +24,7 @@ LINES = {
         " (at most 3 at a node, 1 isolated, 2 self loops)"
     ],
     "gat": [f"scatter_add_1 = add(attention * view): {GIVEN}"],
+    "gat_fixed": [f"scatter_add_1 = add(attention * view): {FIXED}"],
     "gat_script": [
         f"/aggr_module/ScatterElements_output_0 = add(attention * /Reshape_output_0): {GIVEN}"
     ],
@@ -58,6 +59,10 @@ LINES = {
         "/Div_output_0 = mean(/Relu_output_0): all nodes to 2 graphs by batch",
     ],
     "sage_max": [f"scatter_reduce = max(x): {GIVEN}"],
+    "sage_max_fixed": [
+        "scatter_reduce = max(x): 7 nodes, 12 constant edges"
+        " (at most 3 at a node, 1 isolated, 1 duplicate, 2 self loops)"
+    ],
     "sage_max_script": [f"/aggr_module/ScatterElements_1_output_0 = max(x): {GIVEN}"],
     "sage_mean": [f"div = mean(x): {GIVEN}", f"div_1 = mean(relu): {GIVEN}"],
     "sage_mean_fixed": [

@@ -14,6 +14,7 @@ from torch import nn
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
+torch.manual_seed(0)
 N, E, F, H = 7, 12, 3, 4
 
 
@@ -151,6 +152,8 @@ CASES = {
     "pool_add": (Pooled(g.global_add_pool), (x, ei, batch), ["x", "edge_index", "batch"]),
     "pool_mean": (Pooled(g.global_mean_pool), (x, ei, batch), ["x", "edge_index", "batch"]),
     "pool_max": (Pooled(g.global_max_pool), (x, ei, batch), ["x", "edge_index", "batch"]),
+    "sage_max_fixed": (Fixed(g.SAGEConv(F, H, aggr="max")), (x,), ["x"]),
+    "gat_fixed": (Fixed(g.GATConv(F, H, heads=2)), (x,), ["x"]),
     "dense": (Dense(), (x,), ["x"]),
 }
 # The older exporter writes some of them in another way.
@@ -159,7 +162,6 @@ SCRIPTED = ("gat", "sage_max", "sage_mean", "pool_mean")
 
 def main() -> None:
     """Write every file beside this one."""
-    torch.manual_seed(0)
     folder = Path(__file__).parent
     for name, (net, args, names) in CASES.items():
         options = {"input_names": names, "output_names": ["y"], "opset_version": 18}
