@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
@@ -19,14 +20,7 @@ from octavo.targets.kernels.panel_prefetch import LINE_BYTES
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.pool import finish_sums
 from octavo.targets.kernels.rescale import Rescale, for_blocks, scalar
-from octavo.targets.kernels.spans import MAX_ELEMENTS
-from octavo.targets.ops.aggregation import (
-    KINDS,
-    LARGEST_SUM,
-    LARGEST_WEIGHT,
-    Aggregation,
-    sum_limit,
-)
+from octavo.targets.ops.aggregation import Aggregation
 
 Arrays = Mapping[str, NDArray[Any]]
 Parameter = tuple[str, int, str]
@@ -34,54 +28,9 @@ Parameter = tuple[str, int, str]
 EDGES_AHEAD = 16  # rows that are asked for before they are added
 CACHED_BYTES = 1 << 18  # rows in all that need no asking
 MAX_LINES = 8  # of a row: what is behind comes by itself
+HALF_WORDS = {"uint8": "uint16", "int8": "int16"}  # what holds sums of bytes at first
+HALF_WORD_EDGES = 256  # no sum of so many overflows there
 TASK_NODES = 64  # nodes of one task: the loads of constants are shared
-
-
-def reject(op: Aggregation, most_edges: int) -> str:
-    """Why no kernel folds this, or "".
-
-    Args:
-        op: The operation.
-        most_edges: Edges into one node; 0 where constants will tell.
-    """
-    if op.kind not in KINDS:
-        return f"kind {op.kind!r}"
-    if op.dtype not in ("uint8", "int8", "float32"):
-        return f"{op.dtype} features; only uint8, int8 and float32"
-    if op.requantize.residual is not None:
-        return "a residual"
-    if not op.is_sum and (op.weight_dtype or op.has_bias):
-        return f"weights or a bias with a {op.kind}"
-    weights = (None, "float32") if op.dtype == "float32" else tuple(LARGEST_WEIGHT)
-    if op.weight_dtype not in weights:
-        return f"{op.weight_dtype} weights of {op.dtype} features"
-    if op.dtype == "float32" and op.requantize.dtype != "float32":
-        return "a float result stays float"
-    largest = max(op.sources, op.nodes) * op.channels
-    if max(largest, op.edges + EDGES_AHEAD) > MAX_ELEMENTS:
-        return f"{max(largest, op.edges)} elements; at most {MAX_ELEMENTS}"
-    if op.dtype == "float32" or not op.is_sum:
-        return ""
-    weight = LARGEST_WEIGHT[op.weight_dtype]
-    if sum_limit(most_edges * weight) > LARGEST_SUM:
-        most = LARGEST_SUM // sum_limit(weight)
-        return f"{most_edges} edges into a node may overflow 32 bits; at most {most}"
-    return ""
-
-
-def reject_constants(op: Aggregation, arrays: Arrays, most_weight: int) -> str:
-    """Why sums may not fit 32 bits, or "".
-
-    Args:
-        op: The operation.
-        arrays: Its constants.
-        most_weight: Largest sum of a node's weights without their signs.
-    """
-    if op.dtype == "float32" or not op.is_sum:
-        return ""
-    bias = int(np.abs(arrays["bias"].astype(np.int64)).max()) if op.has_bias else 0
-    largest = sum_limit(most_weight) + bias
-    return "" if largest <= LARGEST_SUM else f"sums up to {largest} overflow 32 bits"
 
 
 def places_ahead(op: Aggregation) -> int:
@@ -129,6 +78,12 @@ class NodeFolds:
         # Half of the registers hold sums; the others what is added, and constants.
         vectors = max(isa.num_registers // 2 // JOINED_VECTORS, 1) * JOINED_VECTORS
         self.block = vectors * isa.lanes
+        if op.is_sum:
+            is_plain = op.weight_dtype is None
+            self.held = HALF_WORDS.get(op.dtype, self.wide) if is_plain else self.wide
+        else:
+            self.held = op.dtype
+        self.width = isa.lanes * 4 // np.dtype(self.held).itemsize
 
     def emit(self) -> None:
         """Emit the loop over nodes."""
@@ -176,14 +131,39 @@ class NodeFolds:
     def _fold(self, begin: Expr, degree: Expr, start: Expr, count: int) -> list[Expr]:
         """Fold ``count`` channels of a node's edges; whole vectors, read behind the last."""
         op, lanes = self.op, self.isa.lanes
-        starts = range(0, count, lanes)
-        sums = vector.local(len(starts) * lanes, self.wide)
-        first = vector.bind(self._first(degree))
-        for at in starts:
-            vector.store(sums, at, vector.splat(first, lanes), lanes)
-        total_weight = vector.local(1, "int32")
-        vector.store(total_weight, 0, T.int32(0))
-        with T.serial(0, degree) as index:
+        size = -(-count // self.width) * self.width
+        weights = vector.local(1, "int32")
+        vector.store(weights, 0, T.int32(0))
+        folded = vector.local(size, self.held)
+        if self.held in HALF_WORDS.values():
+            sums = vector.local(size, self.wide)
+            self._fill(sums, size, T.int32(0), lanes)
+            with T.serial(0, (degree + (HALF_WORD_EDGES - 1)) // HALF_WORD_EDGES) as chunk:
+                done = vector.bind(chunk * HALF_WORD_EDGES)
+                self._fill(folded, size, tirx.const(0, self.held), self.width)
+                some = T.min(T.int32(HALF_WORD_EDGES), degree - done)
+                self._take(folded, weights, begin + done, some, start, size)
+                for at in range(0, size, lanes):
+                    more = vector.cast(vector.load(folded, at, lanes), self.wide, lanes)
+                    vector.store(sums, at, vector.load(sums, at, lanes) + more, lanes)
+            folded = sums
+        else:
+            self._fill(folded, size, vector.bind(self._first(degree)), self.width)
+            self._take(folded, weights, begin, degree, start, size)
+        zero = None
+        if not self.is_float:
+            counted = degree if op.weight_dtype is None else vector.load(weights, 0)
+            zero_point = vector.load(self.operands["zero_point"], 0)
+            zero = vector.bind(zero_point * counted if op.is_sum else zero_point)
+        return [self._end(vector.load(folded, at, lanes), start + at, zero)
+                for at in range(0, count, lanes)]
+
+    def _take(
+        self, folded: Any, weights: Any, begin: Expr, count: Expr, start: Expr, size: int
+    ) -> None:
+        """Fold the rows of ``count`` edges, and add their weights."""
+        op, width = self.op, self.width
+        with T.serial(0, count) as index:
             edge = vector.bind(begin + index)
             self._ask(edge, start)
             row = vector.bind(
@@ -193,46 +173,47 @@ class NodeFolds:
                 weight = vector.bind(
                     vector.cast(vector.load(self.operands["weight"], edge), self.wide, 1))
                 if not self.is_float:
-                    vector.store(total_weight, 0, vector.load(total_weight, 0) + weight)
-            for at in starts:
-                x = vector.load(self.operands["x"], row + at, lanes)
+                    vector.store(weights, 0, vector.load(weights, 0) + weight)
+            for at in range(0, size, width):
+                x = vector.load(self.operands["x"], row + at, width)
                 found = self._combine(
-                    vector.load(sums, at, lanes), vector.cast(x, self.wide, lanes), weight)
-                vector.store(sums, at, found, lanes)
-        zero = None
-        if not self.is_float:
-            counted = degree if op.weight_dtype is None else vector.load(total_weight, 0)
-            zero_point = vector.load(self.operands["zero_point"], 0)
-            zero = vector.bind(zero_point * counted if op.is_sum else zero_point)
-        return [self._end(vector.load(sums, at, lanes), start + at, zero, count - at)
-                for at in starts]
+                    vector.load(folded, at, width), vector.cast(x, self.held, width), weight)
+                vector.store(folded, at, found, width)
+
+    def _fill(self, buffer: Any, size: int, value: Expr, lanes: int) -> None:
+        for at in range(0, size, lanes):
+            vector.store(buffer, at, vector.splat(value, lanes), lanes)
 
     def _first(self, degree: Expr) -> Expr:
         """What a fold starts from: integers have their zero point in them until its end."""
         op = self.op
         if op.is_sum:
-            return T.float32(0.0) if self.is_float else T.int32(0)
-        zero = T.float32(0.0) if self.is_float else vector.load(
-            self.operands["zero_point"], 0)
+            return tirx.const(0, self.wide)
+        if self.is_float:
+            zero, last = T.float32(0.0), np.inf
+        else:
+            zero = vector.cast(
+                vector.load(self.operands["zero_point"], 0), op.dtype, 1)
+            last = np.iinfo(op.dtype).max
         if op.from_zero:
             return zero
-        sign = -1 if op.kind == "max" else 1
-        last = T.float32(sign * np.inf) if self.is_float else T.int32(sign * 2**30)
-        return T.Select(degree == 0, zero, last)
+        if op.kind == "max":
+            last = -np.inf if self.is_float else np.iinfo(op.dtype).min
+        return T.Select(degree == 0, zero, tirx.const(last, op.dtype))
 
     def _combine(self, total: Expr, x: Expr, weight: Expr | None) -> Expr:
         if not self.op.is_sum:
             return T.max(total, x) if self.op.kind == "max" else T.min(total, x)
         if weight is None:
             return total + x
-        lanes = self.isa.lanes
         if self.is_float:
-            return vector.fma(vector.splat(weight, lanes), x, total, lanes)
-        return total + vector.splat(weight, lanes) * x
+            return vector.fma(vector.splat(weight, self.width), x, total, self.width)
+        return total + vector.splat(weight, self.width) * x
 
-    def _end(self, total: Expr, channel: Expr, zero: Expr | None, valid: int) -> Expr:
+    def _end(self, total: Expr, channel: Expr, zero: Expr | None) -> Expr:
         """Take the zero points away and add the bias."""
         lanes = self.isa.lanes
+        total = vector.cast(total, self.wide, lanes)
         if zero is not None:
             total = total - vector.splat(zero, lanes)
         if self.op.has_bias:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from octavo.targets import vector
 from octavo.targets.isa import Isa
-from octavo.targets.kernels import aggregation
+from octavo.targets.kernels import aggregation, aggregation_checks
 from octavo.targets.kernels.aggregation import NodeFolds, Parameter
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 
@@ -23,7 +23,7 @@ class CsrRows:
     def reject(self, op: CsrAggregate, isa: Isa) -> str:
         """Say why not."""
         del isa
-        return aggregation.reject(op, 0)
+        return aggregation_checks.reject(op, 0)
 
     def reject_constants(self, op: CsrAggregate, isa: Isa, arrays: Arrays) -> str:
         """Say why sums may overflow, or which part of the graph is none."""
@@ -40,7 +40,7 @@ class CsrRows:
             weights = np.abs(arrays["weight"].astype(np.int64)).reshape(-1)
         sums = np.concatenate([[0], np.cumsum(weights)])
         most = int((sums[offsets[1:]] - sums[offsets[:-1]]).max())
-        return aggregation.reject_constants(op, arrays, most)
+        return aggregation_checks.reject_constants(op, arrays, most)
 
     def variant(self, op: CsrAggregate, isa: Isa) -> str:
         """Name what is folded."""

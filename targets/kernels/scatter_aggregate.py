@@ -15,7 +15,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels import aggregation
+from octavo.targets.kernels import aggregation, aggregation_checks
 from octavo.targets.kernels.aggregation import NodeFolds
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.aggregation import LARGEST_WEIGHT
@@ -38,13 +38,13 @@ class ScatterRows:
             return "no edges"
         if not op.gathers and op.sources != op.edges:
             return f"{op.sources} messages of {op.edges} edges"
-        return aggregation.reject(op, op.degree_limit)
+        return aggregation_checks.reject(op, op.degree_limit)
 
     def reject_constants(self, op: ScatterAggregate, isa: Isa, arrays: Arrays) -> str:
         """Say why sums may overflow."""
         del isa
         weight = LARGEST_WEIGHT.get(op.weight_dtype, 1)
-        return aggregation.reject_constants(op, arrays, op.degree_limit * weight)
+        return aggregation_checks.reject_constants(op, arrays, op.degree_limit * weight)
 
     def variant(self, op: ScatterAggregate, isa: Isa) -> str:
         """Name what is folded."""

@@ -107,6 +107,19 @@ def test_a_hub_of_ten_thousand_edges_does_not_overflow(run_kernel, isa):
     assert expected[0].max() < 120 - 60  # sums near -127 * 16000 * 228, times the multiplier
 
 
+@pytest.mark.parametrize(("dtype", "extreme"), [
+    ("uint8", 255), ("int8", -128), ("int8", 127)])
+def test_long_sums_of_extremes_leave_16_bits(run_kernel, isa, dtype, extreme):
+    op = CsrAggregate(kind="sum", nodes=3, sources=4, edges=1600, channels=40, dtype=dtype)
+    arrays = arrays_of(op) | {
+        "row_offsets": np.array([0, 256, 700, 1600]), "zero_point": np.zeros(1, np.int32),
+        "multiplier": np.array([1e-4], np.float32)}
+    arrays["x"][:] = extreme
+    y = run_kernel(KERNEL, op, isa, [arrays["x"]], arrays, output(op))
+    np.testing.assert_array_equal(y, csr_aggregate.reference(op, arrays))
+    assert len(np.unique(y)) == 3
+
+
 def test_what_would_overflow_is_refused(isas):
     op = CsrAggregate(kind="sum", nodes=2, sources=4, edges=70_000, channels=1,
                       weight_dtype="int8")
