@@ -22,7 +22,7 @@ def region_lines(network: GraphNetwork) -> list[str]:
 
 def passing_line(passing: MessagePassing) -> str:
     """``y = add(attention * f(h)): 12 edges edge_index[0] -> edge_index[1], 7 nodes``."""
-    read = passing.edge_attributes
+    read = (*passing.edge_attributes, *passing.shared)
     operands = ", ".join(_name(value) for value in (*passing.features, *read))
     # A message that is more than one gathered row and its factor is some function of them.
     message = operands if len(passing.features) == 1 and not read else f"f({operands})"

@@ -14,6 +14,7 @@ from octavo.passes.constants import constant_array
 from octavo.passes.message_passing.axes import Shared, axis_of_input
 from octavo.passes.message_passing.node_index import NodeIndex, resolve_index
 from octavo.passes.message_passing.scatter_softmax import ScatterSoftmax, match_scatter_softmax
+from octavo.passes.message_passing.segments import is_reducing_scatter
 from octavo.passes.wiring import int_attribute, is_op, static_shape
 
 
@@ -42,6 +43,7 @@ class EdgeTrace:
         nodes: Between what is gathered and the message, Gathers included.
         gathered: Features of nodes, in the order met.
         attributes: Of edges: inputs, constants, and what other regions read as well.
+        shared: Computed values that are the same for every edge.
         softmaxes: Attention coefficients met.
         problem: Why the trace broke off, or None.
     """
@@ -49,6 +51,7 @@ class EdgeTrace:
     nodes: set[ir.Node] = field(default_factory=set)
     gathered: dict[ir.Node, Gathered] = field(default_factory=dict)
     attributes: dict[ir.Value, int] = field(default_factory=dict)
+    shared: dict[ir.Value, None] = field(default_factory=dict)
     softmaxes: list[ScatterSoftmax] = field(default_factory=list)
     problem: str | None = None
 
@@ -130,7 +133,7 @@ def _behind(
         trace.nodes.update(softmax.nodes)
         trace.softmaxes.append(softmax)
         return [(softmax.scores, axis)]
-    found = []
+    found, shared = [], dict[ir.Value, None]()
     for position, operand in enumerate(node.inputs):
         if operand is None:
             continue
@@ -143,8 +146,40 @@ def _behind(
             return []
         if not isinstance(before, Shared):
             found.append((operand, before))
+        elif constant_array(operand) is None:
+            shared[operand] = None
     if not found:
         trace.attributes[value] = axis
         return []
     trace.nodes.add(node)
+    trace.shared.update(shared)
     return found
+
+
+def reads_by(value: ir.Value, target: NodeIndex) -> bool:
+    """Whether a value is made of nodes gathered by the other end of ``target``'s edges.
+
+    Args:
+        value: Not understood as made edge by edge.
+        target: A row of an index matrix, or a constant.
+    """
+    pending, seen = [value], set[ir.Value]()
+    while pending:
+        value = pending.pop()
+        node = value.producer()
+        if value in seen or node is None or is_reducing_scatter(node):
+            continue
+        seen.add(value)
+        if is_op(node, *GATHERS):
+            shape = static_shape(node.outputs[0]) or ()
+            ends = (match_gather(node, axis) for axis in range(len(shape)))
+            if any(end is not None and _are_ends(end.index, target) for end in ends):
+                return True
+        pending += [operand for operand in node.inputs if operand is not None]
+    return False
+
+
+def _are_ends(one: NodeIndex, other: NodeIndex) -> bool:
+    same_matrix = one.origin is other.origin and one.row is not None
+    constants = one.numbers() is not None and other.numbers() is not None
+    return one.length == other.length and (same_matrix or constants)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from octavo.passes.message_passing.adjacency import Adjacency, indexed_adjacency
 from octavo.passes.message_passing.coefficients import find_coefficients
-from octavo.passes.message_passing.edge_trace import Gathered, trace_edges
+from octavo.passes.message_passing.edge_trace import Gathered, reads_by, trace_edges
 from octavo.passes.message_passing.linear_weights import (
     is_linear_layer,
     layers_before,
@@ -106,10 +106,15 @@ def _passing(
     """The region of a scatter; why there is none; None if nothing is gathered."""
     values, axis, targets = segments.values, segments.axis, segments.index
     trace = trace_edges(values, axis, targets)
-    if not trace.gathered and not from_attributes:
-        return None
-    if trace.problem is not None:
+    if trace.problem is not None and trace.gathered:
         return trace.problem
+    if not trace.gathered:
+        if reads_by(values, targets):
+            return trace.problem or "its messages are made of all gathered rows together"
+        if not from_attributes:
+            return None
+        if trace.problem is not None:
+            return trace.problem
     division = match_mean(segments)
     own = {*trace.nodes, *segments.nodes, *([division] if division is not None else ())}
     root = division or segments.nodes[-1]
@@ -132,6 +137,7 @@ def _passing(
         gathered=features,
         features=tuple(dict.fromkeys(g.features for g in features)),
         edge_attributes=coefficients.feature_attributes,
+        shared=tuple(trace.shared),
         messages=values,
         coefficients=coefficients.value,
         coefficient_inputs=coefficients.inputs,
@@ -164,6 +170,7 @@ def _product(node: ir.Node) -> MessagePassing | None:
         gathered=(),
         features=(features,),
         edge_attributes=(),
+        shared=(),
         messages=features,
         coefficients=adjacency.matrix,
         coefficient_inputs=(),

@@ -26,6 +26,7 @@ class MessagePassing:
         features: Node features, each once: what is gathered or multiplied.
         edge_attributes: What messages read besides coefficients: attributes of edges,
             constants of one number or row for each edge, and values that others read as well.
+        shared: Computed values that are the same for every edge; weights are not among them.
         messages: (..., edges, ...): what is aggregated; the features for a product.
         coefficients: Factors of the messages, fewer numbers than messages, or the matrix of a
             product; None if the messages have none.
@@ -48,6 +49,7 @@ class MessagePassing:
     gathered: tuple[Gathered, ...]
     features: tuple[ir.Value, ...]
     edge_attributes: tuple[ir.Value, ...]
+    shared: tuple[ir.Value, ...]
     messages: ir.Value
     coefficients: ir.Value | None
     coefficient_inputs: tuple[Gathered, ...]
