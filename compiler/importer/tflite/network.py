@@ -36,6 +36,11 @@ class Layout(Enum):
 class Network(GraphWriter):
     """The network that is read, and the ONNX graph that is written.
 
+    Attributes:
+        tensors: Of the file, by index.
+        operators: Of the file, in order.
+        producers: The operator that computes each tensor.
+
     Args:
         model: Checked.
     """
@@ -44,6 +49,9 @@ class Network(GraphWriter):
         super().__init__()
         self.tensors = model.tensors
         self.operators = model.operators
+        self.producers = {
+            o: operator for operator in model.operators for o in operator.outputs
+        }
         self._model = model
         self._real: dict[tuple[int, Layout], str] = {}
         self._integer: dict[tuple[int, Layout], str] = {}
@@ -173,6 +181,15 @@ class Network(GraphWriter):
         """Return the scales of a tensor, 1 where it has none."""
         quantization = self.tensors[index].quantization
         return np.ones(1, np.float32) if quantization is None else quantization.scale
+
+    def are_alike(self, left: int, right: int) -> bool:
+        """Say whether equal numbers of two computed tensors stand for equal real values."""
+        first, second = (self.tensors[index].quantization for index in (left, right))
+        if first is None or second is None:
+            return first is second
+        return bool(
+            first.scale[0] == second.scale[0] and first.zero_point[0] == second.zero_point[0]
+        )
 
     # What is written.
 

@@ -44,7 +44,7 @@ def _convolve(
     network: Network, operator: Operator, weight: str, kernel: Sequence[int], group: int
 ) -> None:
     options, output = operator.options, operator.outputs[0]
-    x = operator.inputs[0]
+    x, margins = _unpadded(network, operator)
     dilations = positive(
         network, operator, [options["dilation_h_factor"], options["dilation_w_factor"]]
     )
@@ -52,6 +52,8 @@ def _convolve(
     inputs = [network.real(x, FIRST), weight]
     scale = network.scale(x) * network.scale(operator.inputs[1])
     bias = network.bias(operator, 2, scale)
+    window = _window(network, operator, extent)
+    window["pads"] = [a + b for a, b in zip(window["pads"], margins, strict=True)]
     value = network.node(
         "Conv",
         inputs if bias is None else [*inputs, bias],
@@ -59,9 +61,26 @@ def _convolve(
         group=group,
         kernel_shape=list(kernel),
         dilations=dilations,
-        **_window(network, operator, extent),
+        **window,
     )
     network.define(output, value, FIRST, options["fused_activation_function"])
+
+
+def _unpadded(network: Network, operator: Operator) -> tuple[int, list[int]]:
+    """Return what a convolution reads and its pads; a PAD with zeros becomes such pads."""
+    x, none = operator.inputs[0], [0, 0, 0, 0]
+    producer = network.producers.get(x)
+    if (
+        producer is None
+        or producer.kind != "PAD"
+        or operator.options["padding"] == Padding.SAME
+        or not network.are_alike(x, network.required(producer, 0))
+    ):
+        return x, none
+    amounts = np.array(network.integers(producer, 1)).reshape(-1, 2)
+    if amounts.shape != (4, 2) or amounts[[0, 3]].any() or (amounts < 0).any():
+        return x, none
+    return producer.inputs[0], [int(size) for size in amounts[1:3].T.reshape(-1)]
 
 
 def transpose_conv(network: Network, operator: Operator) -> None:

@@ -1,5 +1,7 @@
 """TFLite models compute after import what LiteRT's reference kernels compute."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ SAME, VALID = 0, 1
 def network(dtype, shape, out_shape, append, out_scale=SCALE, out_zero=ZERO):
     """A file with one input and one output; ``append`` adds the operators between them."""
     file = TfliteFile()
-    file.quantized = dtype != "float32"
+    file.quantized, file.bias_type = dtype != "float32", np.int32
     zeros = (0, 0) if dtype == "int16" else (ZERO, out_zero)
     x = file.tensor("x", shape, dtype, scale=SCALE if file.quantized else None, zero=zeros[0])
     y = file.tensor(
@@ -47,7 +49,7 @@ def weight(file, name, shape, axis=0, in_scale=SCALE):
         file.tensor(name, data=stored, scale=scale.reshape(-1), axis=axis),
         file.tensor(
             f"{name}/bias",
-            data=np.round(bias / bias_scale).astype(np.int32),
+            data=np.round(bias / bias_scale).astype(file.bias_type),
             scale=bias_scale,
         ),
     )
@@ -227,13 +229,13 @@ def small_network(dtype, file=None):
     """Convolution, depthwise convolution, sum, pool and a fully connected layer."""
     file = file or TfliteFile()
     file.quantized = dtype != "float32"
+    file.bias_type = np.int64 if dtype == "int16" else np.int32
 
     def value(name, shape, scale, zero=0):
         quantization = {"scale": scale, "zero": zero} if file.quantized else {}
         return file.tensor(name, shape, dtype, **quantization)
 
-    zero = 0 if dtype == "int16" else -128
-    step = 1 / 256 if dtype == "int16" else 1
+    zero, step = (0, 1 / 256) if dtype == "int16" else (-128, 1)
     x = value("image", (1, 12, 12, 3), 0.0213 * step)
     a, b, c, d, e, f, g = (
         value("a", (1, 6, 6, 8), 0.031 * step, zero),
@@ -263,10 +265,12 @@ def small_network(dtype, file=None):
     return file.pack([x], [g])
 
 
-def test_an_artifact_computes_what_litert_computes(tmp_path):
-    content = small_network("int8")
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_an_artifact_computes_what_litert_computes(dtype, tmp_path):
+    content = small_network(dtype)
     compile_model(saved(content, tmp_path), "host", tmp_path / "artifact")
-    x = {"image": RNG.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)}
+    limits = np.iinfo(dtype)
+    x = {"image": RNG.integers(limits.min, limits.max, (1, 12, 12, 3)).astype(dtype)}
     (expected,) = litert_run(content, x)
     with load(tmp_path / "artifact") as session:
         assert_within_a_step(session.run(x)["scores"], expected)
@@ -285,3 +289,104 @@ def test_scales_and_zero_points_are_those_of_the_file(tmp_path):
     assert constants["a/zero_point"] == -128
     assert constants["a/zero_point"].dtype == np.int8
     assert constants["w1/scale"].shape == (8,)
+
+
+def padded_conv(amounts, **fields):
+    def append(file, x, y):
+        quantization = {"scale": SCALE, "zero": ZERO} if file.quantized else {}
+        dtype = "int8" if file.quantized else "float32"
+        shape = np.add(IMAGE, np.sum(amounts, axis=1))
+        padded = file.tensor("padded", shape, dtype, **quantization)
+        file.operator("PAD", [x, file.tensor("amounts", data=np.int32(amounts))], [padded])
+        conv(padding=VALID, **fields)(file, padded, y)
+
+    return append
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_padding_with_zeros_becomes_the_convolutions(dtype, tmp_path, run, op_types):
+    append = padded_conv([[0, 0], [1, 0], [2, 1], [0, 0]], strideH=2, strideW=1)
+    content = network(dtype, IMAGE, (1, 4, 9, 6), append)
+    model = import_model(saved(content, tmp_path))
+    assert "Pad" not in op_types(model)
+    x = {"x": np.clip(RNG.standard_normal(IMAGE) * 60, -128, 127).astype(dtype)}
+    (expected,), (actual,) = litert_run(content, x, OpResolverType.AUTO), run(model, x)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_parts_are_split_and_joined_in_the_layout_of_their_neighbours(tmp_path, run, op_types):
+    file = TfliteFile()
+    file.quantized = False
+    x, a, y = (file.tensor(n, (1, 6, 6, c)) for n, c in (("x", 4), ("a", 6), ("y", 6)))
+    parts = [file.tensor(f"part{i}", (1, 6, 6, 3)) for i in range(2)]
+    joined = file.tensor("joined", (1, 6, 6, 6))
+    conv()(file, x, a)
+    axis = file.tensor("axis", data=np.int32(3))
+    file.operator("SPLIT", [axis, a], parts, "SplitOptions", numSplits=2)
+    file.operator("CONCATENATION", parts[::-1], [joined], "ConcatenationOptions", axis=-1)
+    w, b = weight(file, "w2", (6, 1, 1, 6))
+    file.operator("CONV_2D", [joined, w, b], [y], "Conv2DOptions", strideH=1, strideW=1)
+    content = file.pack([x], [y])
+    model = import_model(saved(content, tmp_path))
+    assert op_types(model).count("Transpose") == 2
+    feeds = {"x": RNG.standard_normal((1, 6, 6, 4)).astype(np.float32)}
+    (expected,) = litert_run(content, feeds)
+    np.testing.assert_allclose(run(model, feeds)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_products_of_two_values(adjoint, tmp_path, run):
+    file = TfliteFile()
+    shapes = {"a": (2, 3, 5), "b": (2, 4, 5) if adjoint else (2, 5, 4)}
+    a, b = (file.tensor(n, s, "int8", scale=0.0517, zero=3) for n, s in shapes.items())
+    y = file.tensor("y", (2, 3, 4), "int8", scale=0.8)
+    file.operator("BATCH_MATMUL", [a, b], [y], "BatchMatMulOptions", adjY=adjoint)
+    content = file.pack([a, b], [y])
+    feeds = {n: RNG.integers(-128, 128, s).astype(np.int8) for n, s in shapes.items()}
+    (expected,) = litert_run(content, feeds)
+    (actual,) = run(import_model(saved(content, tmp_path)), feeds)
+    assert_within_a_step(actual, expected, least_equal=0.95)
+
+
+def test_float_ends_are_quantized_as_the_file_says(tmp_path, run):
+    file = TfliteFile()
+    x, y = (file.tensor(n, (1, 40)) for n in "xy")
+    q = file.tensor("q", (1, 40), "int8", scale=0.0517, zero=3)
+    r = file.tensor("r", (1, 40), "uint8", scale=0.03, zero=120)
+    file.operator("QUANTIZE", [x], [q])
+    file.operator("QUANTIZE", [q], [r])
+    file.operator("DEQUANTIZE", [r], [y])
+    content = file.pack([x], [y])
+    feeds = {"x": RNG.standard_normal((1, 40)).astype(np.float32) * 3}
+    (expected,) = litert_run(content, feeds)
+    (actual,) = run(import_model(saved(content, tmp_path)), feeds)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_weights_alone_may_be_quantized(tmp_path, op_types):
+    file = TfliteFile()
+    x, y = file.tensor("x", (2, 12)), file.tensor("y", (2, 5))
+    w = file.tensor("w", data=np.ones((5, 12), np.int8), scale=np.full(5, 0.1))
+    file.operator("FULLY_CONNECTED", [x, w, -1], [y], "FullyConnectedOptions")
+    model = import_model(saved(file.pack([x], [y]), tmp_path))
+    assert op_types(model) == ["DequantizeLinear", "Gemm"]
+
+
+def test_the_tables_are_those_of_the_schema():
+    from ai_edge_litert import schema_py_generated as schema
+
+    from octavo.compiler.importer.tflite.schema import ELEMENT_TYPES, OPERATORS, OPTIONS
+
+    for code, name in enumerate(OPERATORS):
+        assert getattr(schema.BuiltinOperator, name) == code
+    for code, kind in ELEMENT_TYPES.items():
+        assert getattr(schema.TensorType, kind.name) == code
+    names = {v: k for k, v in vars(schema.BuiltinOptions).items() if isinstance(v, int)}
+    classes = Path(schema.__file__).read_text().split("\nclass ")
+    sources = {text.split("(")[0]: text for text in classes}
+    for number, fields in OPTIONS.values():
+        table = sources[names[number]].split("def ")
+        for field, record in fields.items():
+            accessor = "".join(part.title() for part in field.split("_"))
+            (body,) = (part for part in table if part.startswith(f"{accessor}(self)"))
+            assert f"Offset({4 + 2 * record.slot})" in body
