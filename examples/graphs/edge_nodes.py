@@ -7,6 +7,7 @@ PyTorch 2.13 (dynamo) and PyTorch Geometric 2.8, opset 18.
 """
 
 import numpy as np
+from onnx import numpy_helper
 
 from examples.graphs.onnx_writer import Writer
 
@@ -31,21 +32,20 @@ class EdgeNodes:
         *,
         extra: str = "",
         style: str = "elements",
+        edge_index: str = "edge_index",
     ) -> None:
-        """Split the value "edge_index" (2, E) into sources and destinations."""
+        """Split the value edge_index (2, E) into sources and destinations."""
         if style not in STYLES:
             raise ValueError(f"style {style!r}; allowed: {', '.join(STYLES)}")
         self.num_nodes, self.num_edges, self.extra = num_nodes, num_edges, extra
-        self._writer, self._style = writer, style
+        self._writer, self._style, self._edge_index = writer, style, edge_index
         if style == "nd":
             self._source, self._destination = (self._indices_nd(end) for end in (0, 1))
             return
-        ends = [
-            writer.add("Gather", ["edge_index", writer.constant(end)], "edges", axis=0)
+        self._source, self._destination = (
+            writer.add("Gather", [edge_index, writer.constant(end)], "edges", axis=0)
             for end in (0, 1)
-        ]
-        self._ends = ends[1]
-        self._source, self._destination = (writer.reshape(e, [-1], "edges") for e in ends)
+        )
 
     def source(self, x: str, name: str) -> str:
         """Append the gather of x (N, ...) at the edges' sources: (E, ...)."""
@@ -70,8 +70,11 @@ class EdgeNodes:
 
     def degree(self, name: str) -> str:
         """Append the number of edges that end in each node: (N,), float32."""
-        one = self._writer.constant(1, np.float32)
-        ones = self._writer.add("Expand", [one, self._edge_shape((), name)], name)
+        if self.num_edges is None:
+            one = self._writer.constant(1, np.float32)
+            ones = self._writer.add("Expand", [one, self._edge_shape((), name)], name)
+        else:
+            ones = self._writer.constant(np.ones(self.num_edges), np.float32)
         return self.sum(ones, (), name)
 
     def mean(self, messages: str, shape: tuple[int, ...], name: str) -> str:
@@ -97,9 +100,10 @@ class EdgeNodes:
         if self._style == "nd":
             raise ValueError("maxima along edges have no style 'nd'; allowed: elements")
         lowest = self._writer.add(
-            "Expand",
-            [self._writer.constant(LOWEST, np.float32), self._edge_shape(shape, name)],
+            "ConstantOfShape",
+            [self._edge_shape(shape, name)],
             name,
+            value=numpy_helper.from_array(np.array([LOWEST], np.float32)),
         )
         start = self._scatter(self._fill(shape, name), lowest, shape, "min", name)
         return self._scatter(start, messages, shape, "max", name)
@@ -115,16 +119,19 @@ class EdgeNodes:
     def _gather(self, x: str, index: str, name: str) -> str:
         if self._style == "nd":
             return self._writer.add("GatherND", [x, index], name)
-        return self._writer.add("Gather", [x, index], name, axis=0)
+        flat = self._writer.reshape(index, [-1], "edges")
+        return self._writer.add("Gather", [x, flat], name, axis=0)
 
     def _indices_nd(self, end: int) -> str:
         writer = self._writer
         bounds = [writer.constant([k]) for k in (end, end + 1, 0)]
-        row = writer.add("Slice", ["edge_index", *bounds], "edges")
+        row = writer.add("Slice", [self._edge_index, *bounds], "edges")
         row = writer.add("Squeeze", [row, writer.constant([0])], "edges")
         return writer.add("Unsqueeze", [row, writer.constant([-1])], "edges")
 
     def _fill(self, shape: tuple[int, ...], name: str) -> str:
+        if self._style == "nd":
+            return self._writer.constant(np.zeros((self.num_nodes, *shape)), np.float32)
         size = self._writer.constant([self.num_nodes, *shape])
         return self._writer.add("ConstantOfShape", [size], name)
 
@@ -132,7 +139,7 @@ class EdgeNodes:
         """Return the value that holds (E, *shape)."""
         if self.num_edges is not None:
             return self._writer.constant([self.num_edges, *shape])
-        length = self._writer.add("Shape", ["edge_index"], name, start=1)
+        length = self._writer.add("Shape", [self._edge_index], name, start=1)
         if not shape:
             return length
         return self._writer.add("Concat", [length, self._writer.constant(shape)], name, axis=0)
@@ -140,7 +147,7 @@ class EdgeNodes:
     def _scatter(
         self, data: str, messages: str, shape: tuple[int, ...], reduction: str, name: str
     ) -> str:
-        index = self._ends
+        index = self._destination
         if shape:
             column = self._writer.reshape(index, [-1, *[1] * len(shape)], name)
             index = self._writer.add("Expand", [column, self._edge_shape(shape, name)], name)

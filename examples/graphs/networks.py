@@ -5,7 +5,7 @@ after one layer. The input ``x`` is (N, F), ``edge_index`` (2, E).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -47,6 +47,7 @@ from examples.graphs.layers.messages import (
 )
 from examples.graphs.layers.sheaf import sheaf, sheaf_reference, sheaf_shapes
 from examples.graphs.onnx_writer import Array, Writer
+from examples.graphs.self_loop_nodes import normalized_weight_nodes, with_self_loops_nodes
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -136,6 +137,7 @@ def node_classifier(
     *,
     style: str = "elements",
     graph: Mapping[str, Array] | None = None,
+    self_loops_inside: bool = False,
 ) -> onnx.ModelProto:
     """Return the model of inputs x, edge_index and, for some, edge_weight or edge_attr.
 
@@ -145,12 +147,18 @@ def node_classifier(
         sizes: With num_edges None the number of edges is the dimension "edges".
         style: How exporters write gathers and scatters: edge_nodes.STYLES.
         graph: edge_index and the edges' numbers, stored in the model: x is its only input.
+        self_loops_inside: The model adds the self loops, and for "gcn" it makes the normalized
+            weights: it has no input edge_weight. Not for "chebyshev" and "edge_conditioned".
     """
     layer = LAYERS[name]
     writer = Writer({**weights, **(graph or {})})
-    edges = EdgeNodes(
-        writer, sizes.num_nodes, sizes.num_edges, extra=layer.edge_input, style=style
-    )
+    if self_loops_inside:
+        edges = _edges_with_self_loops(writer, name, sizes, style)
+        layer = replace(layer, edge_input="")
+    else:
+        edges = EdgeNodes(
+            writer, sizes.num_nodes, sizes.num_edges, extra=layer.edge_input, style=style
+        )
     y = writer.linear("x", "lin_in") if layer.framed else "x"
     y = layer.nodes(writer, edges, y, "layer1")
     y = layer.nodes(writer, edges, writer.add("Relu", [y], "layer1"), "layer2")
@@ -173,6 +181,18 @@ def node_classifier_reference(
     y = relu(layer.reference(_of("layer1", weights), edges, extra, y))
     y = layer.reference(_of("layer2", weights), edges, extra, y)
     return linear(y, dict(weights), "out.") if layer.framed else y
+
+
+def _edges_with_self_loops(writer: Writer, name: str, sizes: Sizes, style: str) -> EdgeNodes:
+    if LAYERS[name].edge_input and name != "gcn":
+        raise ValueError(f"{name!r} has numbers on its edges and takes no self loops inside")
+    edge_index = with_self_loops_nodes(writer, sizes.num_nodes)
+    extra = ""
+    if LAYERS[name].edge_input:
+        extra = normalized_weight_nodes(writer, edge_index, sizes.num_nodes)
+    return EdgeNodes(
+        writer, sizes.num_nodes, None, extra=extra, style=style, edge_index=edge_index
+    )
 
 
 def _input_shapes(layer: Layer, sizes: Sizes) -> dict[str, tuple[int | str, ...]]:

@@ -36,6 +36,7 @@ class Writer:
         self._constants: dict[str, Array] = {}
         self._keys: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._nodes: list[onnx.NodeProto] = []
+        self._made: dict[tuple[str, ...], list[str]] = {}
         self._count: Counter[str] = Counter()
 
     def add(self, op_type: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
@@ -45,7 +46,13 @@ class Writer:
     def add_outputs(
         self, op_type: str, inputs: Sequence[str], name: str, count: int, **attributes: Any
     ) -> list[str]:
-        """Append a node with ``count`` outputs; return their names."""
+        """Append a node with ``count`` outputs; return their names.
+
+        A node that is there already is not written again: exporters merge equal nodes.
+        """
+        key = (op_type, *inputs, repr(sorted(attributes.items())))
+        if key in self._made:
+            return self._made[key]
         stem = f"{name}/{op_type}"
         self._count[stem] += 1
         node_name = f"{stem}_{self._count[stem]}"
@@ -53,6 +60,7 @@ class Writer:
         self._nodes.append(
             helper.make_node(op_type, list(inputs), outputs, node_name, **attributes)
         )
+        self._made[key] = outputs
         return outputs
 
     def constant(self, array: Any, dtype: type[np.generic] = np.int64) -> str:

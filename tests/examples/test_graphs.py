@@ -91,6 +91,28 @@ def test_the_number_of_edges_may_be_left_to_run_time(name):
         _assert_close(_run(model, inputs), node_classifier_reference(name, weights, inputs))
 
 
+@pytest.mark.parametrize("num_edges", [None, NUM_EDGES])
+@pytest.mark.parametrize("name", ["gcn", "gat", "gatv2"])
+def test_self_loops_may_be_added_inside(name, num_edges):
+    rng = np.random.default_rng(8)
+    sizes = Sizes(NUM_NODES, num_edges)
+    weights = random_weights(weight_shapes(name, sizes), rng)
+    inputs = _inputs(rng)
+    model = node_classifier(name, weights, sizes, self_loops_inside=True)
+    assert [value.name for value in model.graph.input] == ["x", "edge_index"]
+    edges = with_self_loops(inputs["edge_index"], NUM_NODES)
+    edge_weight = normalized_weights(edges, NUM_NODES)
+    looped = {**inputs, "edge_index": edges, "edge_weight": edge_weight}
+    _assert_close(_run(model, inputs), node_classifier_reference(name, weights, looped))
+
+
+def test_numbers_on_edges_exclude_self_loops_inside():
+    sizes = Sizes(NUM_NODES, NUM_EDGES)
+    weights = random_weights(weight_shapes("chebyshev", sizes), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="'chebyshev'"):
+        node_classifier("chebyshev", weights, sizes, self_loops_inside=True)
+
+
 @pytest.mark.parametrize("name", ["gcn", "sir_gcn"])
 def test_a_stored_graph_leaves_x_the_only_input(name):
     rng = np.random.default_rng(2)
