@@ -92,7 +92,7 @@ def _scatters(
         if isinstance(segments, str):
             reasons[node.name or ""] = segments
             continue
-        prepares.update(segments.nodes)
+        prepares.update(segments.base_nodes)
         if counts_edges(segments):
             degrees.append(node)
         else:

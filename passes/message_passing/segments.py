@@ -42,7 +42,8 @@ class Segments:
     """Values of edges brought together at nodes.
 
     Attributes:
-        nodes: The scatter, and what prepares its base; in graph order.
+        nodes: The scatter, and what prepares its base for it alone; in graph order.
+        base_nodes: What prepares the base, for others as well: layers of one width share it.
         values: What is scattered, (..., edges, ...).
         index: The node of each edge.
         axis: Where edges are in ``values`` and nodes in the output, counted from 0.
@@ -53,6 +54,7 @@ class Segments:
     """
 
     nodes: tuple[ir.Node, ...]
+    base_nodes: tuple[ir.Node, ...]
     values: ir.Value
     index: NodeIndex
     axis: int
@@ -99,8 +101,9 @@ def match_segments(node: ir.Node) -> Segments | str:
     if base is None:
         return "what it adds to is not one number everywhere"
     prepared, fill, keeps = base
-    nodes = (*prepared, node)
-    return Segments(nodes, values, index, axis, aggregation, fill, keeps, node.outputs[0])
+    shares = bool(prepared) and only_consumer(prepared[-1].outputs[0]) is not node
+    nodes, output = (node,) if shares else (*prepared, node), node.outputs[0]
+    return Segments(nodes, prepared, values, index, axis, aggregation, fill, keeps, output)
 
 
 def _index_of(node: ir.Node, axis: int) -> NodeIndex | None:
@@ -129,7 +132,7 @@ def _base(
     if fill is not None:
         return (), fill, False
     before = produced_by(base, "ScatterElements")
-    if before is None or base is None or only_consumer(base) is not node:
+    if before is None:
         return None
     fill, before_index = _one_number(before.inputs[0]), _index_of(before, axis)
     if fill is None or before_index is None or not before_index.same_as(index):

@@ -120,6 +120,23 @@ def test_a_base_that_takes_part_is_said(build):
     assert (found.fill, found.keeps_fill) == (0.0, True)
 
 
+def test_layers_of_one_width_share_the_base_of_their_maxima(build):
+    nodes = f"""{ROWS} {COLUMN} m = Gather<axis=0>(x, s)
+        b = ScatterElements<axis=0, reduction="min">(base, i, lowest)
+        h = ScatterElements<axis=0, reduction="max">(b, i, m) n = Gather<axis=0>(h, s)
+        y = ScatterElements<axis=0, reduction="max">(b, i, n)"""
+    lowest = np.full((8, 3), -np.inf, np.float32)
+    model = build(f"{HEADER} {{ {nodes} }}", **CONSTANTS, lowest=lowest)
+    assert region_lines(recognize(model.graph)) == [
+        FOUND.replace("y = add", "h = max"),
+        FOUND.replace("add(x)", "max(h)"),
+    ]
+    assert [[n.op_type for n in p.nodes] for p in find_message_passing(model.graph)] == [
+        ["Gather", "ScatterElements"],
+        ["Gather", "ScatterElements"],
+    ]
+
+
 def mean_nodes(count):
     return f"""{ROWS} {COLUMN} m = Gather<axis=0>(x, s)
         t = ScatterElements<axis=0, reduction="add">(base, i, m)
