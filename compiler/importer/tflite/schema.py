@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 
@@ -79,7 +78,6 @@ ELEMENT_TYPES = {
     7: ElementType("INT16", np.int16, _T.INT16, 16),
     9: ElementType("INT8", np.int8, _T.INT8, 8),
     17: ElementType("INT4", np.int8, _T.INT8, 4),
-    18: ElementType("BFLOAT16", ml_dtypes.bfloat16, _T.BFLOAT16, 16),
 }
 
 
