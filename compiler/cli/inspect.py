@@ -36,6 +36,11 @@ NUM_UNFRIENDLY = 10  # layers without -v
     help="Also show the layers whose channel widths make INT8 compute in vain on this target,"
     " and the nearest widths that do not.",
 )
+@click.option(
+    "--message-passing",
+    is_flag=True,
+    help="Also show what is recognized of a graph network: aggregations, edges, readouts.",
+)
 @model_options
 @output_options
 @click.pass_obj
@@ -44,6 +49,7 @@ def inspect_command(
     model: Path,
     placement: bool,
     target: str | None,
+    message_passing: bool,
     shape_texts: tuple[str, ...],
     allow_external_data: bool,
 ) -> None:
@@ -83,6 +89,18 @@ def inspect_command(
         lines = list(width_lines(layers, summary.macs, limit))
         tables += ["", *(lines or [f"channel widths  friendly on {target}"])]
         payload["unfriendly_layers"] = layers
+    if message_passing:
+        from octavo.compiler.importer import import_model
+        from octavo.passes.message_passing.describe import region_lines
+        from octavo.passes.message_passing.find import recognize
+
+        graph = import_model(
+            model, shapes=shapes, allow_external_data=allow_external_data
+        ).graph
+        regions = region_lines(recognize(graph))
+        found = [f"  {printable(line)}" for line in regions]
+        tables += ["", *(["message passing", *found] if found else ["message passing  none"])]
+        payload["message_passing"] = regions
     console.result(payload, *tables)
 
 

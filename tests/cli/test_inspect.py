@@ -1,5 +1,6 @@
 import onnx
 import pytest
+from onnx import parser
 
 
 def test_totals_agree_with_the_formula(octavo, model):
@@ -91,3 +92,28 @@ def test_an_unknown_target_is_said_at_once(octavo, model):
     outcome = octavo("inspect", model, "--target", "cortex-z9")
     assert outcome.code == 2
     assert "unknown target 'cortex-z9'" in outcome.error_line
+
+
+def test_message_passing_is_a_line_for_each_region(octavo, model, tmp_path):
+    graph_network = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    g (float[4,2] x, int64[2,6] edges) => (float[4,2] y)
+    <int64 zero = {0}, int64 one = {1}, int64[2] column = {-1, 1}, int64[2] wide = {6, 2},
+     float[4,2] base = {0, 0, 0, 0, 0, 0, 0, 0}>
+    {
+        s = Gather <axis = 0> (edges, zero)
+        d = Gather <axis = 0> (edges, one)
+        m = Gather <axis = 0> (x, s)
+        c = Reshape (d, column)
+        i = Expand (c, wide)
+        y = ScatterElements <axis = 0, reduction = "add"> (base, i, m)
+    }
+    """
+    path = tmp_path / "graph.onnx"
+    onnx.save(parser.parse_model(graph_network), path)
+    line = "y = add(x): 4 nodes, 6 edges edges[0] -> edges[1]"
+    assert line in octavo("inspect", path, "--message-passing").out
+    assert octavo("inspect", path, "--message-passing", "--json").json["message_passing"] == [
+        line
+    ]
+    assert "message passing  none" in octavo("inspect", model, "--message-passing").out
