@@ -17,6 +17,7 @@ from octavo.compiler.importer.resolve import Resolver
 from octavo.compiler.importer.shapes import bind_inputs
 from octavo.compiler.importer.structure import check_structure
 from octavo.compiler.importer.tensors import read_sparse_tensor, read_tensor
+from octavo.compiler.importer.tflite.shape_check import check_declared_shapes
 from octavo.compiler.importer.weights import check_constants, normalize_dequantized_weights
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def import_draft(
     draft = Draft(name=model.graph.name or "main")
     _read_graph(model.graph, draft, shapes or {}, limits, external)
     Resolver(model, draft, limits, external).run()
+    check_declared_shapes(model, draft)
     remove_dead_code(draft)
     rewrite_dynamic_quantization(draft)
     normalize_dequantized_weights(draft)

@@ -9,6 +9,7 @@ from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.tflite import dense, elementwise, shaping, spatial
 from octavo.compiler.importer.tflite.container import Operator, read_container
 from octavo.compiler.importer.tflite.network import Network
+from octavo.compiler.importer.tflite.shape_check import PRODUCER
 from octavo.errors import ModelError
 
 OPSET = 21
@@ -80,5 +81,5 @@ def read_tflite(content: bytes, name: str, limits: Limits) -> onnx.ModelProto:
         network.finish(),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
-        producer_name="octavo",
+        producer_name=PRODUCER,
     )

@@ -260,7 +260,12 @@ class Network(GraphWriter):
             outputs.append(self._info(index, name))
         inputs = [self._info(index, self.names[index]) for index in self._model.inputs]
         return helper.make_graph(
-            self._nodes, self._model.name, inputs, outputs, self._initializers
+            self._nodes,
+            self._model.name,
+            inputs,
+            outputs,
+            self._initializers,
+            value_info=self._declared(),
         )
 
     # Parts.
@@ -278,6 +283,16 @@ class Network(GraphWriter):
     def _is_integer(self, index: int) -> bool:
         tensor = self.tensors[index]
         return tensor.quantization is not None and tensor.type.name in _COMPUTED
+
+    def _declared(self) -> list[onnx.ValueInfoProto]:
+        """The shapes of the file, of what operators compute; ``shape_check`` compares them."""
+        return [
+            helper.make_tensor_value_info(
+                name, self.tensors[index].type.onnx, self._dims(index, layout)
+            )
+            for (index, layout), name in (*self._integer.items(), *self._real.items())
+            if index in self.producers
+        ]
 
     def _declare_input(self, index: int) -> None:
         name = self.fresh(self.names[index])

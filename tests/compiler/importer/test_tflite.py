@@ -164,7 +164,7 @@ CASES = {
     "pad": (IMAGE, (1, 10, 11, 4), simple("PAD", None, [[[0, 0], [0, 1], [1, 2], [0, 0]]])),
     "strided slice": (
         IMAGE,
-        (1, 4, 6, 4),
+        (1, 4, 7, 4),
         simple(
             "STRIDED_SLICE",
             "StridedSliceOptions",

@@ -77,6 +77,7 @@ DAMAGES = {
     "negative size": (_tensor(0, shape=np.int32([1, -4, 4, 2])), "negative dimension"),
     "huge tensor": (_tensor(0, shape=np.int32([2**15] * 4)), "elements are allowed"),
     "element type": (_tensor(0, type=5), "element type 5"),
+    "shape of a result": (_tensor(1, shape=np.int32([1, 9, 4, 3])), "computes"),
     "few scales": (_quantization(2, scale=_float32(1, 2)), "2 scales along axis 0"),
     "axis": (_quantization(2, quantizedDimension=9), "3 scales along axis 9"),
     "zero points": (_quantization(2, zeroPoint=np.int64([0, 0])), "2 zero points"),
