@@ -15,6 +15,7 @@ from octavo.passes.message_passing.axes import Shared, axis_of_input
 from octavo.passes.message_passing.node_index import NodeIndex, resolve_index
 from octavo.passes.message_passing.scatter_softmax import ScatterSoftmax, match_scatter_softmax
 from octavo.passes.message_passing.segments import is_reducing_scatter
+from octavo.passes.message_passing.uniform import uniform_number
 from octavo.passes.wiring import int_attribute, is_op, static_shape
 
 
@@ -113,7 +114,7 @@ def trace_edges(
             trace.gathered[gathered.node] = gathered
             if gathered.node not in stops:
                 trace.nodes.add(gathered.node)
-        elif node is None or node in stops or constant_array(value) is not None:
+        elif node is None or node in stops or _is_constant(value):
             trace.attributes[value] = axis
         else:
             pending += _behind(node, value, axis, target, trace, stops)
@@ -154,6 +155,10 @@ def _behind(
     trace.nodes.add(node)
     trace.shared.update(shared)
     return found
+
+
+def _is_constant(value: ir.Value) -> bool:
+    return constant_array(value) is not None or uniform_number(value) is not None
 
 
 def reads_by(value: ir.Value, target: NodeIndex) -> bool:

@@ -4,8 +4,11 @@
 the same index, or a constant that equals it.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from octavo.passes.constants import constant_array, scalar_constant
 from octavo.passes.message_passing.axes import axis_before
@@ -15,6 +18,7 @@ from octavo.passes.message_passing.segments import (
     is_reducing_scatter,
     match_segments,
 )
+from octavo.passes.message_passing.uniform import uniform_number
 from octavo.passes.wiring import is_op, only_consumer, static_shape
 
 
@@ -33,32 +37,20 @@ def match_mean(segments: Segments) -> ir.Node | None:
     if division.inputs[0] is not segments.output or divisor is None:
         return None
     shape = static_shape(division.outputs[0])
-    if shape != static_shape(segments.output) or shape is None:
+    if shape is None or shape != static_shape(segments.output):
         return None
-    if constant_array(divisor) is not None:
-        return division if _equals_degrees(divisor, segments, shape) else None
     return division if _is_degree(divisor, segments, len(shape)) else None
 
 
 def counts_edges(segments: Segments) -> bool:
     """Whether a scatter adds a constant for each edge: a degree, or a weighted one."""
-    return (
-        segments.aggregation is Aggregation.ADD and constant_array(segments.values) is not None
-    )
-
-
-def _equals_degrees(divisor: ir.Value, segments: Segments, shape: tuple[int, ...]) -> bool:
-    numbers, array = segments.index.numbers(), constant_array(divisor)
-    if numbers is None or array is None:
-        return False
-    degrees = np.bincount(numbers % segments.num_nodes, minlength=segments.num_nodes)
-    column = [1] * len(shape)
-    column[segments.axis] = segments.num_nodes
-    return bool((array == np.maximum(degrees, 1).reshape(column)).all())
+    constant = constant_array(segments.values) is not None
+    same = uniform_number(segments.values) is not None
+    return segments.aggregation is Aggregation.ADD and (constant or same)
 
 
 def _is_degree(divisor: ir.Value, segments: Segments, rank: int) -> bool:
-    """Whether a value is max(scatter of ones, 1), along the axis of the nodes."""
+    """Whether a value is max(number of edges, 1), along the axis of the nodes."""
     value: ir.Value | None = divisor
     shape = static_shape(divisor)
     if shape is None:
@@ -66,7 +58,9 @@ def _is_degree(divisor: ir.Value, segments: Segments, rank: int) -> bool:
     axis: int | None = segments.axis - (rank - len(shape))
     at_least_one = False
     while value is not None and axis is not None and axis >= 0:
-        node = value.producer()
+        array, node = constant_array(value), value.producer()
+        if array is not None:
+            return _equals_degrees(array, axis, segments)
         if node is None:
             return False
         if is_reducing_scatter(node):
@@ -84,6 +78,15 @@ def _is_degree(divisor: ir.Value, segments: Segments, rank: int) -> bool:
     return False
 
 
+def _equals_degrees(array: NDArray[Any], axis: int, segments: Segments) -> bool:
+    numbers, num_nodes = segments.index.numbers(), segments.num_nodes
+    if numbers is None or array.shape[axis] != num_nodes:
+        return False
+    degrees = np.bincount(numbers % num_nodes, minlength=num_nodes)
+    rows = np.moveaxis(array, axis, 0).reshape(num_nodes, -1)
+    return bool((rows == np.maximum(degrees, 1)[:, None]).all())
+
+
 def _is_floor_of_one(node: ir.Node) -> bool:
     if is_op(node, "Clip"):
         upper = node.inputs[2] if len(node.inputs) > 2 else None
@@ -96,10 +99,8 @@ def _counts_by(node: ir.Node, axis: int, segments: Segments) -> bool:
     degree = match_segments(node)
     if isinstance(degree, str) or degree.aggregation is not Aggregation.ADD:
         return False
-    ones = constant_array(degree.values)
     return (
-        ones is not None
-        and bool((ones == 1).all())
+        uniform_number(degree.values) == 1.0
         and degree.fill == 0.0
         and degree.axis == axis
         and degree.index.same_as(segments.index)

@@ -14,8 +14,8 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.passes.constants import constant_array
-from octavo.passes.message_passing.axes import axis_before
 from octavo.passes.message_passing.node_index import NodeIndex, resolve_index
+from octavo.passes.message_passing.uniform import uniform_number
 from octavo.passes.wiring import (
     int_attribute,
     is_float,
@@ -125,7 +125,7 @@ def _base(
 ) -> tuple[tuple[ir.Node, ...], float, bool] | None:
     """What prepares the base, its number, and whether that takes part."""
     base = node.inputs[0]
-    fill = _one_number(base)
+    fill = uniform_number(base)
     if fill is not None:
         return (), fill, not _is_neutral(fill, aggregation)
     fill = _fill_beside_edges(base, axis, index, aggregation)
@@ -134,13 +134,13 @@ def _base(
     before = produced_by(base, "ScatterElements")
     if before is None:
         return None
-    fill, before_index = _one_number(before.inputs[0]), _index_of(before, axis)
+    fill, before_index = uniform_number(before.inputs[0]), _index_of(before, axis)
     if fill is None or before_index is None or not before_index.same_as(index):
         return None
     if int_attribute(before, "axis", 0) % max(1, len(static_shape(base) or ())) != axis:
         return None
     reduction = string_attribute(before, "reduction", "none")
-    written = _one_number(before.inputs[2])
+    written = uniform_number(before.inputs[2])
     if written is not None:
         forgets = reduction in ("none", _OPPOSITE.get(aggregation.value))
         neutral = _is_neutral(written, aggregation)
@@ -187,13 +187,6 @@ def _is_neutral(number: float, aggregation: Aggregation) -> bool:
     return number == IDENTITIES[aggregation]
 
 
-def _one_number(value: ir.Value | None) -> float | None:
-    array = constant_array(value)
-    if array is None or array.size == 0 or not (array == array.reshape(-1)[0]).all():
-        return None
-    return float(np.asarray(array).reshape(-1)[0])
-
-
 def _extreme_of_all(
     value: ir.Value | None, values: ir.Value | None, same: str
 ) -> tuple[ir.Node, ...] | None:
@@ -209,25 +202,10 @@ def _extreme_of_all(
             shape = static_shape(value)
             whole = node.inputs[0] is values and shape is not None and math.prod(shape) == 1
             return tuple(found) if whole else None
-        if is_op(node, "Add") and _one_number(node.inputs[0]) == 0.0:
+        if is_op(node, "Add") and uniform_number(node.inputs[0]) == 0.0:
             value = node.inputs[1]
         elif is_op(node, "Expand", "Reshape", "Unsqueeze"):
             value = node.inputs[0]
         else:
             return None
     return None
-
-
-def is_repeated(value: ir.Value | None, source: ir.Value, axis: int) -> bool:
-    """Whether a value is ``source`` repeated along new axes, its only axis being ``axis``."""
-    while value is not None and value is not source:
-        node = value.producer()
-        if node is None or not is_op(
-            node, "Cast", "Expand", "Reshape", "Unsqueeze", "Squeeze"
-        ):
-            return False
-        before = axis_before(node, 0, axis)
-        if before is None:
-            return False
-        value, axis = node.inputs[0], before
-    return value is not None

@@ -215,3 +215,22 @@ def test_degrees_that_layers_share_belong_to_none():
     assert [node.op_type for node in network.degrees] == ["ScatterElements"]
     owned = {node for passing in network.passings for node in passing.nodes}
     assert not owned & set(network.degrees)
+
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "graphs").glob("*.onnx"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_scatter_of_the_examples_has_its_place(path):
+    graph = import_model(path).graph
+    network = recognize(graph)
+    assert network.passings
+    assert network.reasons == {}
+    regions = (*network.passings, *network.readouts)
+    placed = {node for region in regions for node in region.nodes} | set(network.degrees)
+    scatters = {node for node in graph if node.op_type.startswith("Scatter")}
+    # What layers share in front of their maxima belongs to none of them.
+    shared = {
+        n for n in scatters - placed if all(u.node in placed for u in n.outputs[0].uses())
+    }
+    assert scatters <= placed | shared

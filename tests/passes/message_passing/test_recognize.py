@@ -159,6 +159,23 @@ def test_only_the_number_of_the_same_edges_makes_a_mean(build, count, each, unit
     assert line == (FOUND.replace("add", "mean") if is_mean else FOUND.replace("y", "t", 1))
 
 
+def test_constants_too_large_to_fold(build):
+    """Zeros, ones and the lowest number stay computed in a large graph."""
+    nodes = f"""{ROWS} {COLUMN} m = Gather<axis=0>(x, s)
+        zero_rows = ConstantOfShape(size) z = ConstantOfShape(five) u = Expand(unit, eight)
+        t = ScatterElements<axis=0, reduction="add">(zero_rows, i, m)
+        n = ScatterElements<axis=0, reduction="add">(z, d, u)
+        least = Max(n, unit) k = Reshape(least, column) y = Div(t, k)
+        low = Expand(lowest, wide)
+        b = ScatterElements<axis=0, reduction="min">(zero_rows, i, low)
+        q = ScatterElements<axis=0, reduction="max">(b, i, m)"""
+    sizes = {"size": numbers(5, 3), "five": numbers(5), "eight": numbers(8)}
+    floats = {"unit": np.float32(1), "lowest": np.float32(np.finfo(np.float32).min)}
+    header = "g (float[5,3] x, int64[2,8] e) => (float[5,3] y, float[5,3] q)"
+    found = lines(build, nodes, header, **sizes, **floats)
+    assert found == [FOUND.replace("add", "mean"), FOUND.replace("y = add", "q = max")]
+
+
 @pytest.mark.parametrize("degrees", [[2, 1, 2, 3, 1], [2, 1, 2, 3, 2]])
 def test_a_constant_divisor_has_to_be_the_degrees(build, degrees):
     nodes = f"""m = Gather<axis=0>(x, s) {COLUMN}
