@@ -26,9 +26,9 @@ from octavo.passes.normalized_layers import (
 )
 from octavo.passes.wiring import float_attribute, is_op, only_consumer, static_shape
 
-SMALLEST_WIDTH = (
-    1.0 / 64.0
-)  # of a channel over the mean: nearly constant ones are not blown up
+# Of a channel over the mean: nearly constant ones are not blown up.
+SMALLEST_WIDTH = 1.0 / 64.0
+NO_WIDTH = 1e-30  # mean of all channels: below it, there is nothing to align
 
 _DONE = "aligned"
 
@@ -95,6 +95,8 @@ def _ratio_and_shift(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # The number of steps cancels: ranges serve for scales, and low ends over them for -z_j.
     width = statistics.high - statistics.low
+    if width.mean() < NO_WIDTH:  # the same value everywhere: nothing to align
+        return np.ones_like(width), np.zeros_like(width)
     width = np.maximum(width, SMALLEST_WIDTH * width.mean())
     zero_point = -statistics.low / width
     return width / width.mean(), width * (zero_point - zero_point.mean())

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from octavo.passes.align_channels import AlignChannels, alignable_tensors
@@ -118,13 +118,17 @@ def test_eight_bits_gain_six_decibels_where_channels_differ_twentyfold(build, ru
     low=st.lists(st.floats(-100, 100, width=32), min_size=4, max_size=4),
     width=st.lists(st.floats(0, 50, width=32), min_size=4, max_size=4),
 )
+@example(low=[4.0, 0.0, 0.0, 0.0], width=[3e-16, 0.0, 0.0, 0.0])  # no range is left
 def test_ranges_of_any_kind_leave_a_finite_model(low, width):
     from octavo.passes.align_channels import _ratio_and_shift
 
     low, width = np.array(low), np.array(width)
-    if not width.any():
+    high = low + width
+    ratio, shift = _ratio_and_shift(ChannelStatistics(low, high, np.square(low)))
+    if (high - low).mean() < 1e-30:  # nothing is left to align
+        assert (ratio == 1).all()
+        assert not shift.any()
         return
-    ratio, shift = _ratio_and_shift(ChannelStatistics(low, low + width, np.square(low)))
     assert (ratio > 0).all()
     np.testing.assert_allclose(ratio.mean(), 1.0)
     aligned = (low + shift) / ratio

@@ -13,10 +13,14 @@ from octavo.targets.kernels.conv_gemm import ConvGemm
 from octavo.targets.kernels.depthwise import Depthwise
 from octavo.targets.kernels.depthwise_layout import MAX_DOTS, DepthwiseLayout
 from octavo.targets.kernels.matmul import MatMulGemm
+from octavo.targets.kernels.nibble_gemm import NibbleGemm
 from octavo.targets.kernels.tile_conv import TileConv
 from octavo.targets.kernels.tile_matmul import TileMatMul
 from octavo.targets.kernels.tiling import MIN_TASKS, tilings
 from octavo.targets.kernels.winograd import Winograd
+from octavo.targets.kernels.word_depthwise import WordDepthwise
+from octavo.targets.kernels.word_gemm import WordGemm
+from octavo.targets.kernels.word_gemm_parts import WordGemmParts
 from octavo.targets.library import kernel_table
 from octavo.targets.ops import attention, conv, matmul
 from octavo.targets.ops.conv import Conv
@@ -30,7 +34,9 @@ SAMPLED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TESTED = (AttentionRows, ConvGemm, Depthwise, MatMulGemm)
-TESTED_ELSEWHERE = (Bfloat16Gemm, Winograd)  # in test_bfloat16_gemm.py, test_winograd.py
+# In test_bfloat16_gemm.py, test_winograd.py, test_nibble_gemm.py and test_word_gemm.py.
+TESTED_ELSEWHERE = (
+    Bfloat16Gemm, Winograd, NibbleGemm, WordDepthwise, WordGemm, WordGemmParts)
 TESTED_ON_TILES = (TileConv, TileMatMul)  # in amx/test_tile_schedules.py
 
 

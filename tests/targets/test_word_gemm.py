@@ -227,9 +227,16 @@ def test_constants_decide_which_kernel_serves():
     assert select(op, isa).name == "word_gemm_parts"  # without constants nothing is proved
 
 
-@pytest.mark.parametrize("kernel", [WordGemm(), WordGemmParts()])
-def test_all_schedules_give_the_same_bits(run_kernel, any_isa, kernel):
-    isa, op = any_isa, words(1, 14, 14, 32, 48, 3, 3, **PAD)
+DENSE = words(1, 14, 14, 32, 48, 3, 3, **PAD)
+BY_CHANNEL = words(1, 14, 14, 48, 48, 3, 3, groups=48, **PAD)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "op"),
+    [(WordGemm(), DENSE), (WordGemmParts(), DENSE), (WordDepthwise(), BY_CHANNEL)],
+)
+def test_all_schedules_give_the_same_bits(run_kernel, any_isa, kernel, op):
+    isa = any_isa
     arrays = make_arrays(op, np.random.default_rng(7))
     schedules = kernel.schedules(op, isa)
     for schedule in (schedules[0], schedules[len(schedules) // 2], schedules[-1]):
