@@ -25,7 +25,7 @@ from octavo.targets.ops.aggregation import Aggregation
 Arrays = Mapping[str, NDArray[Any]]
 Parameter = tuple[str, int, str]
 
-EDGES_AHEAD = 16  # rows that are asked for before they are added
+EDGES_AHEAD = 64  # rows that are asked for before they are added
 CACHED_BYTES = 1 << 18  # rows in all that need no asking
 MAX_LINES = 8  # of a row: what is behind comes by itself
 HALF_WORDS = {"uint8": "uint16", "int8": "int16"}  # what holds sums of bytes at first

@@ -106,27 +106,31 @@ class _EdgeOrder:
     def emit(self) -> None:
         op, operands = self.op, self.operands
         count = self._count()
-        self._check("node", count, op.nodes)
-        if op.gathers:
-            self._check("source", count, op.sources)
         # Element t + 2 counts the edges of node t; sums make element t + 1 the place of its
         # first one, and giving places moves that to behind its last, which is where t + 1
-        # begins.
+        # begins. Wrong indices are limited meanwhile, so that one pass counts and checks.
         offsets = operands["offsets"]
         vector.fill(offsets, 0, T.int32(0), op.nodes + 2)
+        is_wrong = self._flag()
         with T.serial(0, count) as edge:
-            at = vector.bind(self._row("node", edge, op.nodes) + 2)
+            at = vector.bind(self._row("node", edge, op.nodes, is_wrong) + 2)
             vector.store(offsets, at, vector.load(offsets, at) + T.int32(1))
+        _fail_if(vector.load(is_wrong, 0) != 0)
         self._sum()
+        is_wrong = self._flag()
         with T.serial(0, count) as edge:
             at = vector.bind(self._row("node", edge, op.nodes) + 1)
             place = vector.bind(vector.load(offsets, at))
             vector.store(offsets, at, place + T.int32(1))
-            row = self._row("source", edge, op.sources) if op.gathers else edge
+            row = edge
+            if op.gathers:
+                row = self._row("source", edge, op.sources, is_wrong)
             vector.store(operands["places"], place, row)
             if op.weight_dtype:
                 weight = vector.load(operands["edge_weight"], edge)
                 vector.store(operands["weight"], place, weight)
+        if op.gathers:
+            _fail_if(vector.load(is_wrong, 0) != 0)
         for behind in range(aggregation.places_ahead(op)):
             vector.store(operands["places"], count + behind, T.int32(0))
 
@@ -138,18 +142,10 @@ class _EdgeOrder:
         _fail_if(tirx.any(count < self._index(0), count > self._index(self.op.edges)))
         return vector.bind(vector.cast(count, "int32", 1))
 
-    def _check(self, name: str, count: Expr, extent: int) -> None:
-        """Fail if any index is outside of [-extent, extent)."""
-        lowest, highest = (vector.local(1, self.op.index_dtype) for _ in range(2))
-        for extreme in (lowest, highest):
-            vector.store(extreme, 0, self._index(0))  # which is in the range
-        with T.serial(0, count) as edge:
-            found = vector.bind(vector.load(self.operands[name], edge))
-            vector.store(lowest, 0, T.min(vector.load(lowest, 0), found))
-            vector.store(highest, 0, T.max(vector.load(highest, 0), found))
-        _fail_if(tirx.any(
-            vector.load(lowest, 0) < self._index(-extent),
-            vector.load(highest, 0) >= self._index(extent)))
+    def _flag(self) -> Any:
+        flag = vector.local(1, "int32")
+        vector.store(flag, 0, T.int32(0))
+        return flag
 
     def _sum(self) -> None:
         """Add up the edges of nodes; fail if one has too many."""
@@ -165,11 +161,24 @@ class _EdgeOrder:
         if self.op.degree_limit < self.op.edges:
             _fail_if(vector.load(most, 0) > T.int32(self.op.degree_limit))
 
-    def _row(self, name: str, edge: Expr, extent: int) -> Expr:
-        """Index of an edge, counted from the start."""
+    def _row(
+        self, name: str, edge: Expr, extent: int, is_wrong: Any | None = None
+    ) -> Expr:
+        """Index of an edge, counted from the start.
+
+        With a flag, an index outside of [-extent, extent) sets it and becomes one inside;
+        without one, there is none.
+        """
         found = vector.bind(vector.load(self.operands[name], edge))
-        counted = T.Select(found < self._index(0), found + self._index(extent), found)
-        return vector.cast(counted, "int32", 1)
+        counted = vector.bind(
+            T.Select(found < self._index(0), found + self._index(extent), found))
+        if is_wrong is None:
+            return vector.cast(counted, "int32", 1)
+        inside = vector.bind(
+            T.min(T.max(counted, self._index(0)), self._index(extent - 1)))
+        outside = vector.cast(inside != counted, "int32", 1)
+        vector.store(is_wrong, 0, T.max(vector.load(is_wrong, 0), outside))
+        return vector.bind(vector.cast(inside, "int32", 1))
 
     def _index(self, value: int) -> Expr:
         return tirx.IntImm(self.op.index_dtype, value)
