@@ -68,12 +68,17 @@ class MessagePassing:
 
         Args:
             largest_message: Largest magnitude of one integer message, coefficient included.
+
+        Returns:
+            A magnitude; of products 2**63 stands for all beyond it.
         """
         if self.aggregation in (Aggregation.ADD, Aggregation.MEAN):
             return self.adjacency.degree_bound * largest_message
-        if self.aggregation is Aggregation.MUL:
-            return int(largest_message**self.adjacency.degree_bound)
-        return largest_message
+        if self.aggregation is not Aggregation.MUL or largest_message <= 1:
+            return largest_message
+        # 63 factors of 2 are as much; a million of them would be a number of megabytes.
+        num_factors = min(self.adjacency.degree_bound, 63)
+        return min(int(largest_message**num_factors), 2**63)
 
     def fits_int32(self, largest_message: int) -> bool:
         """Whether no node can overflow an int32 accumulator."""

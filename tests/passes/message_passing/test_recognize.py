@@ -264,3 +264,13 @@ def test_the_largest_sum_is_bounded_by_the_degree(build):
     limit = (2**31 - 1) // 8
     assert found.fits_int32(limit)
     assert not found.fits_int32(limit + 1)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "largest", "expected"),
+    [("mul", 3, 3**8), ("mul", 1, 1), ("mul", 10**9, 2**63), ("max", 127, 127)],
+)
+def test_products_and_extremes_have_bounds_of_their_own(build, reduction, largest, expected):
+    nodes = f"{ROWS} {COLUMN} m = Gather<axis=0>(x, s) {SUM.replace('add', reduction)}"
+    (found,) = find_message_passing(build(f"{HEADER} {{ {nodes} }}", **CONSTANTS).graph)
+    assert found.largest_sum(largest) == expected
