@@ -24,6 +24,7 @@ from octavo.errors import ModelError
 INT32 = np.iinfo(np.int32)
 # Kept as ONNX numbers; everything else that has a scale is a real value.
 _COMPUTED = ("INT8", "UINT8", "INT16")
+_FLOAT = onnx.TensorProto.FLOAT
 
 
 class Layout(Enum):
@@ -286,13 +287,15 @@ class Network(GraphWriter):
 
     def _declared(self) -> list[onnx.ValueInfoProto]:
         """The shapes of the file, of what operators compute; ``shape_check`` compares them."""
-        return [
-            helper.make_tensor_value_info(
-                name, self.tensors[index].type.onnx, self._dims(index, layout)
-            )
-            for (index, layout), name in (*self._integer.items(), *self._real.items())
-            if index in self.producers
-        ]
+        infos = []
+        for values, is_real in ((self._integer, False), (self._real, True)):
+            for (index, layout), name in values.items():
+                if index in self.producers:
+                    is_float = is_real and self._is_integer(index)
+                    dtype = _FLOAT if is_float else self.tensors[index].type.onnx
+                    dims = self._dims(index, layout)
+                    infos.append(helper.make_tensor_value_info(name, dtype, dims))
+        return infos
 
     def _declare_input(self, index: int) -> None:
         name = self.fresh(self.names[index])
