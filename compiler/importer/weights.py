@@ -157,6 +157,8 @@ def _moved_weight(
         # the scales stay with their axis, which has moved
         axis = perm.index(axis) if axis is not None else None
     else:
+        if math.prod(shape) != q.size:
+            raise ModelError(f"{describe(node)}: {q.size} elements do not make {list(shape)}")
         moved = q.reshape(shape)
         axis = _axis_after_reshape(q.shape, shape, axis) if axis is not None else None
         if scale.size > 1 and axis is None:

@@ -25,7 +25,7 @@ def fully_connected(network: Network, operator: Operator) -> None:
         value = network.reshaped(value, [math.prod(shape) // columns, columns])
         is_flat = True
     hint = network.hint(output)
-    bias = network.bias(operator, 2, network.scale(x) * network.scale(weight))
+    bias = network.bias(operator, 2, network.product_scale(x, weight))
     if network.tensors[weight].data is None:
         right = network.moved(network.real(weight), (rows, columns), (1, 0))
         value = _product(network, value, right, bias, hint)

@@ -178,10 +178,20 @@ class Network(GraphWriter):
             data = data.astype(np.int32)
         return self.stored(data, quantization, 0, self.names[index])
 
-    def scale(self, index: int) -> NDArray[np.float32]:
-        """Return the scales of a tensor, 1 where it has none."""
-        quantization = self.tensors[index].quantization
-        return np.ones(1, np.float32) if quantization is None else quantization.scale
+    def product_scale(self, x: int, weight: int) -> NDArray[np.float32]:
+        """Return the scales of products of two tensors, 1 for a tensor that has none.
+
+        Raises:
+            ModelError: The left one has a scale for each channel, which sums cannot keep.
+        """
+        one = np.ones(1, np.float32)
+        left, right = (
+            one if record is None else record.scale
+            for record in (self.tensors[x].quantization, self.tensors[weight].quantization)
+        )
+        if left.size > 1:
+            raise ModelError(f"tensor '{self.names[x]}' is multiplied, with scales by channel")
+        return left * right
 
     def are_alike(self, left: int, right: int) -> bool:
         """Say whether equal numbers of two computed tensors stand for equal real values."""

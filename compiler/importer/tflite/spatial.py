@@ -50,7 +50,7 @@ def _convolve(
     )
     extent = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
     inputs = [network.real(x, FIRST), weight]
-    scale = network.scale(x) * network.scale(operator.inputs[1])
+    scale = network.product_scale(x, operator.inputs[1])
     bias = network.bias(operator, 2, scale)
     window = _window(network, operator, extent)
     window["pads"] = [a + b for a, b in zip(window["pads"], margins, strict=True)]
@@ -100,7 +100,7 @@ def transpose_conv(network: Network, operator: Operator) -> None:
         before.append(cut // 2 if options["padding"] == Padding.SAME else 0)
         after.append(full - out_size[axis] - before[-1])
     inputs = [network.real(x, FIRST), stored]
-    bias = network.bias(operator, 3, network.scale(x) * network.scale(weight))
+    bias = network.bias(operator, 3, network.product_scale(x, weight))
     value = network.node(
         "ConvTranspose",
         inputs if bias is None else [*inputs, bias],
