@@ -76,7 +76,12 @@ def read_tflite(content: bytes, name: str, limits: Limits) -> onnx.ModelProto:
         handler = HANDLERS.get(operator.kind)
         if handler is None:
             raise ModelError(f"{network.where(operator)} is not supported in TFLite models")
-        handler(network, operator)
+        try:
+            handler(network, operator)
+        # vectors of a wrong length: of padding, of an axis, of sizes
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            message = f"{network.where(operator)}: its operands or options are wrong"
+            raise ModelError(message) from error
     return helper.make_model(
         network.finish(),
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -112,6 +112,13 @@ def test_wrong_contents_are_refused(name, tmp_path):
     assert_refused(pack(file.model), tmp_path, match)
 
 
+def test_operands_of_a_wrong_length_are_refused(tmp_path):
+    file = TfliteFile()
+    x, y = (file.tensor(name, (1, 4)) for name in "xy")
+    file.operator("PAD", [x, file.tensor("amounts", data=np.int32([0, 1, 2]))], [y])
+    assert_refused(file.pack([x], [y]), tmp_path, "PAD 'y': its operands or options are wrong")
+
+
 def test_the_valid_file_is_not_refused(tmp_path):
     (tmp_path / "net.tflite").write_bytes(pack(valid().model))
     assert len(import_model(tmp_path / "net.tflite").graph.outputs) == 1
