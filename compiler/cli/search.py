@@ -23,7 +23,7 @@ from octavo.compiler.cli.search_options import (
 )
 
 if TYPE_CHECKING:
-    from octavo.compiler.mixed_precision.run import Helpers
+    from octavo.compiler.mixed_precision.run import Executors
 
 
 @click.command("search")
@@ -113,7 +113,7 @@ def search_command(
     options = options_of(
         format_texts, solver, budget, seed, limits, where, num_threads, cores, measure_seconds
     )
-    helpers = _helpers(workers, cluster, device_resource)
+    executors = _executors(workers, cluster, device_resource)
     shapes = parse_shapes(shape_texts)
     from octavo.compiler.cli.search_lines import search_lines
     from octavo.compiler.cli.search_progress import SearchProgress
@@ -140,7 +140,7 @@ def search_command(
             allow_external_data=allow_external_data,
             resume=resume,
             force=force,
-            helpers=helpers,
+            executors=executors,
             progress=progress.update,
         )
     console.result(result.record, *search_lines(result.record, result.directory))
@@ -150,7 +150,7 @@ def search_command(
     check_limits(result.found)
 
 
-def _helpers(workers: int, cluster: str | None, resource: str | None) -> "Helpers":
+def _executors(workers: int, cluster: str | None, resource: str | None) -> "Executors":
     """Who works.
 
     Raises:
@@ -158,19 +158,19 @@ def _helpers(workers: int, cluster: str | None, resource: str | None) -> "Helper
     """
     from functools import partial
 
-    from octavo.compiler.mixed_precision.run import Helpers
+    from octavo.compiler.mixed_precision.run import Executors
     from octavo.compiler.workers import processes
 
     if cluster is None:
         if resource is not None:
             raise click.UsageError("--device-resource goes with --cluster")
         if workers == 1:
-            return Helpers()
-        return Helpers(workers=lambda make: processes(make, workers))
+            return Executors()
+        return Executors(workers=lambda make: processes(make, workers))
     if workers != 1:
         raise click.UsageError("--workers is for this machine; a cluster has its own")
     from octavo.compiler.workers.cluster import on_cluster
 
     make_workers = partial(on_cluster, address=cluster)
     on_device = None if resource is None else make_workers
-    return Helpers(workers=make_workers, on_device=on_device, resource=resource)
+    return Executors(workers=make_workers, on_device=on_device, resource=resource)

@@ -38,7 +38,7 @@ AnyWorkers = Workers[Question, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Helpers:
+class Executors:
     """Who works.
 
     Attributes:
@@ -87,7 +87,7 @@ def search_model(
     allow_external_data: bool = False,
     resume: bool = False,
     force: bool = False,
-    helpers: Helpers | None = None,
+    executors: Executors | None = None,
     progress: SearchProgress | None = None,
 ) -> SearchResult:
     """Search which format each layer of a float model gets.
@@ -111,7 +111,7 @@ def search_model(
         allow_external_data: Read weight files beside the model.
         resume: Go on with the search that ``output`` holds.
         force: Remove the search that ``output`` holds.
-        helpers: Who works; None: this process.
+        executors: Who works; None: this process.
         progress: Told of every step.
 
     Raises:
@@ -159,7 +159,7 @@ def search_model(
     )
     with open_folder(output, resume=resume, force=force) as journal:
         journal.bind(settings_of(maker, options))
-        found, search = _search(maker, options, journal, helpers or Helpers(), progress)
+        found, search = _search(maker, options, journal, executors or Executors(), progress)
         facts = {
             "model": model_path.stem, "target": target, "num_judging": len(judging)}
         record = search_record(found, search.network, options, facts)
@@ -171,17 +171,17 @@ def _search(
     maker: EvaluatorMaker,
     options: SearchOptions,
     journal: Journal,
-    helpers: Helpers,
+    executors: Executors,
     progress: SearchProgress | None,
 ) -> tuple[Found, Search]:
     here: AnyWorkers = in_process(maker)
-    workers = here if helpers.workers is None else helpers.workers(maker)
-    if helpers.on_device is None:
+    workers = here if executors.workers is None else executors.workers(maker)
+    if executors.on_device is None:
         on_device = here
-    elif helpers.on_device is helpers.workers:
+    elif executors.on_device is executors.workers:
         on_device = workers
     else:
-        on_device = helpers.on_device(maker)
+        on_device = executors.on_device(maker)
     with here, workers, on_device:
         search = Search(
             maker,
@@ -189,7 +189,7 @@ def _search(
             journal,
             workers,
             None if options.device is None else on_device,
-            helpers.resource,
+            executors.resource,
             progress or _silent,
         )
         return search.run(), search

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.compiler.mixed_precision.conftest import FORMATS, Searcher
 
-from octavo.compiler.mixed_precision.run import Helpers, SearchResult
+from octavo.compiler.mixed_precision.run import Executors, SearchResult
 from octavo.compiler.mixed_precision.search import check_limits
 from octavo.compiler.search.front import dominates
 from octavo.compiler.selection.options import SelectionOptions
@@ -95,7 +95,7 @@ def test_instructions_are_counted_under_an_emulator(search: Searcher) -> None:
 
 def test_workers_change_nothing(search: Searcher) -> None:
     alone = search("alone")
-    together = search("together", helpers=Helpers(workers=lambda make: processes(make, 2)))
+    together = search("together", executors=Executors(workers=lambda make: processes(make, 2)))
     assert _points(alone) == _points(together)
     assert alone.record["front"] == together.record["front"]
 
