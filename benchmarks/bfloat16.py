@@ -82,7 +82,7 @@ def measure(name: str) -> dict[str, Any]:
             "best_ms": round(min(found.medians_us) / 1e3, 4),
             "median_ms": round(found.latency_us / 1e3, 4),
             "interval_ms": [round(us / 1e3, 4) for us in found.interval_us or ()],
-            "sqnr_db": _worst(outputs["float32"], outputs[build]),
+            "sqnr_db": worst_decibels(outputs["float32"], outputs[build]),
             "weights_bytes": manifests[build]["memory"]["weights_bytes"],
             "share": round(_share(manifests[build]["steps"]), 4),
         }
@@ -90,7 +90,7 @@ def measure(name: str) -> dict[str, Any]:
     }
 
 
-def _worst(expected: list[Any], found: list[Any]) -> float:
+def worst_decibels(expected: list[Any], found: list[Any]) -> float:
     """Signal to noise of the worst output, decibels."""
     ratios = []
     for name in expected[0]:

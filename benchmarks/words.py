@@ -18,10 +18,10 @@ import click
 import numpy as np
 
 import octavo
+from benchmarks.bfloat16 import worst_decibels
 from benchmarks.result_rows import measure_rows
 from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
-from octavo.compiler.calibration.signal_to_noise import SignalToNoise
 from octavo.compiler.devices.local import LocalDevice
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
@@ -91,22 +91,11 @@ def measure(name: str, target: str) -> dict[str, Any]:
         build: {
             "best_ms": round(min(found.medians_us) / 1e3, 4),
             "median_ms": round(found.latency_us / 1e3, 4),
-            "sqnr_db": _worst(outputs["float32"], outputs[build]),
+            "sqnr_db": worst_decibels(outputs["float32"], outputs[build]),
             "shares": _shares(manifests[build]["steps"]),
         }
         for build, found in zip(BUILDS, measured, strict=True)
     }
-
-
-def _worst(expected: list[Any], found: list[Any]) -> float:
-    """Signal to noise of the worst output, decibels."""
-    ratios = []
-    for name in expected[0]:
-        ratio = SignalToNoise()
-        for exact, rounded in zip(expected, found, strict=True):
-            ratio.add(exact[name], rounded[name])
-        ratios.append(ratio.decibels())
-    return round(min(ratios), 2)
 
 
 def _shares(steps: list[Any]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from octavo.compiler.cli.options import (
     output_options,
     parse_shapes,
     quantize_options,
+    target_option,
     tuning_options,
 )
 from octavo.compiler.cli.progress import progress_bar
@@ -29,12 +30,7 @@ NUM_UNFRIENDLY = 2  # layers; inspect --target and explain have all
 
 @click.command("compile")
 @click.argument("model", type=READABLE_FILE)
-@click.option(
-    "--target",
-    required=True,
-    metavar="NAME",
-    help="What to compile for; `octavo targets` lists the names.",
-)
+@target_option
 @click.option(
     "-o", "--output", type=NEW_PATH, required=True, metavar="DIR", help="The artifact folder."
 )

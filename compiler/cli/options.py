@@ -215,6 +215,12 @@ def tuning_options(function: FunctionT) -> FunctionT:
     )
 
 
+target_option = click.option(
+    "--target",
+    required=True,
+    metavar="NAME",
+    help="What to compile for; `octavo targets` lists the names.",
+)
 force_option = click.option("--force", is_flag=True, help="Replace the output when it exists.")
 threads_option = click.option(
     "--num-threads",

@@ -14,6 +14,7 @@ from octavo.compiler.cli.options import (
     model_options,
     output_options,
     parse_shapes,
+    target_option,
 )
 from octavo.compiler.cli.search_options import (
     chosen_device,
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
 
 @click.command("search")
 @click.argument("model", type=READABLE_FILE)
-@click.option(
-    "--target",
-    required=True,
-    metavar="NAME",
-    help="What to compile for; `octavo targets` lists the names.",
-)
+@target_option
 @click.option(
     "-o", "--output", type=NEW_PATH, required=True, metavar="DIR",
     help="The folder of the search: its journal, the front, the best artifact.",
