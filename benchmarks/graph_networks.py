@@ -1,0 +1,182 @@
+"""Whole graph networks, float32 and INT8: python -m benchmarks.graph_networks [NAME ...].
+
+Two layers, 64 channels, 16 classes, on a contextual block model of ten edges for each node.
+Ours are compiled with the graph stored in the model and with edges given at run time, float32
+and INT8; ONNX Runtime runs the same float model in either form in which exporters write sums
+over edges, its own INT8 models of both, and our QDQ model, as it likes best: graph
+optimizations on, inputs and outputs bound. One thread, in turns.
+
+Weights are random: they change no time. Memory is what a process needs for our INT8 program
+beyond what it had before loading, against the plan in the manifest. A name is "gcn" for all
+sizes, or "gcn/100000" for one. Writes benchmarks/results/graph_networks.json, .md and .svg.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+import onnx_ir as ir
+from examples.graphs.block_model import contextual_block_model
+from examples.graphs.edge_nodes import STYLES
+from examples.graphs.graph import normalized_weights, with_self_loops
+from examples.graphs.networks import (
+    LAYERS,
+    Sizes,
+    node_classifier,
+    random_weights,
+    weight_shapes,
+)
+
+import octavo
+from benchmarks.graph_network_tables import save_plot, table
+from benchmarks.interleave import measure_interleaved
+from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel, quantize_int8
+from benchmarks.resident_memory import resident_bytes
+from benchmarks.result_rows import RESULTS, measure_rows
+from octavo.compiler.importer import import_model
+from octavo.compiler.quantize import quantize_model
+
+USUAL = ("gcn", "sage_mean", "gin", "sir_gcn", "gat")
+EDGES = (10_000, 31_600, 100_000, 316_000, 1_000_000)
+COMPARED = (100_000, 1_000_000)  # with ONNX Runtime
+EDGES_PER_NODE, CHANNELS, CLASSES = 10, 64, 16
+WITH_SELF_LOOPS = ("gcn", "gat", "gatv2")
+WITH_MAXIMA = ("sage_max", "gat", "gatv2")  # which ScatterND cannot write
+BUDGET_S, MIN_RUNS = 8.0, 5
+NAMES = ("stored int8", "stored float32", "given int8", "given float32")
+
+Inputs = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
+def main(names: tuple[str, ...], child: bool) -> None:
+    """Measure the networks NAME, or the usual ones."""
+    if child:
+        name, edges = names[0].split("/")
+        click.echo(json.dumps(measure(name, int(edges))))
+        return
+    wanted = [
+        single
+        for name in names or USUAL
+        for single in ([name] if "/" in name else [f"{name}/{edges}" for edges in EDGES])
+    ]
+    rows = measure_rows("graph_networks", wanted, table)
+    save_plot(rows, RESULTS / "graph_networks.svg")
+
+
+def measure(name: str, edges: int) -> dict[str, Any]:
+    """Build every program of one network and one size, and time them in turns.
+
+    Args:
+        name: One of ``LAYERS``.
+        edges: How many, without self loops; a tenth as many nodes.
+
+    Returns:
+        "ms": median by program; "planned_bytes" and "resident_bytes" of the INT8 program with
+        edges given at run time; "decibels" of it against ONNX Runtime's float run.
+    """
+    inputs = graph_inputs(name, edges)
+    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+        folder = Path(text)
+        models = write_models(name, inputs, folder)
+        np.savez(folder / "samples.npz", **{k: v[None] for k, v in inputs.items()})
+        np.savez(folder / "features.npz", x=inputs["x"][None])
+        outputs: dict[str, Any] = {}
+        programs: dict[str, Callable[[], object]] = {}
+        for program in NAMES:
+            session = stack.enter_context(octavo.load(_compiled(program, models, folder)))
+            given = {info.name: inputs[info.name] for info in session.inputs}
+            outputs[program] = session.run(given)
+            programs[program] = session.bind(given).run
+        if edges in COMPARED:
+            for program, path in their_files(models, folder, inputs).items():
+                model = OnnxRuntimeModel(path)
+                outputs[program] = model.run(inputs)
+                programs[program] = model.bind(inputs)
+        latencies = measure_interleaved(
+            programs, num_warmup=1, min_runs=MIN_RUNS, budget_s=BUDGET_S
+        )
+        path = folder / "given int8"
+        memory = json.loads((path / "manifest.json").read_text())["memory"]
+        return {
+            "edges": int(inputs["edge_index"].shape[1]),
+            "ms": {k: round(v.median_us / 1e3, 4) for k, v in latencies.items()},
+            "planned_bytes": memory["arena_bytes"] + memory["weights_memory_bytes"],
+            "resident_bytes": resident_bytes(path, folder / "samples.npz"),
+            "decibels": {
+                program: round(_decibels(outputs["stored float32"], outputs[program]), 1)
+                for program in outputs
+                if program != "stored float32"
+            },
+        }
+
+
+def graph_inputs(name: str, edges: int) -> dict[str, Any]:
+    """One graph with what the network reads of it."""
+    rng = np.random.default_rng(0)
+    graph = contextual_block_model(
+        edges // EDGES_PER_NODE, edges, rng, num_blocks=4, num_features=CHANNELS
+    )
+    edge_index = graph.edge_index
+    if name in WITH_SELF_LOOPS:
+        edge_index = with_self_loops(edge_index, len(graph.features))
+    inputs = {"x": graph.features, "edge_index": edge_index}
+    if LAYERS[name].edge_input == "edge_weight":
+        inputs["edge_weight"] = normalized_weights(edge_index, len(graph.features))
+    return inputs
+
+
+def write_models(name: str, inputs: Inputs, folder: Path) -> dict[str, Path]:
+    """Float models: the graph "stored", or given in either style of exporters."""
+    sizes = Sizes(len(inputs["x"]), inputs["edge_index"].shape[1], CHANNELS, CHANNELS, CLASSES)
+    weights = random_weights(weight_shapes(name, sizes), np.random.default_rng(1))
+    stored = {k: v for k, v in inputs.items() if k != "x"}
+    styles = [style for style in STYLES if style == "elements" or name not in WITH_MAXIMA]
+    models = {style: node_classifier(name, weights, sizes, style=style) for style in styles}
+    models["stored"] = node_classifier(name, weights, sizes, graph=stored)
+    paths = {key: folder / f"{key}.onnx" for key in models}
+    for key, model in models.items():
+        onnx.save(model, paths[key])
+    return paths
+
+
+def their_files(models: Mapping[str, Path], folder: Path, inputs: Inputs) -> dict[str, Path]:
+    """Models for ONNX Runtime by program."""
+    files = {}
+    for style in [style for style in STYLES if style in models]:
+        files[f"ORT {style} float32"] = models[style]
+        files[f"ORT {style} its int8"] = quantize_int8(models[style], [inputs])
+        quantized = quantize_model(import_model(models[style]), [inputs], measure=False)
+        path = folder / f"{style}-qdq.onnx"
+        onnx.save(ir.to_proto(quantized.model), path)
+        files[f"ORT {style} our int8"] = path
+    return files
+
+
+def _compiled(program: str, models: Mapping[str, Path], folder: Path) -> Path:
+    form, dtype = program.split()
+    path = models["stored" if form == "stored" else "elements"]
+    samples = folder / ("features.npz" if form == "stored" else "samples.npz")
+    options: dict[str, Any] = (
+        {"float_only": True} if dtype == "float32" else {"samples": samples}
+    )
+    octavo.compile(path, "host", folder / program, **options)
+    return folder / program
+
+
+def _decibels(expected: Inputs, actual: Inputs) -> float:
+    (wanted,), (found,) = expected.values(), actual.values()
+    noise = np.square(wanted.astype(np.float64) - found).mean()
+    return float(10 * np.log10(np.square(wanted, dtype=np.float64).mean() / max(noise, 1e-30)))
+
+
+if __name__ == "__main__":
+    main()
