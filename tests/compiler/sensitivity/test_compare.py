@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -83,7 +86,14 @@ def test_labels_are_read_beside_the_samples(tmp_path):
 def test_labels_that_would_fill_the_memory_are_not_unpacked(tmp_path):
     path = tmp_path / "data.npz"
     np.savez_compressed(path, label=np.zeros(10**6, np.int64))
-    with pytest.raises(DataError, match="more than 3 integers"):
+    with pytest.raises(DataError, match=r"int64\[1000000\]; one integer for each of 3"):
+        read_labels(path, 3)
+    header = io.BytesIO()
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (3, 2**40)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("label.npy", header.getvalue())
+    with pytest.raises(DataError, match="take 3298534883328 bytes"):
         read_labels(path, 3)
 
 
@@ -92,6 +102,18 @@ def test_labels_that_would_need_pickle_are_refused(tmp_path):
     np.savez(path, label=np.array([{}], object))
     with pytest.raises(DataError, match="cannot be read"):
         read_labels(path, 1)
+
+
+def test_rows_may_have_labels_of_their_own(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, label=np.array([[0, -1], [1, 1]], np.int8))
+    labels = read_labels(path, 2)
+    outputs = [{"y": np.array([[2.0, 1.0], [0.0, 1.0]])}, {"y": np.array([[0.0, 1], [1, 0]])}]
+    assert labels is not None
+    assert accuracy(outputs, labels) == pytest.approx(2 / 3)  # one of four does not count
+    assert accuracy(outputs, np.full((2, 2), -1)) is None
+    assert accuracy(outputs, np.zeros((2, 3), int)) is None  # of two rows each
+    assert accuracy(outputs, np.array([1, 0])) is None
 
 
 def test_accuracy_counts_the_largest_output():
