@@ -5,23 +5,13 @@ nothing along that it had finished writing. Every measurement is kept.
 """
 
 import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from octavo.compiler.artifact.toolchain import cache_folder
-from octavo.compiler.closing import Closing
+from octavo.compiler.sqlite_file import FileFormat, SqliteFile
 from octavo.errors import StoreError
 
 FILE_NAME = "measurements.sqlite"
-APPLICATION_ID = 0x4F435456  # "OCTV": tells the file from other programs' databases
-FORMAT = 3  # raised when older versions would misread the tables
-OLDER_FORMATS = (1, 2)  # that only lack tables
-BUSY_TIMEOUT_S = 30.0
-# Primary result codes of a file whose content is wrong: https://www.sqlite.org/rescode.html
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY = 0xFF  # the rest of a code tells more
 
 KEY = "kernel, operation, code, device, toolchain, num_threads"
 _KEY_COLUMNS = """
@@ -47,6 +37,14 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS rounds (profile TEXT NOT NULL, number INTEGER NOT NULL,
         facts TEXT NOT NULL, times BLOB NOT NULL, PRIMARY KEY (profile, number))""",
 )
+_FORMAT = FileFormat(
+    name="store of measurements",
+    advice="delete it or set OCTAVO_CACHE to another folder",
+    application_id=0x4F435456,  # "OCTV"
+    version=3,
+    older_versions=(1, 2),
+    tables=_TABLES,
+)
 
 
 def database_path() -> Path:
@@ -54,86 +52,12 @@ def database_path() -> Path:
     return cache_folder() / FILE_NAME
 
 
-class DamagedDatabaseError(StoreError):
-    """The content of the file is not that of a database."""
-
-
-class MeasurementDatabase(Closing):
-    """An open database.
-
-    Attributes:
-        path: The file.
-    """
+class MeasurementDatabase(SqliteFile):
+    """An open database."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
-
-        Raises:
-            DamagedDatabaseError: Its content is damaged.
-            StoreError: It cannot be used, is another program's, or of another version.
-        """
-        self.path = path
-        with self._translated():
-            self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
-        try:
-            with self._translated():
-                self._prepare()
-        except BaseException:
-            self.close()
-            raise
-
-    def _prepare(self) -> None:
-        database = self._database
-        # With a write-ahead log, a killed process loses nothing, and power that fails
-        # the last moments at most: https://www.sqlite.org/pragma.html#pragma_synchronous
-        database.execute("PRAGMA synchronous = NORMAL")
-        with database:
-            database.execute("BEGIN")  # one state, while others may be making the tables
-            application, format_version, num_tables = (
-                database.execute(query).fetchone()[0]
-                for query in (
-                    "PRAGMA application_id",
-                    "PRAGMA user_version",
-                    "SELECT count(*) FROM sqlite_master",
-                )
-            )
-        is_ours = application == APPLICATION_ID
-        if is_ours and format_version == FORMAT:
-            return
-        is_new = not (application or format_version or num_tables)
-        if not is_new and not (is_ours and format_version in OLDER_FORMATS):
-            raise self._error(
-                f"has format {format_version}, this version reads {FORMAT}"
-                if is_ours
-                else "is no store of measurements"
-            )
-        database.execute("PRAGMA journal_mode = WAL")
-        # Another process may be doing the same: one transaction, only IF NOT EXISTS.
-        with database:
-            database.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
-                database.execute(table)
-            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-            raise self._error(f"cannot be used ({error})", code in _DAMAGED) from error
-        except (ValueError, TypeError) as error:
-            raise self._error(f"cannot be used ({error})") from error
-
-    def _error(self, what: str, is_damaged: bool = False) -> StoreError:
-        kind = DamagedDatabaseError if is_damaged else StoreError
-        return kind(f"the store of measurements {self.path} {what}; delete it or set"
-                    " OCTAVO_CACHE to another folder")
+        """Open the file, or make it; errors as ``SqliteFile`` has them."""
+        super().__init__(path, _FORMAT)
 
 
 def set_aside(path: Path) -> Path:

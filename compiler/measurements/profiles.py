@@ -14,12 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from octavo.compiler.devices.latency import Disturbance, pack_times, read_times
 from octavo.compiler.devices.measurement import Measurement, Round
-from octavo.compiler.measurements.database import (
-    DamagedDatabaseError,
-    database_path,
-    set_aside,
-)
+from octavo.compiler.measurements.database import database_path, set_aside
 from octavo.compiler.measurements.latencies import KernelLatency, LatencyStore
+from octavo.compiler.sqlite_file import DamagedDatabaseError
 from octavo.errors import DeviceError
 
 # Longer ago, other conditions may have held.

@@ -5,26 +5,29 @@ measured in parts, accuracy and latency, and a part that is there is never measu
 """
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from octavo.compiler.closing import Closing
 from octavo.compiler.mixed_precision.evaluator import Question
-from octavo.errors import ArtifactError, StoreError
+from octavo.compiler.sqlite_file import FileFormat, SqliteFile
+from octavo.errors import ArtifactError
 
 FILE_NAME = "search.sqlite"
-APPLICATION_ID = 0x4F435453  # "OCTS": tells the file from other programs' databases
-FORMAT = 1
-BUSY_TIMEOUT_S = 10.0
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE IF NOT EXISTS measurements (number INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL, configurations TEXT NOT NULL, measured TEXT NOT NULL,
         error TEXT, UNIQUE (kind, configurations))""",
+)
+FORMAT = FileFormat(
+    name="journal of a search",
+    advice="--force begins anew",
+    application_id=0x4F435453,  # "OCTS"
+    version=1,
+    tables=_TABLES,
+    busy_timeout_s=10.0,
 )
 
 
@@ -41,44 +44,12 @@ class Measured:
     error: str | None = None
 
 
-class Journal(Closing):
+class Journal(SqliteFile):
     """An open journal; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
-
-        Raises:
-            StoreError: It is no journal, of another version, damaged, or in use.
-        """
-        self.path = path
-        with self._translated():
-            # Without implicit transactions: each statement is written as it is executed.
-            self._database = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None)
-        try:
-            with self._translated():
-                self._prepare()
-        except BaseException:
-            self.close()
-            raise
-
-    def _prepare(self) -> None:
-        database = self._database
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (num_tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (num_tables or application) and application != APPLICATION_ID:
-            raise StoreError(f"{self.path} is no journal of a search")
-        if num_tables and version not in (0, FORMAT):
-            raise StoreError(
-                f"{self.path} has format {version}; this version of Octavo reads {FORMAT}")
-        database.execute("BEGIN IMMEDIATE")
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version = {FORMAT}")
-        for table in _TABLES:
-            database.execute(table)
-        database.execute("COMMIT")
+        """Open the file, or make it; errors as ``SqliteFile`` has them."""
+        super().__init__(path, FORMAT, autocommit=True)
 
     def bind(self, settings: Mapping[str, Any]) -> None:
         """Hold the settings of the search: those of a journal never change.
@@ -138,17 +109,6 @@ class Journal(Closing):
                 json.loads(measured), error)
             for kind, configurations, measured, error in rows
         }
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
 
 
 def _tuples(value: Any) -> Any:

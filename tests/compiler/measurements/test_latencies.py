@@ -9,11 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from octavo.compiler.measurements.database import (
-    DamagedDatabaseError,
-    MeasurementDatabase,
-    set_aside,
-)
+from octavo.compiler.measurements.database import MeasurementDatabase, set_aside
 from octavo.compiler.measurements.key import Context, TuningKey
 from octavo.compiler.measurements.latencies import (
     KernelLatency,
@@ -21,6 +17,7 @@ from octavo.compiler.measurements.latencies import (
     from_line,
     to_line,
 )
+from octavo.compiler.sqlite_file import DamagedDatabaseError
 from octavo.compiler.tuning.records import Choice
 from octavo.compiler.tuning.store import TuningStore
 from octavo.errors import DataError, StoreError

@@ -53,7 +53,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     newer = tmp_path / "newer.sqlite"
     Journal(newer).close()
     with sqlite3.connect(newer) as database:
-        database.execute(f"PRAGMA user_version = {FORMAT + 1}")
+        database.execute(f"PRAGMA user_version = {FORMAT.version + 1}")
     for path, why in ((text, "not a database"), (other, "no journal"), (newer, "format")):
         with pytest.raises(StoreError, match=why):
             Journal(path)
