@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.passes.constants import constant_array
 from octavo.passes.message_passing.node_index import NodeIndex
+from octavo.passes.message_passing.stored_matrix import stored_numbers
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Adjacency:
         sources: Where each edge starts; None for a matrix, and where no node sends: messages
             are made of attributes of edges.
         targets: Where each edge ends; None for a matrix.
-        matrix: Constant weights (targets, sources), most of them 0; or None.
+        matrix: Constant weights (targets, sources), most of them 0; or None. Stored as floats,
+            or as integers behind a DequantizeLinear.
         transposed: Whether the matrix is stored as (sources, targets).
         num_sources: Nodes that can send; 0 if none does.
         num_targets: Nodes that can receive.
@@ -105,7 +106,7 @@ def indexed_adjacency(
 
 def matrix_adjacency(matrix: ir.Value, *, transposed: bool) -> Adjacency:
     """The adjacency of a constant matrix: an edge for each number that is not 0."""
-    array = constant_array(matrix)
+    array = stored_numbers(matrix)
     if array is None or array.ndim != 2:
         raise ValueError(f"{matrix.name} is not a constant matrix")
     weights = array.T if transposed else array
@@ -124,7 +125,7 @@ def constant_edges(
 
     Without source nodes every source is 0.
     """
-    array = constant_array(adjacency.matrix)
+    array = stored_numbers(adjacency.matrix)
     if array is not None:
         targets, sources = np.nonzero(array.T if adjacency.transposed else array)
         return sources, targets
@@ -148,7 +149,7 @@ def compressed_rows(adjacency: Adjacency) -> CompressedRows | None:
     order = np.argsort(targets, kind="stable")
     degrees = np.bincount(targets, minlength=adjacency.num_targets)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(degrees)])
-    array = constant_array(adjacency.matrix)
+    array = stored_numbers(adjacency.matrix)
     if array is None:
         return CompressedRows(starts, sources[order], order, None)
     matrix = array.T if adjacency.transposed else array

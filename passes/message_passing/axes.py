@@ -58,6 +58,8 @@ def axis_of_input(node: ir.Node, position: int, axis: int) -> int | Shared | Non
     shape, out = static_shape(node.inputs[position]), static_shape(node.outputs[0])
     if shape is None or out is None:
         return None
+    if is_op(node, "QuantizeLinear", "DequantizeLinear"):
+        return SHARED if position else axis
     if is_op(node, *ELEMENTWISE):
         return (
             SHARED

@@ -16,7 +16,11 @@ from octavo.passes.message_passing.node_index import NodeIndex
 from octavo.passes.message_passing.scatter_softmax import ScatterSoftmax
 from octavo.passes.wiring import is_op, static_shape
 
-_MOVES = ("Expand", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+# Rounding to integers and back does not make another factor of it, either.
+_MOVES = (
+    "DequantizeLinear", "Expand", "Identity", "QuantizeLinear", "Reshape", "Slice", "Squeeze",
+    "Transpose", "Unsqueeze",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.passes.constants import constant_array, float_constant
 from octavo.passes.message_passing.adjacency import Adjacency, matrix_adjacency
-from octavo.passes.wiring import float_attribute, int_attribute, is_op
+from octavo.passes.message_passing.stored_matrix import stored_numbers
+from octavo.passes.wiring import float_attribute, int_attribute, is_op, static_shape
 
 # Above it a dense product costs less than one by rows of numbers that are not 0.
 MAX_DENSITY = 0.5
@@ -34,13 +34,15 @@ def match_sparse_product(node: ir.Node) -> tuple[Adjacency, ir.Value] | None:
     if left is None or right is None:
         return None
     turned = is_op(node, "Gemm") and bool(int_attribute(node, "transA", 0))
-    matrix = float_constant(left)
-    if matrix is not None and constant_array(right) is None and _is_sparse(matrix):
-        return matrix_adjacency(left, transposed=turned), right
-    matrix = float_constant(right)
-    if matrix is None or constant_array(left) is not None or turned or is_op(node, "Gemm"):
+    matrix = stored_numbers(left)
+    if matrix is not None:
+        fits = stored_numbers(right) is None and _is_sparse(matrix)
+        return (matrix_adjacency(left, transposed=turned), right) if fits else None
+    shape = static_shape(right)
+    if is_op(node, "Gemm") or shape is None or len(shape) != 2 or shape[0] != shape[1]:
         return None
-    if _is_sparse(matrix) and _goes_both_ways(matrix):
+    matrix = stored_numbers(right)
+    if matrix is not None and _is_sparse(matrix) and _goes_both_ways(matrix):
         # Rows of features times columns of the matrix: row s, column t is what t hears of s.
         return matrix_adjacency(right, transposed=True), left
     return None
@@ -53,5 +55,4 @@ def _is_sparse(matrix: NDArray[np.float32]) -> bool:
 
 
 def _goes_both_ways(matrix: NDArray[np.float32]) -> bool:
-    square = matrix.shape[0] == matrix.shape[1]
-    return square and bool(np.array_equal(matrix != 0, matrix.T != 0))
+    return bool(np.array_equal(matrix != 0, matrix.T != 0))
