@@ -98,8 +98,8 @@ def _our_programs(
     order = np.argsort(inputs["node"], kind="stable")
     degrees = np.bincount(inputs["node"], minlength=nodes)
     constants = {
-        "row_offsets": np.concatenate([[0], np.cumsum(degrees)]),
-        "columns": inputs["source"][order],
+        "offsets": np.concatenate([[0], np.cumsum(degrees)]),
+        "places": inputs["source"][order],
         "zero_point": np.array([ZERO_POINT], np.int32),
         "params": np.array([ZERO_POINT, 0, 255, 0], np.int32),
     }

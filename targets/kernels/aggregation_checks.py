@@ -12,7 +12,6 @@ from octavo.targets.ops.aggregation import (
     LARGEST_SUM,
     LARGEST_WEIGHT,
     Aggregation,
-    sum_limit,
 )
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -29,6 +28,8 @@ def reject(op: Aggregation, most_edges: int) -> str:
         return f"kind {op.kind!r}"
     if op.dtype not in ("uint8", "int8", "float32"):
         return f"{op.dtype} features; only uint8, int8 and float32"
+    if op.heads != 1 or op.pair is not None or op.has_limits:
+        return "heads, pairs or limits"
     if op.requantize.residual is not None:
         return "a residual"
     if not op.is_sum and (op.weight_dtype or op.has_bias):
@@ -43,9 +44,9 @@ def reject(op: Aggregation, most_edges: int) -> str:
         return f"{largest} elements; at most {MAX_ELEMENTS}"
     if op.dtype == "float32" or not op.is_sum:
         return ""
-    weight = LARGEST_WEIGHT[op.weight_dtype]
-    if sum_limit(most_edges * weight) > LARGEST_SUM:
-        most = LARGEST_SUM // sum_limit(weight)
+    largest = LARGEST_WEIGHT[op.weight_dtype] * op.largest_message
+    if most_edges * largest > LARGEST_SUM:
+        most = LARGEST_SUM // largest
         return f"{most_edges} edges into a node may overflow 32 bits; at most {most}"
     return ""
 
@@ -61,5 +62,5 @@ def reject_constants(op: Aggregation, arrays: Arrays, most_weight: int) -> str:
     if op.dtype == "float32" or not op.is_sum:
         return ""
     bias = int(np.abs(arrays["bias"].astype(np.int64)).max()) if op.has_bias else 0
-    largest = sum_limit(most_weight) + bias
+    largest = most_weight * op.largest_message + bias
     return "" if largest <= LARGEST_SUM else f"sums up to {largest} overflow 32 bits"

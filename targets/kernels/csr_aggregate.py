@@ -23,18 +23,20 @@ class CsrRows:
     def reject(self, op: CsrAggregate, isa: Isa) -> str:
         """Say why not."""
         del isa
+        if op.is_given or op.has_rows:
+            return "edges that are given, or an order of nodes"
         return aggregation_checks.reject(op, 0)
 
     def reject_constants(self, op: CsrAggregate, isa: Isa, arrays: Arrays) -> str:
         """Say why sums may overflow, or which part of the graph is none."""
         del isa
-        offsets = arrays["row_offsets"].astype(np.int64).reshape(-1)
-        columns = arrays["columns"].astype(np.int64).reshape(-1)
+        offsets = arrays["offsets"].astype(np.int64).reshape(-1)
+        places = arrays["places"].astype(np.int64).reshape(-1)
         if (len(offsets) != op.nodes + 1 or offsets[0] != 0 or offsets[-1] != op.edges
                 or (np.diff(offsets) < 0).any()):
-            return f"row offsets do not rise from 0 to {op.edges} in {op.nodes} steps"
-        if len(columns) != op.edges or ((columns < 0) | (columns >= op.sources)).any():
-            return f"columns are not {op.edges} numbers in [0, {op.sources})"
+            return f"offsets do not rise from 0 to {op.edges} in {op.nodes} steps"
+        if len(places) != op.edges or ((places < 0) | (places >= op.sources)).any():
+            return f"places are not {op.edges} numbers in [0, {op.sources})"
         weights = np.ones(op.edges, np.int64)
         if op.weight_dtype not in (None, "float32"):
             weights = np.abs(arrays["weight"].astype(np.int64)).reshape(-1)
@@ -64,11 +66,10 @@ class CsrRows:
     def constants(self, op: CsrAggregate, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack the graph, then the epilogue's constants."""
         del isa
-        named = {**arrays, "offsets": arrays["row_offsets"], "places": arrays["columns"]}
         graph = []
         for name, count, dtype in _graph(op):
             values = np.zeros(count, dtype)
-            found = named[name].reshape(-1)
+            found = arrays[name].reshape(-1)
             values[: len(found)] = found
             graph.append(values)
         return [*graph, *aggregation.pack_constants(op, arrays)]

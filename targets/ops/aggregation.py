@@ -18,6 +18,7 @@ Arrays = Mapping[str, NDArray[Any]]
 Indices = NDArray[np.integer[Any]]
 
 KINDS = ("sum", "mean", "max", "min")
+PAIRS = (None, "sum", "relu")
 LARGEST_DIFFERENCE = 255  # of an 8-bit element and its zero point
 LARGEST_WEIGHT = {None: 1, "int8": 128, "uint8": 255}
 LARGEST_SUM = 2**31 - 1
@@ -26,6 +27,10 @@ LARGEST_SUM = 2**31 - 1
 @dataclass(frozen=True, kw_only=True)
 class Aggregation:
     """Static part of y[i, :] = fold of w[e] * x[source[e], :] over the edges e into node i.
+
+    Channels are split evenly among heads, each with its own weights. With pairs, a message is
+    ``target[i, :] + x[source[e], :]``, integers less their common zero point, or what a ReLU
+    leaves of it.
 
     Attributes:
         kind: "sum", "mean" (a sum over the number of edges), "max" or "min".
@@ -36,10 +41,13 @@ class Aggregation:
         dtype: "uint8", "int8" or "float32", of x.
         weight_dtype: Type of a number for each edge, its zero point 0: "int8" or "uint8",
             "float32" with floats; None for none. Only with sums and means.
+        heads: Weights of an edge; ``channels`` is a multiple.
+        pair: None for none, "sum" or "relu". Only with sums and means.
         has_bias: A number for each channel is added to every sum, before it is scaled.
         from_zero: The number 0 takes part in a maximum or minimum, as it does when messages
             are scattered into zeros. Without edges, a node is 0 in any case.
         per_node: Each node has a multiplier of its own.
+        has_limits: Float results are limited: by a ReLU, say.
         requantize: Epilogue without residual; of floats its dtype is "float32".
     """
 
@@ -50,9 +58,12 @@ class Aggregation:
     channels: int
     dtype: str = "uint8"
     weight_dtype: str | None = None
+    heads: int = 1
+    pair: str | None = None
     has_bias: bool = False
     from_zero: bool = True
     per_node: bool = False
+    has_limits: bool = False
     requantize: Requantize = field(default_factory=Requantize)
 
     @property
@@ -70,10 +81,10 @@ class Aggregation:
         """Multiply-accumulates; none where nothing is weighted."""
         return 0 if self.weight_dtype is None else self.edges * self.channels
 
-
-def sum_limit(total_weight: int) -> int:
-    """Bound of a sum of centred elements whose weights add up to this, without signs."""
-    return total_weight * LARGEST_DIFFERENCE
+    @property
+    def largest_message(self) -> int:
+        """Bound of an integer message without its weight and its sign."""
+        return LARGEST_DIFFERENCE * (1 if self.pair is None else 2)
 
 
 def aggregate(
@@ -83,21 +94,22 @@ def aggregate(
 
     Args:
         op: The operation.
-        arrays: "x" (sources, channels); "zero_point" (1,) int32 of integers; "weight" (edges,)
-            and "bias" (channels,), int32 or float32, where there are such; "multiplier" (1,)
-            or (nodes,) float32, or "significand" and "shift"; "params" and "table" of the
-            epilogue. A mean divides the multiplier by the number of edges in float32, the
-            significand as integers, rounding down; by 1 where there is no edge.
+        arrays: "x" (sources, channels), and "target" (nodes, channels) of pairs;
+            "zero_point" (1,) int32 of integers; "weight" (edges, heads) and "bias"
+            (channels,), int32 or float32, where there are such; "multiplier" (1,) or (nodes,)
+            float32, or "significand" and "shift"; "params" and "table" of the epilogue;
+            "limits" (2,) float32, lowest and highest result. A mean divides the multiplier by
+            the number of edges in float32, the significand as integers, rounding down; by 1
+            where there is no edge.
         source: (E,) row of x of each edge, E at most ``op.edges``.
         node: (E,) row of y of each edge.
 
     Returns:
         (nodes, channels) of the output type.
     """
-    x = arrays["x"].reshape(op.sources, op.channels)
     is_float = op.dtype == "float32"
-    if not is_float:
-        x = x.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
+    x = _centred(op, arrays, "x", op.sources)
+    target = None if op.pair is None else _centred(op, arrays, "target", op.nodes)
     degree = np.bincount(node, minlength=op.nodes)
     folded = np.full((op.nodes, op.channels), _neutral(op, is_float), x.dtype)
     order = np.argsort(node, kind="stable")
@@ -105,12 +117,25 @@ def aggregate(
     for rank in range(int(degree.max(initial=0))):
         nodes = np.flatnonzero(degree > rank)
         edge = order[first[nodes] + rank]
-        folded[nodes] = _fold(op, folded[nodes], x[source[edge]], arrays, edge)
+        message = x[source[edge]]
+        if target is not None:
+            message = target[nodes] + message
+            message = np.maximum(message, 0) if op.pair == "relu" else message
+        folded[nodes] = _fold(op, folded[nodes], message, arrays, edge)
     if not op.is_sum:
         folded[degree == 0] = 0
     if op.has_bias:
         folded = folded + arrays["bias"].astype(x.dtype)
-    return rescale(op.requantize, folded, _scaled(op, arrays, degree), (-1, 1))
+    results = rescale(op.requantize, folded, _scaled(op, arrays, degree), (-1, 1))
+    return np.clip(results, *arrays["limits"]) if op.has_limits else results
+
+
+def _centred(op: Aggregation, arrays: Arrays, name: str, rows: int) -> NDArray[Any]:
+    """Features of every row, less their zero point."""
+    found = arrays[name].reshape(rows, op.channels)
+    if op.dtype == "float32":
+        return found
+    return found.astype(np.int32) - np.int32(arrays["zero_point"].reshape(-1)[0])
 
 
 def _neutral(op: Aggregation, is_float: bool) -> float:
@@ -131,9 +156,10 @@ def _fold(
     if op.weight_dtype is None:
         total: NDArray[Any] = folded + x
         return total
-    weight = arrays["weight"].reshape(-1)[edge].astype(x.dtype)[:, None]
+    weight = arrays["weight"].reshape(-1, op.heads)[edge].astype(x.dtype)
+    weight = np.repeat(weight, op.channels // op.heads, axis=1)
     if op.dtype == "float32":
-        return fma_float32(np.broadcast_to(weight, x.shape), x, folded)
+        return fma_float32(weight, x, folded)
     weighted: NDArray[Any] = folded + weight * x
     return weighted
 

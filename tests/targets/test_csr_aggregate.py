@@ -30,7 +30,7 @@ def arrays_of(op, seed=0):
     source, node = edge_list(rng, op.nodes, op.sources, op.edges)
     order = np.argsort(node, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(node, minlength=op.nodes))])
-    graph = {"row_offsets": offsets.astype(np.int32), "columns": source[order]}
+    graph = {"offsets": offsets.astype(np.int32), "places": source[order]}
     return operands(rng, op) | graph
 
 
@@ -73,8 +73,8 @@ def test_float_sums_are_close_to_an_adjacency_matrix(run_kernel, isa):
                       requantize=REAL, **GRAPH)
     arrays = arrays_of(op) | {"multiplier": np.ones(1, np.float32)}
     dense = np.zeros((op.nodes, op.sources))
-    node = np.repeat(np.arange(op.nodes), np.diff(arrays["row_offsets"]))
-    np.add.at(dense, (node, arrays["columns"]), arrays["weight"].astype(np.float64))
+    node = np.repeat(np.arange(op.nodes), np.diff(arrays["offsets"]))
+    np.add.at(dense, (node, arrays["places"]), arrays["weight"].astype(np.float64))
     y = run_kernel(KERNEL, op, isa, [arrays["x"]], arrays, output(op))
     np.testing.assert_allclose(y, dense @ arrays["x"], rtol=1e-4, atol=1e-4)
 
@@ -97,7 +97,7 @@ def test_a_hub_of_ten_thousand_edges_does_not_overflow(run_kernel, isa):
     op = CsrAggregate(kind="sum", nodes=2, sources=4, edges=16_000, channels=16,
                       weight_dtype="int8")
     arrays = arrays_of(op) | {
-        "row_offsets": np.array([0, 16_000, 16_000]), "zero_point": np.zeros(1, np.int32),
+        "offsets": np.array([0, 16_000, 16_000]), "zero_point": np.zeros(1, np.int32),
         "multiplier": np.array([2e-7], np.float32)}
     arrays["weight"][:] = -127
     arrays["x"][:] = np.arange(4 * 16).reshape(4, 16) % 56 + 200
@@ -112,7 +112,7 @@ def test_a_hub_of_ten_thousand_edges_does_not_overflow(run_kernel, isa):
 def test_long_sums_of_extremes_leave_16_bits(run_kernel, isa, dtype, extreme):
     op = CsrAggregate(kind="sum", nodes=3, sources=4, edges=1600, channels=40, dtype=dtype)
     arrays = arrays_of(op) | {
-        "row_offsets": np.array([0, 256, 700, 1600]), "zero_point": np.zeros(1, np.int32),
+        "offsets": np.array([0, 256, 700, 1600]), "zero_point": np.zeros(1, np.int32),
         "multiplier": np.array([1e-4], np.float32)}
     arrays["x"][:] = extreme
     y = run_kernel(KERNEL, op, isa, [arrays["x"]], arrays, output(op))
@@ -123,13 +123,13 @@ def test_long_sums_of_extremes_leave_16_bits(run_kernel, isa, dtype, extreme):
 def test_what_would_overflow_is_refused(isas):
     op = CsrAggregate(kind="sum", nodes=2, sources=4, edges=70_000, channels=1,
                       weight_dtype="int8")
-    arrays = arrays_of(op) | {"row_offsets": np.array([0, 70_000, 70_000])}
+    arrays = arrays_of(op) | {"offsets": np.array([0, 70_000, 70_000])}
     arrays["weight"][:] = 127
     assert "overflow" in KERNEL.reject_constants(op, isas[0], arrays)
     with pytest.raises(LoweringError, match="overflow 32 bits"):
         select(op, isas[0], arrays)
     # Spread over two nodes, the same weights fit.
-    arrays["row_offsets"] = np.array([0, 35_000, 70_000])
+    arrays["offsets"] = np.array([0, 35_000, 70_000])
     assert KERNEL.reject_constants(op, isas[0], arrays) == ""
     biased = replace(op, has_bias=True)
     arrays["bias"] = np.array([-(2**31)])
@@ -140,8 +140,8 @@ def test_a_graph_that_is_none_is_refused(isas):
     op = CsrAggregate(kind="sum", channels=4, **GRAPH)
     arrays = arrays_of(op)
     for name, at, value in (
-        ("columns", 7, op.sources), ("columns", 7, -1), ("row_offsets", 3, 10**6),
-        ("row_offsets", 0, 1), ("row_offsets", -1, 299),
+        ("places", 7, op.sources), ("places", 7, -1), ("offsets", 3, 10**6),
+        ("offsets", 0, 1), ("offsets", -1, 299),
     ):
         wrong = {**arrays, name: arrays[name].copy()}
         wrong[name][at] = value

@@ -130,7 +130,7 @@ def test_any_order_of_edges_gives_the_bits_of_a_constant_graph(run_kernel, isa):
         requantize=op.requantize, **GRAPH)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(node, minlength=op.nodes))])
     graph = arrays | {
-        "row_offsets": offsets, "columns": (arrays["source"] % op.sources)[order],
+        "offsets": offsets, "places": (arrays["source"] % op.sources)[order],
         "weight": arrays["weight"][order]}
     given = run_kernel(KERNEL, op, isa, inputs(op, arrays), arrays, output(op))
     known = run_kernel(CsrRows(), constant, isa, [arrays["x"]], graph, output(op))
