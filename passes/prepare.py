@@ -10,8 +10,10 @@ from octavo.passes.fold_weight_dequantize import FoldWeightDequantize
 from octavo.passes.fuse_activations import FuseActivations
 from octavo.passes.fuse_layer_norm import FuseLayerNorm
 from octavo.passes.move_score_scale import MoveScoreScale
+from octavo.passes.multiply_scores import MultiplyScores
 from octavo.passes.normalize_gemm import NormalizeGemm
 from octavo.passes.replace_batch_norm import ReplaceBatchNorm
+from octavo.passes.separate_gathers import SeparateGathers
 
 PREPARATION: tuple[type[ir.passes.InPlacePass], ...] = (
     FoldWeightDequantize,
@@ -25,8 +27,11 @@ PREPARATION: tuple[type[ir.passes.InPlacePass], ...] = (
     # A normalization behind a folded Mul or Add has become foldable.
     FoldBatchNorm,
     FoldLeadingBatchNorm,
-    # Last: what no layer could take.
+    # What no layer could take.
     ReplaceBatchNorm,
+    # Graph networks: scores by products, and features that a kernel gathers itself.
+    MultiplyScores,
+    SeparateGathers,
     RemoveUnusedNodesPass,
 )
 
