@@ -12,7 +12,7 @@ import numpy as np
 
 from octavo.compiler.artifact.write import check_destination, write_artifact
 from octavo.compiler.data_source import is_synthetic, open_data
-from octavo.compiler.importer import import_model
+from octavo.compiler.importer import InputShape, import_model
 from octavo.compiler.ready_model import (
     as_it_is,
     is_quantized,
@@ -56,7 +56,8 @@ def compile_model(
     output: PathLike,
     *,
     samples: Any = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    shapes: Mapping[str, InputShape] | None = None,
+    maxima: Mapping[str, int] | None = None,
     recipe: str = "static_wi8_ai8",
     calibrator: str | None = None,
     rounding: str | None = None,
@@ -90,6 +91,7 @@ def compile_model(
         samples: Calibration data, see ``open_data``; needed for a float model. "synthetic":
             made up from what BatchNormalization nodes store.
         shapes: Sizes of dimensions that the model leaves open, by input name.
+        maxima: Largest sizes of dimensions that are counted at run time, by name.
         recipe: Quantization recipe.
         calibrator: Observer of activations; None takes the recipe's.
         rounding: How the integers of weights are chosen; None takes the recipe's.
@@ -134,7 +136,9 @@ def compile_model(
     check_destination(destination, force=force)
     report = progress or _silent
     report("import", 0, 1)
-    model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
+    model = import_model(
+        model_path, shapes=shapes, maxima=maxima, allow_external_data=allow_external_data
+    )
     report("import", 1, 1)
     if is_synthetic(samples) and not is_quantized(model):
         # Once for everything that runs them, and before normalizations are folded.

@@ -13,6 +13,7 @@ from octavo.compiler.cli.options import (
     force_option,
     model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
     quantize_options,
     target_option,
@@ -122,6 +123,7 @@ def compile_command(
     cores: str | None,
     measure_seconds: float | None,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
 ) -> None:
@@ -145,7 +147,7 @@ def compile_command(
     from octavo.targets import get_target
 
     get_target(target)  # a wrong name is said at once, before TVM is loaded
-    shapes = parse_shapes(shape_texts)
+    shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)
     from octavo.compiler.compile import compile_model
     from octavo.compiler.explain.unfriendly import unfriendly_layers
     from octavo.compiler.report.manifest import report_from_manifest
@@ -158,6 +160,7 @@ def compile_command(
             output,
             samples=data,
             shapes=shapes,
+            maxima=maxima,
             recipe=recipe,
             calibrator=calibrator,
             rounding=rounding,

@@ -12,6 +12,7 @@ from octavo.compiler.cli.options import (
     EXISTING,
     model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
     threads_option,
 )
@@ -66,6 +67,7 @@ def estimate_command(
     device: str | None,
     num_threads: int,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
 ) -> None:
     """Predict the latency of MODEL, an ONNX file or an artifact folder.
@@ -87,7 +89,8 @@ def estimate_command(
     from octavo.compiler.roofline.machine import this_machine
 
     is_artifact = model.is_dir()
-    model_only = (target, data, float_only or None, shape_texts or None)
+    model_only = (target, data, float_only or None, shape_texts or None,
+                  max_texts or None)
     if is_artifact and any(option is not None for option in model_only):
         raise click.UsageError(
             "an artifact has a target and is quantized: --target, --data, --float-only and"
@@ -109,7 +112,8 @@ def estimate_command(
 
         lowered = lower_model(
             model, machine.name, samples=data, float_only=float_only,
-            shapes=parse_shapes(shape_texts), allow_external_data=allow_external_data)
+            shapes=parse_shapes(shape_texts), maxima=parse_maxima(max_texts),
+            allow_external_data=allow_external_data)
         calls, notes = calls_of_program(lowered.program), list(lowered.notes)
     result = estimate_latency(calls, predictor, measured_latencies(rows, context), interval)
     for note in notes:

@@ -11,6 +11,7 @@ from octavo.compiler.cli.options import (
     READABLE_FILE,
     model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
 )
 from octavo.compiler.cli.width_lines import width_lines
@@ -51,6 +52,7 @@ def inspect_command(
     target: str | None,
     message_passing: bool,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
 ) -> None:
     """Show the operators, shapes and multiply-accumulates of MODEL (an ONNX file).
@@ -63,8 +65,12 @@ def inspect_command(
         from octavo.targets import get_target
 
         get_target(target)  # a wrong name is said at once, before TVM is loaded
-    shapes = parse_shapes(shape_texts)
-    summary = inspect_model(model, shapes=shapes, allow_external_data=allow_external_data)
+    reading: dict[str, Any] = {
+        "shapes": parse_shapes(shape_texts),
+        "maxima": parse_maxima(max_texts),
+        "allow_external_data": allow_external_data,
+    }
+    summary = inspect_model(model, **reading)
     tables = [_ports_table(summary), "", _operators_table(summary)]
     if console.verbosity > 0:
         tables += ["", _nodes_table(summary)]
@@ -73,9 +79,7 @@ def inspect_command(
         from octavo.compiler.importer import import_model
         from octavo.compiler.preview import preview_placement
 
-        preview = preview_placement(
-            import_model(model, shapes=shapes, allow_external_data=allow_external_data)
-        )
+        preview = preview_placement(import_model(model, **reading))
         tables += ["", *_placement_lines(preview)]
         payload["placement"] = preview
     if target is not None:
@@ -83,8 +87,7 @@ def inspect_command(
         from octavo.compiler.importer import import_model
 
         layers = model_unfriendly_layers(
-            import_model(model, shapes=shapes, allow_external_data=allow_external_data),
-            get_target(target))
+            import_model(model, **reading), get_target(target))
         limit = len(layers) if console.verbosity > 0 else NUM_UNFRIENDLY
         lines = list(width_lines(layers, summary.macs, limit))
         tables += ["", *(lines or [f"channel widths  friendly on {target}"])]
@@ -94,9 +97,7 @@ def inspect_command(
         from octavo.passes.message_passing.describe import region_lines
         from octavo.passes.message_passing.find import recognize
 
-        graph = import_model(
-            model, shapes=shapes, allow_external_data=allow_external_data
-        ).graph
+        graph = import_model(model, **reading).graph
         regions = region_lines(recognize(graph))
         found = [f"  {printable(line)}" for line in regions]
         tables += ["", *(["message passing", *found] if found else ["message passing  none"])]

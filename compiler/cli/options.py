@@ -98,6 +98,14 @@ def model_options(function: FunctionT) -> FunctionT:
                 help="Fix the shape of an input, as in input=1,3,224,224. Repeatable.",
             ),
             click.option(
+                "--max",
+                "max_texts",
+                multiple=True,
+                metavar="NAME=SIZE",
+                help="Largest size of a dimension that is counted at run time, such as the"
+                " edges of a graph. Repeatable.",
+            ),
+            click.option(
                 "--allow-external-data",
                 is_flag=True,
                 help="Read weights that the model keeps in other files of its own folder.",
@@ -232,7 +240,7 @@ threads_option = click.option(
 )
 
 
-def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
+def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int | str, ...]] | None:
     """The ``--shape`` options as a mapping; None when there are none."""
     if not texts:
         return None
@@ -243,3 +251,16 @@ def parse_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
     if len(shapes) < len(pairs):
         raise click.UsageError("--shape names an input twice")
     return shapes
+
+
+def parse_maxima(texts: tuple[str, ...]) -> dict[str, int] | None:
+    """The ``--max`` options as a mapping; None when there are none."""
+    if not texts:
+        return None
+    from octavo.compiler.importer import parse_max_option
+
+    pairs = [parse_max_option(text) for text in texts]
+    maxima = dict(pairs)
+    if len(maxima) < len(pairs):
+        raise click.UsageError("--max names a dimension twice")
+    return maxima

@@ -17,6 +17,7 @@ from octavo.compiler.cli.options import (
     force_option,
     model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
     quantize_options,
 )
@@ -87,20 +88,23 @@ def quantize_command(
     sensitivity: str | None,
     sensitivity_format: str,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
 ) -> None:
     """Quantize MODEL (an ONNX file) to INT8 and say which layers lost how much."""
     check_output_file(output, force=force)
     check_sensitivity(sensitivity, sensitivity_format)
-    shapes = parse_shapes(shape_texts)
+    shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)
     from octavo.compiler.calibration.synthetic import SyntheticSamples
     from octavo.compiler.data_source import open_data
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
     from octavo.compiler.recipes import get_recipe
 
-    imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
+    imported = import_model(
+        model, shapes=shapes, maxima=maxima, allow_external_data=allow_external_data
+    )
     with progress_bar(console) as progress:
         samples = open_data(
             data, imported, max_samples=max_samples, seed=seed, progress=progress

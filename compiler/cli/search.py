@@ -13,6 +13,7 @@ from octavo.compiler.cli.options import (
     force_option,
     model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
     target_option,
 )
@@ -98,6 +99,7 @@ def search_command(
     device_resource: str | None,
     resume: bool,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
     force: bool,
 ) -> None:
@@ -110,7 +112,7 @@ def search_command(
         format_texts, solver, budget, seed, limits, where, num_threads, cores, measure_seconds
     )
     executors = _executors(workers, cluster, device_resource)
-    shapes = parse_shapes(shape_texts)
+    shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)
     from octavo.compiler.cli.search_lines import search_lines
     from octavo.compiler.cli.search_progress import SearchProgress
     from octavo.compiler.mixed_precision.options import MILLISECONDS, latency_unit
@@ -127,6 +129,7 @@ def search_command(
             options,
             test_samples=test_data,
             shapes=shapes,
+            maxima=maxima,
             recipe=recipe,
             calibrator=calibrator,
             rounding=rounding,

@@ -12,7 +12,7 @@ Other operators count 0: they multiply at most once for each element.
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ import onnx
 from octavo.compiler.importer.draft import OPSET, Draft, attributes_of
 from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.pipeline import import_draft
+from octavo.compiler.importer.shapes import InputShape
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -105,7 +106,8 @@ class _Node:
 def inspect_model(
     model: "ir.Model | str | os.PathLike[str]",
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, InputShape] | None = None,
+    maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
     limits: Limits | None = None,
 ) -> ModelSummary:
@@ -115,6 +117,7 @@ def inspect_model(
         model: An imported model, or a file: a file is imported without loading ``onnx_ir``,
             which is what lets ``octavo inspect`` answer at once.
         shapes: For a file: static shapes of inputs, as in ``import_model``.
+        maxima: For a file: largest sizes of dimensions; their inputs are not shown.
         allow_external_data: For a file, as in ``import_model``.
         limits: For a file, as in ``import_model``.
 
@@ -124,7 +127,11 @@ def inspect_model(
     if isinstance(model, str | os.PathLike):
         return _summarize_draft(
             import_draft(
-                model, shapes=shapes, allow_external_data=allow_external_data, limits=limits
+                model,
+                shapes=shapes,
+                maxima=maxima,
+                allow_external_data=allow_external_data,
+                limits=limits,
             )
         )
     return _summarize_model(model)

@@ -1,7 +1,8 @@
 """From an untrusted file to a model that the passes can rely on."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import onnx
@@ -14,7 +15,7 @@ from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.load import load_proto
 from octavo.compiler.importer.operand_check import check_operands
 from octavo.compiler.importer.resolve import Resolver
-from octavo.compiler.importer.shapes import bind_inputs
+from octavo.compiler.importer.shapes import InputShape, bind_inputs
 from octavo.compiler.importer.structure import check_structure
 from octavo.compiler.importer.tensors import read_sparse_tensor, read_tensor
 from octavo.compiler.importer.tflite.shape_check import check_declared_shapes
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 def import_model(
     path: str | os.PathLike[str],
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, InputShape] | None = None,
+    maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
     limits: Limits | None = None,
 ) -> "ir.Model":
@@ -36,6 +38,8 @@ def import_model(
     Args:
         path: Model file, opset 11 to 25.
         shapes: Static shapes of inputs, by name; needed where the model leaves sizes open.
+        maxima: Largest sizes of dimensions that are counted at run time, by name. The model
+            gets an input for each, see ``passes.message_passing.counts``.
         allow_external_data: Whether tensors in other files inside the model's folder are read.
         limits: Caps on sizes and nesting.
 
@@ -48,19 +52,29 @@ def import_model(
         ModelError: The model is malformed, unsafe, too large or unsupported; the message names
             the node or tensor.
     """
-    draft = import_draft(
-        path, shapes=shapes, allow_external_data=allow_external_data, limits=limits
+    read = partial(
+        import_draft,
+        path,
+        shapes=shapes,
+        allow_external_data=allow_external_data,
+        limits=limits,
     )
+    draft = read(maxima=maxima)
     # onnx_ir takes 0.3 s to load, which `octavo inspect` does not have
     from octavo.compiler.importer.build import build_model
 
-    return build_model(draft)
+    if not maxima:
+        return build_model(draft)
+    from octavo.compiler.importer.counted import build_counted
+
+    return build_counted(draft, maxima, lambda sizes: read(maxima=sizes))
 
 
 def import_draft(
     path: str | os.PathLike[str],
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, InputShape] | None = None,
+    maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
     limits: Limits | None = None,
 ) -> Draft:
@@ -70,7 +84,7 @@ def import_draft(
     check_structure(model, limits)
     external = ExternalData(path, allow_external_data, limits)
     draft = Draft(name=model.graph.name or "main")
-    _read_graph(model.graph, draft, shapes or {}, limits, external)
+    _read_graph(model.graph, draft, shapes or {}, maxima or {}, limits, external)
     Resolver(model, draft, limits, external).run()
     check_declared_shapes(model, draft)
     remove_dead_code(draft)
@@ -88,7 +102,8 @@ def import_draft(
 def _read_graph(
     graph: onnx.GraphProto,
     draft: Draft,
-    shapes: Mapping[str, Sequence[int]],
+    shapes: Mapping[str, InputShape],
+    maxima: Mapping[str, int],
     limits: Limits,
     external: ExternalData,
 ) -> None:
@@ -104,7 +119,7 @@ def _read_graph(
         draft.set_constant(name, read_sparse_tensor(sparse, f"initializer '{name}'", limits))
     # an initializer that is listed as an input as well is only a default value
     inputs = [value for value in graph.input if value.name not in draft.constants]
-    bound = bind_inputs(inputs, shapes, limits)
+    bound = bind_inputs(inputs, shapes, limits, maxima)
     draft.reserve(*bound)
     draft.inputs = list(bound)
     draft.types.update(bound)

@@ -10,15 +10,21 @@ from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.tensors import check_dims, dtype_name, is_supported_dtype
 from octavo.errors import ModelError
 
-_DIMENSIONS = re.compile(r"[0-9]{1,10}(,[0-9]{1,10})*")
+_DIMENSION = r"(?:[0-9]{1,10}|[A-Za-z_]\w*)"
+_DIMENSIONS = re.compile(rf"{_DIMENSION}(,{_DIMENSION})*", re.ASCII)
+_LARGEST = re.compile(r"[0-9]{1,10}", re.ASCII)
+LEAST_MAXIMUM = 2  # a dimension of 1 is taken for one that repeats
+
+InputShape = Sequence[int | str]
 
 
-def parse_shape_option(text: str) -> tuple[str, tuple[int, ...]]:
+def parse_shape_option(text: str) -> tuple[str, tuple[int | str, ...]]:
     """Parse the value of ``--shape``.
 
     Args:
         text: ``NAME=D0,D1,...``; nothing after the sign means a scalar. The name may itself
-            contain ``=``, the dimensions cannot.
+            contain ``=``, the dimensions cannot. A dimension is a size, or a name that
+            ``--max`` gives a largest size to.
 
     Returns:
         The input's name and its shape.
@@ -30,16 +36,38 @@ def parse_shape_option(text: str) -> tuple[str, tuple[int, ...]]:
     dims_text = dims_text.replace(" ", "")
     if not separator or not name or (dims_text and not _DIMENSIONS.fullmatch(dims_text)):
         raise ModelError(f"shape '{text}' is not of the form NAME=1,3,224,224")
-    dims = tuple(int(dim) for dim in dims_text.split(",")) if dims_text else ()
+    parts = dims_text.split(",") if dims_text else []
+    dims = tuple(int(dim) if dim[0].isdigit() else dim for dim in parts)
     if 0 in dims:
         raise ModelError(f"shape '{text}' has a dimension of 0; dimensions start at 1")
     return name, dims
 
 
+def parse_max_option(text: str) -> tuple[str, int]:
+    """Parse the value of ``--max``.
+
+    Args:
+        text: ``NAME=SIZE``, the largest size of a dimension.
+
+    Returns:
+        The dimension's name and that size.
+
+    Raises:
+        ModelError: The text has another form, or the size is below ``LEAST_MAXIMUM``.
+    """
+    name, separator, size = text.rpartition("=")
+    if not separator or not name or not _LARGEST.fullmatch(size):
+        raise ModelError(f"maximum '{text}' is not of the form NAME=20000")
+    if int(size) < LEAST_MAXIMUM:
+        raise ModelError(f"maximum '{text}' is too small; at least {LEAST_MAXIMUM}")
+    return name, int(size)
+
+
 def bind_inputs(
     inputs: Sequence[onnx.ValueInfoProto],
-    shapes: Mapping[str, Sequence[int]],
+    shapes: Mapping[str, InputShape],
     limits: Limits,
+    maxima: Mapping[str, int] | None = None,
 ) -> dict[str, ValueType]:
     """Return the static type of every graph input.
 
@@ -48,23 +76,53 @@ def bind_inputs(
 
     Args:
         inputs: The graph inputs that are not initializers.
-        shapes: Shapes from the user, by input name.
+        shapes: Shapes from the user, by input name; a name in one stands for its maximum.
         limits: Caps on rank and elements.
+        maxima: Largest sizes of dimensions that the model, or a shape of the user, names.
 
     Raises:
         ModelError: A shape is for no input or contradicts the model, or a size stays open.
     """
+    maxima = maxima or {}
+    _check_maxima(inputs, shapes, maxima)
+    given = {name: _largest(name, shape, maxima) for name, shape in shapes.items()}
     known = [value.name for value in inputs]
     for name in shapes:
         if name not in known:
             raise ModelError(
                 f"there is no input '{name}' to give a shape to; inputs: {', '.join(known)}"
             )
-    symbols: dict[str, int] = {}
+    symbols = dict(maxima)
     for value in inputs:
         if value.name in shapes:
-            _match(value, tuple(shapes[value.name]), symbols)
-    return {value.name: _static_type(value, shapes, symbols, limits) for value in inputs}
+            _match(value, given[value.name], symbols)
+    return {value.name: _static_type(value, given, symbols, limits) for value in inputs}
+
+
+def _check_maxima(
+    inputs: Sequence[onnx.ValueInfoProto],
+    shapes: Mapping[str, InputShape],
+    maxima: Mapping[str, int],
+) -> None:
+    """Refuse a maximum of a dimension that nothing has."""
+    given = [dim for shape in shapes.values() for dim in shape]
+    declared = [dim for value in inputs for dim in _dims(value) or ()]
+    named = dict.fromkeys(dim for dim in (*given, *declared) if isinstance(dim, str) and dim)
+    for name in maxima:
+        if name not in named:
+            raise ModelError(
+                f"no dimension is called '{name}'; named ones: {', '.join(named) or 'none'}"
+            )
+
+
+def _largest(name: str, shape: InputShape, maxima: Mapping[str, int]) -> tuple[int, ...]:
+    for dim in shape:
+        if isinstance(dim, str) and dim not in maxima:
+            raise ModelError(
+                f"dimension '{dim}' of input '{name}' has no largest size; give one with"
+                f" --max {dim}=..."
+            )
+    return tuple(maxima[dim] if isinstance(dim, str) else dim for dim in shape)
 
 
 def _dims(value: onnx.ValueInfoProto) -> list[int | str] | None:
@@ -103,7 +161,7 @@ def _match(
 
 def _static_type(
     value: onnx.ValueInfoProto,
-    shapes: Mapping[str, Sequence[int]],
+    shapes: Mapping[str, tuple[int, ...]],
     symbols: Mapping[str, int],
     limits: Limits,
 ) -> ValueType:

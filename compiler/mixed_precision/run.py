@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from octavo.compiler.importer import import_model
+from octavo.compiler.importer import InputShape, import_model
 from octavo.compiler.mixed_precision.accuracy import DROP
 from octavo.compiler.mixed_precision.evaluator import (
     EvaluatorMaker,
@@ -76,7 +76,8 @@ def search_model(
     options: SearchOptions,
     *,
     test_samples: Path | None = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    shapes: Mapping[str, InputShape] | None = None,
+    maxima: Mapping[str, int] | None = None,
     recipe: str = "static_wi8_ai8",
     calibrator: str | None = None,
     rounding: str = DEFAULT_ROUNDING,
@@ -101,6 +102,7 @@ def search_model(
         options: What is wanted.
         test_samples: To judge by instead; all of ``samples`` calibrate then.
         shapes: Sizes of dimensions that the model leaves open, by input name.
+        maxima: Largest sizes of dimensions that are counted at run time, by name.
         recipe: How the network is quantized.
         calibrator: Observer of activations; None takes the recipe's.
         rounding: How integers of weights of fewer than 8 bits are chosen.
@@ -123,7 +125,9 @@ def search_model(
     machine = get_target(target)
     mode = requantize or machine.requantize
     machine.check_requantize(mode)
-    model = import_model(model_path, shapes=shapes, allow_external_data=allow_external_data)
+    model = import_model(
+        model_path, shapes=shapes, maxima=maxima, allow_external_data=allow_external_data
+    )
     inputs = [value.name or "" for value in model.graph.inputs]
     calibration = list(open_samples(samples, model))
     labels = read_labels(samples, len(calibration), inputs=inputs)

@@ -13,6 +13,7 @@ from octavo.targets import get_target
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from octavo.compiler.importer import InputShape
     from octavo.compiler.lowering.program import Program
 
 NUM_INVENTED = 2  # samples: what is quantized hardly depends on the ranges that they find
@@ -38,7 +39,8 @@ def lower_model(
     *,
     samples: Path | None = None,
     float_only: bool = False,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    shapes: Mapping[str, "InputShape"] | None = None,
+    maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
 ) -> LoweredModel:
     """Import a model, quantize it if it is float, and lower it.
@@ -49,6 +51,7 @@ def lower_model(
         samples: To calibrate with; None makes them up.
         float_only: Do not quantize.
         shapes: Sizes of dimensions that the model leaves open, by input name.
+        maxima: Largest sizes of dimensions that are counted at run time, by name.
         allow_external_data: Read weight files beside the model.
 
     Raises:
@@ -62,7 +65,9 @@ def lower_model(
     from octavo.passes.prepare import prepare
 
     machine = get_target(target)
-    model = import_model(path, shapes=shapes, allow_external_data=allow_external_data)
+    model = import_model(
+        path, shapes=shapes, maxima=maxima, allow_external_data=allow_external_data
+    )
     notes: tuple[str, ...] = ()
     if float_only or is_quantized(model):
         prepare(model)

@@ -19,7 +19,7 @@ class EdgeNodes:
     """Appends the nodes of one edge_index.
 
     Attributes:
-        num_nodes: N.
+        num_nodes: N, or None where the model learns it at run time, from its input "x".
         num_edges: E, or None where the model learns it at run time.
         extra: Name of the value with a number or a vector for each edge; "" where none.
     """
@@ -27,7 +27,7 @@ class EdgeNodes:
     def __init__(
         self,
         writer: Writer,
-        num_nodes: int,
+        num_nodes: int | None,
         num_edges: int | None,
         *,
         extra: str = "",
@@ -84,7 +84,7 @@ class EdgeNodes:
         )
         total = self.sum(messages, shape, name)
         column = self._writer.reshape(count, [-1, *[1] * len(shape)], name)
-        full = self._writer.constant([self.num_nodes, *shape])
+        full = self._node_shape(shape, name)
         count = self._writer.add("Expand", [column, full], name)
         return self._writer.add("Div", [total, count], name)
 
@@ -130,10 +130,13 @@ class EdgeNodes:
         return writer.add("Unsqueeze", [row, writer.constant([-1])], "edges")
 
     def _fill(self, shape: tuple[int, ...], name: str) -> str:
-        if self._style == "nd":
+        if self._style == "nd" and self.num_nodes is not None:
             return self._writer.constant(np.zeros((self.num_nodes, *shape)), np.float32)
-        size = self._writer.constant([self.num_nodes, *shape])
-        return self._writer.add("ConstantOfShape", [size], name)
+        return self._writer.add("ConstantOfShape", [self._node_shape(shape, name)], name)
+
+    def _node_shape(self, shape: tuple[int, ...], name: str) -> str:
+        """Return the value that holds (N, *shape)."""
+        return self._writer.sizes(self.num_nodes, "x", shape, name)
 
     def _edge_shape(self, shape: tuple[int, ...], name: str) -> str:
         """Return the value that holds (E, *shape)."""

@@ -57,14 +57,14 @@ class Sizes:
     """Numbers of a network.
 
     Attributes:
-        num_nodes: N.
+        num_nodes: N, or None where it is known only at run time.
         num_edges: E, or None where it is known only at run time.
         num_features: F.
         hidden: Channels between the layers; a multiple of 4, the heads of attention.
         num_classes: Channels of the output.
     """
 
-    num_nodes: int
+    num_nodes: int | None
     num_edges: int | None
     num_features: int = 16
     hidden: int = 16
@@ -144,7 +144,8 @@ def node_classifier(
     Args:
         name: One of LAYERS.
         weights: As weight_shapes says.
-        sizes: With num_edges None the number of edges is the dimension "edges".
+        sizes: With num_edges None the number of edges is the dimension "edges", with num_nodes
+            None that of nodes is "nodes".
         style: How exporters write gathers and scatters: edge_nodes.STYLES.
         graph: edge_index and the edges' numbers, stored in the model: x is its only input.
         self_loops_inside: The model adds the self loops, and for "gcn" it makes the normalized
@@ -168,7 +169,12 @@ def node_classifier(
         for key, shape in _input_shapes(layer, sizes).items()
         if key not in (graph or {})
     }
-    return writer.model(inputs, y, (sizes.num_nodes, sizes.num_classes))
+    return writer.model(inputs, y, (nodes_of(sizes), sizes.num_classes))
+
+
+def nodes_of(sizes: Sizes) -> int | str:
+    """Return the number of nodes, or the name of the dimension."""
+    return "nodes" if sizes.num_nodes is None else sizes.num_nodes
 
 
 def node_classifier_reference(
@@ -186,6 +192,8 @@ def node_classifier_reference(
 def _edges_with_self_loops(writer: Writer, name: str, sizes: Sizes, style: str) -> EdgeNodes:
     if LAYERS[name].edge_input and name != "gcn":
         raise ValueError(f"{name!r} has numbers on its edges and takes no self loops inside")
+    if sizes.num_nodes is None:
+        raise ValueError("self loops inside need a number of nodes; allowed: 1 and more")
     edge_index = with_self_loops_nodes(writer, sizes.num_nodes)
     extra = ""
     if LAYERS[name].edge_input:
@@ -198,7 +206,7 @@ def _edges_with_self_loops(writer: Writer, name: str, sizes: Sizes, style: str) 
 def _input_shapes(layer: Layer, sizes: Sizes) -> dict[str, tuple[int | str, ...]]:
     num_edges = "edges" if sizes.num_edges is None else sizes.num_edges
     shapes: dict[str, tuple[int | str, ...]] = {
-        "x": (sizes.num_nodes, sizes.num_features),
+        "x": (nodes_of(sizes), sizes.num_features),
         "edge_index": (2, num_edges),
     }
     if layer.edge_input:

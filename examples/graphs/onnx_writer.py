@@ -87,8 +87,27 @@ class Writer:
         """Append a Reshape to a constant shape."""
         return self.add("Reshape", [x, self.constant(shape)], name, allowzero=1)
 
+    def sizes(self, first: int | None, of: str, rest: Sequence[int], name: str) -> str:
+        """Return the value that holds (first, *rest).
+
+        Args:
+            first: A number, or None for the rows of ``of``, known at run time.
+            of: A value whose first axis is that long.
+            rest: The other numbers.
+            name: Of the layer.
+        """
+        if first is not None:
+            return self.constant([first, *rest])
+        length = self.add("Shape", [of], name, start=0, end=1)
+        return (
+            self.add("Concat", [length, self.constant(rest)], name, axis=0) if rest else length
+        )
+
     def model(
-        self, inputs: Mapping[str, Sequence[int | str]], output: str, shape: Sequence[int]
+        self,
+        inputs: Mapping[str, Sequence[int | str]],
+        output: str,
+        shape: Sequence[int | str],
     ) -> onnx.ModelProto:
         """Return the checked model; the last value is renamed to ``logits``.
 

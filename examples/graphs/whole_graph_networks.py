@@ -14,7 +14,7 @@ from examples.graphs.layers.pooling import (
     rayleigh_reference,
 )
 from examples.graphs.layers.spatio_temporal import forecaster, forecaster_reference
-from examples.graphs.networks import Shapes, Sizes
+from examples.graphs.networks import Shapes, Sizes, nodes_of
 from examples.graphs.onnx_writer import Array, Writer
 
 
@@ -35,7 +35,7 @@ def graph_classifier(
 
     Args:
         weights: As graph_classifier_shapes says.
-        sizes: N and E count the nodes and edges of all graphs.
+        sizes: N and E count the nodes and edges of all graphs; either may be None.
         num_graphs: G.
         kind: One of pooling.POOLS.
     """
@@ -45,9 +45,9 @@ def graph_classifier(
     y = pool(writer, y, (sizes.num_nodes, num_graphs, sizes.hidden), kind, "pool")
     num_edges = "edges" if sizes.num_edges is None else sizes.num_edges
     inputs = {
-        "x": (sizes.num_nodes, sizes.num_features),
+        "x": (nodes_of(sizes), sizes.num_features),
         "edge_index": (2, num_edges),
-        "batch": (sizes.num_nodes,),
+        "batch": (nodes_of(sizes),),
     }
     return writer.model(inputs, writer.linear(y, "out"), (num_graphs, sizes.num_classes))
 

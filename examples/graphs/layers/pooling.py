@@ -18,29 +18,33 @@ POOLS = ("sum", "mean", "max")
 LEAST = np.float32(1e-6)  # added to x'x: channels of zeros have the quotient 0
 
 
-def pool(writer: Writer, x: str, sizes: tuple[int, int, int], kind: str, name: str) -> str:
+def pool(
+    writer: Writer, x: str, sizes: tuple[int | None, int, int], kind: str, name: str
+) -> str:
     """Append the pooling of x (N, C) to (G, C); 0 for a graph without nodes.
 
     Args:
         writer: Holds the input "batch".
         x: Value of shape (N, C).
-        sizes: N, G, C.
+        sizes: N, or None where it is known only at run time; G; C.
         kind: One of POOLS.
         name: Of the layer.
     """
     num_nodes, num_graphs, channels = sizes
     column = writer.reshape("batch", [-1, 1], name)
-    index = writer.add("Expand", [column, writer.constant([num_nodes, channels])], name)
+    every = writer.sizes(num_nodes, "batch", (channels,), name)
+    index = writer.add("Expand", [column, every], name)
     out = writer.constant([num_graphs, channels])
     data = writer.add("ConstantOfShape", [out], name)
     if kind == "max":
-        lowest = writer.constant(np.full((num_nodes, channels), LOWEST), np.float32)
+        lowest = writer.add("Expand", [writer.constant(LOWEST, np.float32), every], name)
         data = _scatter(writer, [data, index, lowest], "min", name)
         return _scatter(writer, [data, index, x], "max", name)
     total = _scatter(writer, [data, index, x], "add", name)
     if kind == "sum":
         return total
-    ones = writer.constant(np.ones(num_nodes), np.float32)
+    length = writer.sizes(num_nodes, "batch", (), name)
+    ones = writer.add("Expand", [writer.constant(1, np.float32), length], name)
     count = writer.add("ConstantOfShape", [writer.constant([num_graphs])], name)
     count = _scatter(writer, [count, "batch", ones], "add", name)
     count = writer.add("Max", [count, writer.constant(1, np.float32)], name)

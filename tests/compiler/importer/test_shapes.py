@@ -3,7 +3,7 @@
 import onnx
 import pytest
 
-from octavo.compiler.importer import Limits, parse_shape_option
+from octavo.compiler.importer import Limits, parse_max_option, parse_shape_option
 from octavo.errors import ModelError
 
 TWO_INPUTS = """<ir_version: 10, opset_import: ["" : 21]>
@@ -93,3 +93,27 @@ def test_an_initializer_that_is_also_an_input_is_a_constant(imported, refused):
     assert [value.name for value in model.graph.inputs] == ["x"]
     assert list(model.graph.initializers) == ["w"]
     refused(text, "no input 'w'", shapes={"w": (2,)})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("E=20000", ("E", 20000)), ("a=b=2", ("a=b", 2))]
+)
+def test_max_option(text, expected):
+    assert parse_max_option(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "E", "=3", "E=", "E=1", "E=-4", "E=1e3", "E=3,4"])
+def test_wrong_max_options_are_refused(text):
+    with pytest.raises(ModelError, match="maximum"):
+        parse_max_option(text)
+
+
+def test_a_shape_may_name_its_dimensions(imported):
+    assert parse_shape_option("ids=2,E,8") == ("ids", (2, "E", 8))
+    model = imported(TWO_INPUTS, shapes={"ids": ("E", 5, 8)}, maxima={"E": 30})
+    assert [value.shape for value in model.graph.inputs] == [(30, 5, 8), (30, 5, 1), (1,)]
+
+
+def test_maxima_and_names_belong_together(refused):
+    refused(TWO_INPUTS, "no dimension is called 'M'; named ones: N, seq", maxima={"M": 4})
+    refused(TWO_INPUTS, "'E' of input 'ids' has no largest size", shapes={"ids": (2, "E", 8)})
