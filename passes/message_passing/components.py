@@ -1,9 +1,9 @@
 """What of a graph network has a width of its own: weights, features, messages, coefficients.
 
 A configuration names nodes, and a node has two widths. This says which of the two belongs to
-which component: of a linear layer, the weights and what it reads, which are features or what
-nodes have aggregated; of the node that aggregates, the coefficients and the messages that it
-gathers.
+which component: of a linear layer, the weights and what it reads; of the node that aggregates,
+the coefficients and the messages that it gathers. A tensor has one width, whoever reads it:
+what is gathered is messages to its other readers as well.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,9 @@ import onnx_ir as ir
 from octavo.passes.layer_format import LayerFormat
 from octavo.passes.linear_layers import linear_weight
 from octavo.passes.message_passing.find import recognize
-from octavo.passes.message_passing.regions import GraphNetwork
-from octavo.passes.wiring import is_op
+from octavo.passes.message_passing.linear_weights import layers_before
+from octavo.passes.message_passing.regions import GraphNetwork, MessagePassing
+from octavo.passes.wiring import is_float, is_op
 
 # Between what nodes have aggregated and a layer that reads it these keep one number for each.
 _ELEMENTWISE = (
@@ -24,14 +25,25 @@ _ELEMENTWISE = (
     "LeakyRelu", "Mul", "PRelu", "Relu", "Reshape", "Selu", "Sigmoid", "Softplus", "Squeeze",
     "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze",
 )  # fmt: skip
+_MOVERS = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 class Role(Enum):
-    """What a component is to the network."""
+    """What a component is to the network.
+
+    WEIGHTS: Of linear layers.
+    FEATURES: What linear layers read that nobody gathers, before any aggregation.
+    MESSAGES: What edges gather: the message buffer.
+    ATTENTION: Weights that coefficients alone are computed with.
+    COEFFICIENTS: Factors of messages: weights of edges, attention, an adjacency matrix.
+    AGGREGATED: What linear layers read of the sums of nodes.
+    READOUT: What linear layers read of a whole graph.
+    """
 
     WEIGHTS = "weights"
     FEATURES = "features"
     MESSAGES = "messages"
+    ATTENTION = "attention"
     COEFFICIENTS = "coefficients"
     AGGREGATED = "aggregated"
     READOUT = "readout"
@@ -39,7 +51,7 @@ class Role(Enum):
     @property
     def is_weight(self) -> bool:
         """Whether its width is ``weight_bits`` of its nodes, else ``activation_bits``."""
-        return self in (Role.WEIGHTS, Role.COEFFICIENTS)
+        return self in (Role.WEIGHTS, Role.ATTENTION, Role.COEFFICIENTS)
 
 
 @dataclass(frozen=True)
@@ -69,20 +81,23 @@ def find_components(graph: ir.Graph) -> tuple[Component, ...]:
         return ()
     heads = {passing.head for passing in network.passings}
     layers = [n for n in graph if n not in heads and linear_weight(n) is not None]
+    attention = {n for p in network.passings for n in _attention_layers(p, layers)}
+    # Scores are made of what is gathered, before the gather or behind it.
+    gathering = attention | {n for p in network.passings for n in _other_readers(p)}
     readers = {node for readout in network.readouts for node in readout.output_layers}
     behind = _read_behind_sums(layers, network)
-    found: dict[Role, list[ir.Node | None]] = {
-        Role.WEIGHTS: [*layers],
-        Role.FEATURES: [n for n in layers if n not in readers and n not in behind],
-        Role.MESSAGES: [passing.head for passing in network.passings],
-        Role.COEFFICIENTS: [
-            p.head for p in network.passings if p.coefficients is not None
-        ],
-        Role.AGGREGATED: [n for n in layers if n in behind and n not in readers],
-        Role.READOUT: [n for n in layers if n in readers],
-    }  # fmt: skip
+    alone = [n for n in layers if n not in gathering]
+    found: dict[Role, list[ir.Node]] = {
+        Role.WEIGHTS: [n for n in layers if n not in attention],
+        Role.FEATURES: [n for n in alone if n not in readers and n not in behind],
+        Role.MESSAGES: [n for n in graph if n in heads or n in gathering],
+        Role.ATTENTION: [n for n in layers if n in attention],
+        Role.COEFFICIENTS: [p.head for p in network.passings if p.coefficients is not None],
+        Role.AGGREGATED: [n for n in alone if n in behind and n not in readers],
+        Role.READOUT: [n for n in alone if n in readers],
+    }
     return tuple(
-        Component(role, tuple(node.name or "" for node in nodes if node is not None))
+        Component(role, tuple(node.name or "" for node in nodes))
         for role, nodes in found.items()
         if nodes
     )
@@ -133,3 +148,45 @@ def _read_behind_sums(layers: Iterable[ir.Node], network: GraphNetwork) -> set[i
             if node is not None and is_op(node, *_ELEMENTWISE):
                 pending += node.inputs
     return found
+
+
+def _other_readers(passing: MessagePassing) -> set[ir.Node]:
+    """Nodes that compute with what is gathered, but for the message passing itself."""
+    pending = [_root(value) for value in passing.features]
+    found: set[ir.Node] = set()
+    while pending:
+        for node, _ in pending.pop().uses():
+            if is_op(node, *_MOVERS):
+                pending += node.outputs
+            elif node not in passing.nodes and any(is_float(v) for v in node.outputs):
+                found.add(node)
+    return {n for n in found if not is_op(n, "Gather", "GatherND", "GatherElements")}
+
+
+def _root(value: ir.Value) -> ir.Value:
+    """The value whose numbers these are, in another order or shape."""
+    node = value.producer()
+    while node is not None and is_op(node, *_MOVERS) and node.inputs[0] is not None:
+        value = node.inputs[0]
+        node = value.producer()
+    return value
+
+
+def _attention_layers(passing: MessagePassing, layers: Iterable[ir.Node]) -> set[ir.Node]:
+    """The nearest linear layers that scores are computed with, if they make nothing else."""
+    if passing.softmax is None or passing.coefficients is None:
+        return set()
+    among, found = set(layers), set()
+    pending: list[ir.Value | None] = [passing.coefficients]
+    seen: set[ir.Value | None] = set()
+    while pending:
+        value = pending.pop()
+        node = value.producer() if value is not None else None
+        if node is None or value in seen:
+            continue
+        seen.add(value)
+        if node in among:
+            found.add(node)
+        else:
+            pending += node.inputs
+    return found - set(layers_before(passing.features))

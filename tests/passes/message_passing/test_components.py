@@ -43,7 +43,7 @@ def test_a_gcn_has_all_but_a_readout() -> None:
 @pytest.mark.parametrize(
     ("name", "aggregated", "features"),
     [
-        ("sage_mean", ("layer1.lin_l", "layer2.lin_l"), ("layer1.lin_r", "layer2.lin_r")),
+        ("sage_mean", ("layer1.lin_l", "layer2.lin_l"), ()),
         ("gin", ("layer1.nn.0", "layer2.nn.0"), ("layer1.nn.2", "layer2.nn.2")),
         (
             "sir_gcn",
@@ -57,8 +57,29 @@ def test_layers_read_what_nodes_have_aggregated_or_features(
 ) -> None:
     parts = found(name)
     assert {n.split("/")[0] for n in parts["aggregated"]} == set(aggregated)
-    assert {n.split("/")[0] for n in parts["features"]} == set(features)
+    assert {n.split("/")[0] for n in parts.get("features", ())} == set(features)
     assert "coefficients" not in parts
+
+
+@pytest.mark.parametrize(
+    ("name", "readers"),
+    [
+        ("sage_mean", {"layer1.lin_r/Gemm_1", "layer2.lin_r/Gemm_1"}),
+        ("gin", {"layer1/Mul_1", "layer2/Mul_1"}),
+        ("gcn", set()),
+    ],
+)
+def test_messages_are_messages_to_all_their_readers(name, readers):
+    messages = set(found(name)["messages"])
+    assert readers <= messages
+    assert {n for n in messages if "Scatter" not in n} == readers
+
+
+@pytest.mark.parametrize(("name", "number"), [("gat", 4), ("gatv2", 2)])
+def test_vectors_of_attention_are_a_component(name, number):
+    parts = found(name)
+    assert len(parts["attention"]) == number  # of two layers
+    assert not set(parts["attention"]) & set(parts["weights"])
 
 
 def test_a_stored_adjacency_is_coefficients() -> None:
