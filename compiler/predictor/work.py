@@ -15,6 +15,7 @@ from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.csr_aggregate import CsrAggregate
+from octavo.targets.ops.edge_order import EdgeOrder
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
@@ -334,12 +335,15 @@ def _(op: Gather) -> Work:
 @work_of.register(CsrAggregate)
 @work_of.register(ScatterAggregate)
 def _(op: CsrAggregate | ScatterAggregate) -> Work:
-    edges = op.edges * (item_bytes(op.weight_dtype) if op.weight_dtype else 0)
-    if is_given := isinstance(op, ScatterAggregate):
+    edges = op.edges * op.heads * (item_bytes(op.weight_dtype) if op.weight_dtype else 0)
+    is_given = isinstance(op, ScatterAggregate) or op.is_given
+    if isinstance(op, ScatterAggregate):
         edges += op.edges * item_bytes(op.index_dtype) * (2 if op.gathers else 1)
     else:
-        edges += (op.edges + op.nodes + 1) * item_bytes("int32")
+        edges += ((1 + op.by_edge) * op.edges + op.nodes + 1) * item_bytes("int32")
     rows = min(op.edges, op.sources) * op.channels * item_bytes(op.dtype)
+    if op.pair is not None:
+        rows += op.nodes * op.channels * item_bytes(op.dtype)
     return Work(
         rows=op.nodes,
         columns=op.channels,
@@ -351,6 +355,20 @@ def _(op: CsrAggregate | ScatterAggregate) -> Work:
         run=op.channels,
         in_bits=8 * item_bytes(op.dtype),
         out_bits=8 * item_bytes(op.requantize.dtype),
+    )
+
+
+@work_of.register
+def _(op: EdgeOrder) -> Work:
+    arrays = int(op.gathers) + int(op.has_ids)
+    return Work(
+        rows=op.nodes,
+        columns=1,
+        read_bytes=op.edges * item_bytes(op.index_dtype) * (1 + op.gathers),
+        written_bytes=(op.nodes + 1 + arrays * op.places) * item_bytes("int32"),
+        run=1,
+        in_bits=8 * item_bytes(op.index_dtype),
+        out_bits=32,
     )
 
 

@@ -17,6 +17,7 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels import aggregation, aggregation_checks
 from octavo.targets.kernels.aggregation import NodeFolds
+from octavo.targets.kernels.node_fold import places_ahead
 from octavo.targets.kernels.scratch import Scratch
 from octavo.targets.ops.aggregation import LARGEST_WEIGHT
 from octavo.targets.ops.scatter_aggregate import ScatterAggregate
@@ -91,7 +92,7 @@ class ScatterRows:
 def _scratch(op: ScatterAggregate) -> Scratch:
     return Scratch((
         ("offsets", op.nodes + 2, "int32"),
-        ("places", op.edges + aggregation.places_ahead(op), "int32"),
+        ("places", op.edges + places_ahead(op), "int32"),
         *((("weight", op.edges, op.weight_dtype),) if op.weight_dtype else ()),
     ))
 
@@ -131,7 +132,7 @@ class _EdgeOrder:
                 vector.store(operands["weight"], place, weight)
         if op.gathers:
             _fail_if(vector.load(is_wrong, 0) != 0)
-        for behind in range(aggregation.places_ahead(op)):
+        for behind in range(places_ahead(op)):
             vector.store(operands["places"], count + behind, T.int32(0))
 
     def _count(self) -> Expr:

@@ -151,7 +151,7 @@ def test_a_graph_that_is_none_is_refused(isas):
 @pytest.mark.parametrize(("change", "reason"), [
     ({"kind": "mul"}, "kind"), ({"dtype": "int16"}, "int16 features"),
     ({"weight_dtype": "float32"}, "float32 weights"),
-    ({"kind": "max", "weight_dtype": "int8"}, "weights or a bias"),
+    ({"kind": "max", "weight_dtype": "int8"}, "weights, pairs or a bias"),
     ({"dtype": "float32"}, "stays float"), ({"sources": 2**28}, "elements"),
     ({"requantize": Requantize(residual="uint8")}, "residual"),
 ])

@@ -1,0 +1,166 @@
+"""Emit the sort of given edges by their nodes, and the checks of everything that is given.
+
+A counting sort takes two passes over the edges. Later reads of rows rely on what is checked
+here: an index outside of its rows, or more edges than there is memory or 32 bits for, is a
+status of the call.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
+
+from octavo.targets import vector
+from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.spans import MAX_ELEMENTS
+from octavo.targets.ops.edge_order import PLACES_BEHIND, EdgeOrder
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class CountingSort:
+    """Serves every order of edges. The function returns -1 for wrong ones."""
+
+    name = "counting_sort"
+
+    def reject(self, op: EdgeOrder, isa: Isa) -> str:
+        """Say why not."""
+        del isa
+        if op.index_dtype not in ("int64", "int32"):
+            return f"{op.index_dtype} indices; only int64 and int32"
+        if op.edges < 1:
+            return "no edges"
+        if not (op.gathers or op.has_ids):
+            return "neither rows nor numbers of edges are wanted"
+        if max(op.places, op.nodes, op.sources) >= MAX_ELEMENTS:
+            return f"more than {MAX_ELEMENTS} elements"
+        return ""
+
+    def variant(self, op: EdgeOrder, isa: Isa) -> str:
+        """Name what is put in order."""
+        del isa
+        wanted = [name for name, is_there in (("rows", op.gathers), ("ids", op.has_ids))
+                  if is_there]
+        return ".".join([self.name, op.index_dtype, *wanted])
+
+    def build(self, op: EdgeOrder, isa: Isa) -> Any:
+        """Emit the PrimFunc."""
+        del isa
+        parameters = [
+            *([("source", op.edges, op.index_dtype)] if op.gathers else []),
+            ("node", op.edges, op.index_dtype),
+            *([("count", 1, op.index_dtype)] if op.has_count else []),
+            ("offsets", op.nodes + 1, "int32"),
+            *([("places", op.places, "int32")] if op.gathers else []),
+            *([("ids", op.places, "int32")] if op.has_ids else []),
+        ]
+        names = [name for name, _, _ in parameters]
+        return vector.prim_func(
+            parameters,
+            lambda *buffers: _Emitter(op, dict(zip(names, buffers, strict=True))).emit())
+
+    def constants(self, op: EdgeOrder, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
+        """Need none: all operands are inputs."""
+        del op, isa, arrays
+        return []
+
+    def scratch_bytes(self, op: EdgeOrder, isa: Isa) -> int:
+        """Need none: the offsets count first."""
+        del op, isa
+        return 0
+
+
+class _Emitter:
+    """Emits one sort: edges of a node keep their order."""
+
+    def __init__(self, op: EdgeOrder, operands: Mapping[str, Any]) -> None:
+        self.op = op
+        self.operands = operands
+
+    def emit(self) -> None:
+        op, operands = self.op, self.operands
+        count = self._count()
+        # Element t + 1 counts the edges of node t; sums make it the place of the first one,
+        # and giving places moves that to behind the last one, which is where t + 1 begins.
+        # Wrong indices are limited meanwhile, so that one pass counts and checks.
+        offsets = operands["offsets"]
+        vector.fill(offsets, 0, T.int32(0), op.nodes + 1)
+        is_wrong = _variable()
+        with T.serial(0, count) as edge:
+            at = vector.bind(self._row("node", edge, op.nodes, is_wrong) + 1)
+            vector.store(offsets, at, vector.load(offsets, at) + T.int32(1))
+        _fail_if(vector.load(is_wrong, 0) != 0)
+        self._sum()
+        is_wrong = _variable()
+        with T.serial(0, count) as edge:
+            at = vector.bind(self._row("node", edge, op.nodes) + 1)
+            place = vector.bind(vector.load(offsets, at))
+            vector.store(offsets, at, place + T.int32(1))
+            if op.gathers:
+                row = self._row("source", edge, op.sources, is_wrong)
+                vector.store(operands["places"], place, row)
+            if op.has_ids:
+                vector.store(operands["ids"], place, edge)
+        if op.gathers:
+            _fail_if(vector.load(is_wrong, 0) != 0)
+        for name in ("places", "ids"):
+            if name in operands:
+                vector.fill(operands[name], count, T.int32(0), PLACES_BEHIND)
+
+    def _count(self) -> Expr:
+        """Edges that there are."""
+        if not self.op.has_count:
+            return T.int32(self.op.edges)
+        count = vector.bind(vector.load(self.operands["count"], 0))
+        _fail_if(tirx.any(count < self._index(0), count > self._index(self.op.edges)))
+        return vector.bind(vector.cast(count, "int32", 1))
+
+    def _sum(self) -> None:
+        """Turn numbers of edges into places; fail if a node has too many."""
+        offsets = self.operands["offsets"]
+        most, total = _variable(), _variable()
+        with T.serial(0, self.op.nodes) as node:
+            degree = vector.bind(vector.load(offsets, node + 1))
+            first = vector.bind(vector.load(total, 0))
+            vector.store(most, 0, T.max(vector.load(most, 0), degree))
+            vector.store(offsets, node + 1, first)
+            vector.store(total, 0, first + degree)
+        if self.op.degree_limit < self.op.edges:
+            _fail_if(vector.load(most, 0) > T.int32(self.op.degree_limit))
+
+    def _row(
+        self, name: str, edge: Expr, extent: int, is_wrong: Any | None = None
+    ) -> Expr:
+        """Index of an edge, counted from the start.
+
+        With a flag, an index outside of [-extent, extent) sets it and becomes one inside;
+        without one, there is none.
+        """
+        found = vector.bind(vector.load(self.operands[name], edge))
+        counted = vector.bind(
+            T.Select(found < self._index(0), found + self._index(extent), found))
+        if is_wrong is None:
+            return vector.cast(counted, "int32", 1)
+        inside = vector.bind(
+            T.min(T.max(counted, self._index(0)), self._index(extent - 1)))
+        outside = vector.cast(inside != counted, "int32", 1)
+        vector.store(is_wrong, 0, T.max(vector.load(is_wrong, 0), outside))
+        return vector.bind(vector.cast(inside, "int32", 1))
+
+    def _index(self, value: int) -> Expr:
+        return tirx.IntImm(self.op.index_dtype, value)
+
+
+def _variable() -> Any:
+    """An int32 that starts at 0."""
+    value = vector.local(1, "int32")
+    vector.store(value, 0, T.int32(0))
+    return value
+
+
+def _fail_if(is_wrong: Expr) -> None:
+    with T.If(is_wrong), T.Then():
+        # A plain return can only be of 0; this one returns -1 and calls nothing.
+        T.evaluate(tirx.call_intrin("void", "tirx.tvm_throw_last_error"))
