@@ -5,7 +5,8 @@ with zero point 0 and a scale for the tensor or for each output channel stays: r
 again at another scale would add error. In a model that is quantized already, an 8-bit constant
 with one scale stays as well: it is an operand of integer kernels. So does an int32 bias: it
 adds to their accumulators as it is. So do weights of 16 bits or with a scale for each block:
-then it can be said why a layer is in float.
+then it can be said why a layer is in float. So does a matrix on the left of a MatMul with a
+scale for each row: the adjacency of a graph.
 """
 
 from typing import Any
@@ -55,7 +56,14 @@ def _says_more_than_float(node: ir.Node) -> bool:
         )
     if int_attribute(node, "block_size", 0) or q.dtype in (np.int16, np.uint16):
         return True
+    if q.ndim == 2 and _is_on_the_left(node) and int_attribute(node, "axis", 1) % 2 == 0:
+        return q.dtype == np.int8  # as an adjacency matrix has a scale for each node
     return q.dtype in (np.int8, np.uint8) and scale.size == 1
+
+
+def _is_on_the_left(node: ir.Node) -> bool:
+    uses = node.outputs[0].uses()
+    return bool(uses) and all(is_op(use.node, "MatMul") and use.idx == 0 for use in uses)
 
 
 def _fold(graph: ir.Graph, names: NameSource, node: ir.Node) -> bool:

@@ -19,6 +19,7 @@ from octavo.passes.message_passing.linear_weights import (
 )
 from octavo.passes.message_passing.mean import counts_edges, match_mean
 from octavo.passes.message_passing.node_index import NodeIndex
+from octavo.passes.message_passing.private_nodes import read_only_inside
 from octavo.passes.message_passing.readout import find_reductions, segment_readout
 from octavo.passes.message_passing.regions import GraphNetwork, MessagePassing, Readout
 from octavo.passes.message_passing.segments import (
@@ -118,7 +119,7 @@ def _passing(
     division = match_mean(segments)
     own = {*trace.nodes, *segments.nodes, *([division] if division is not None else ())}
     root = division or segments.nodes[-1]
-    nodes = _read_only_here(own, root)
+    nodes = read_only_inside(own, root)
     trace = trace_edges(values, axis, targets, own - nodes)
     gathered = tuple(trace.gathered.values())
     adjacency = _adjacency(gathered, segments)
@@ -184,22 +185,6 @@ def _product(node: ir.Node) -> MessagePassing | None:
         message_layers=(),
         output_layers=(),
     )
-
-
-def _read_only_here(nodes: set[ir.Node], root: ir.Node) -> set[ir.Node]:
-    """Nodes whose outputs nothing outside reads; the root makes the output."""
-    kept = set(nodes)
-    while True:
-        dropped = {
-            node
-            for node in kept
-            if node is not root
-            for value in node.outputs
-            if value.is_graph_output() or any(use.node not in kept for use in value.uses())
-        }
-        if not dropped:
-            return kept
-        kept -= dropped
 
 
 def _adjacency(gathered: tuple[Gathered, ...], segments: Segments) -> Adjacency | str:

@@ -16,7 +16,9 @@ from octavo.passes.message_passing.edge_rows import (
     through_moves,
     weighted_rows,
 )
+from octavo.passes.message_passing.find import recognize
 from octavo.passes.message_passing.node_index import NodeIndex
+from octavo.passes.message_passing.private_nodes import read_only_inside
 from octavo.passes.message_passing.regions import MessagePassing, Readout
 from octavo.passes.message_passing.score_forms import Scores, scores_of
 from octavo.passes.message_passing.segments import Aggregation, Segments, match_segments
@@ -85,6 +87,23 @@ class Form:
     output: ir.Value
 
 
+def aggregation_forms(graph: ir.Graph) -> tuple[Form, ...]:
+    """Every aggregation of a graph that a kernel computes, in graph order.
+
+    Args:
+        graph: Topologically sorted, static shapes; float or quantized.
+    """
+    network = recognize(graph)
+    found = [
+        *map(form_of, network.passings),
+        *map(readout_form, network.readouts),
+        *map(degree_form, network.degrees),
+    ]
+    order = {node: i for i, node in enumerate(graph)}
+    forms = [form for form in found if not isinstance(form, str)]
+    return tuple(sorted(forms, key=lambda form: order[form.head]))
+
+
 def form_of(passing: MessagePassing) -> Form | str:
     """The form of message passing, or why no kernel computes it.
 
@@ -141,7 +160,7 @@ def _form(
     else:
         num_sources = (static_shape(features[-1]) or (0,))[0]
     root = nodes[-1]
-    own = {*inside, *segments.nodes, root}
+    own = read_only_inside({*inside, *segments.nodes, root}.intersection(nodes), root)
     return Form(
         kind=kind,
         head=segments.nodes[-1],

@@ -57,3 +57,20 @@ def test_a_stored_bias_of_a_quantized_model_stays(build, rng, use, stays):
         bs=np.float32(0.001))
     FoldWeightDequantize()(model)
     assert sum(node.op_type == "DequantizeLinear" for node in model.graph) == 2 + stays
+
+
+@pytest.mark.parametrize(
+    ("axis", "use", "stays"),
+    [(0, "MatMul(w, xd)", 1), (1, "MatMul(w, xd)", 0), (0, "Mul(w, xd)", 0)],
+)
+def test_a_scale_for_each_row_of_a_left_matrix_stays(build, rng, axis, use, stays):
+    graph = f"""g (float[3,3] x) => (float[3,3] y) {{
+        xq = QuantizeLinear(x, xs)
+        xd = DequantizeLinear(xq, xs)
+        w = DequantizeLinear<axis={axis}>(q, s, z)
+        y = {use}
+    }}"""
+    weights = {**stored(rng, 0), "q": rng.integers(-127, 128, (3, 3)).astype(np.int8)}
+    model = build(graph, **weights, xs=np.float32(0.1))
+    FoldWeightDequantize()(model)
+    assert sum(node.op_type == "DequantizeLinear" for node in model.graph) == 1 + stays

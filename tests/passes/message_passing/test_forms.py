@@ -104,3 +104,11 @@ def test_a_quantized_graph_has_the_forms_of_its_float_graph(name):
         # Nothing in between is rounded, but for coefficients that the kernel makes.
         rounded = [n for n in form.nodes if n.op_type == "QuantizeLinear"]
         assert len(rounded) == (1 if form.scores is not None else 0)
+
+
+def test_a_kernel_computes_no_node_that_others_read():
+    """In GATv2 the scores, which are left to others, read the gathered rows as well."""
+    for form in forms_of(import_model(EXAMPLES / "gatv2.onnx").graph):
+        inner = set(form.nodes) - {form.output.producer()}
+        users = {use.node for node in inner for out in node.outputs for use in out.uses()}
+        assert users <= set(form.nodes)
