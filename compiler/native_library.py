@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from octavo.errors import ArtifactError, DeviceError
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 UNSUPPORTED_CPU = 6
 TILES_REFUSED = 10
 NO_ACCELERATOR = 11
@@ -81,6 +81,7 @@ class OptionsStruct(ctypes.Structure):
         ("arena", ctypes.c_void_p),
         ("arena_bytes", ctypes.c_size_t),
         ("cache_folder", ctypes.c_char_p),
+        ("cpus", ctypes.c_uint64),
     )
 
 

@@ -1,7 +1,9 @@
 /* Octavo runtime: runs one compiled model. C11, usable from C++.
  * Order of calls: octavo_load, octavo_prepare, then octavo_run as often as wanted, octavo_destroy.
- * Nothing is allocated after octavo_prepare. Instances are independent of each other; one instance
- * must be used by one thread at a time.
+ * Nothing is allocated after octavo_prepare. Instances are independent of each other, and any number
+ * of them run at once; one instance is used by one thread at a time, octavo_cancel and
+ * octavo_get_usage excepted. Every failure is a status: the runtime never ends the process, sets no
+ * signal handler, and has no state outside of its instances.
  */
 #ifndef OCTAVO_RUNTIME_H_
 #define OCTAVO_RUNTIME_H_
@@ -15,7 +17,7 @@ extern "C" {
 #endif
 
 #define OCTAVO_API __attribute__((visibility("default")))
-#define OCTAVO_ABI_VERSION 3u
+#define OCTAVO_ABI_VERSION 4u
 #ifdef __hexagon__
 #define OCTAVO_ALIGNMENT 128u /* bytes of a vector; of the arena, the weights and every tensor */
 #else
@@ -36,7 +38,9 @@ typedef enum octavo_status {
   OCTAVO_KERNEL_FAILED = 9,
   OCTAVO_TILES_REFUSED = 10,    /* the system does not let this process use the AMX tiles */
   OCTAVO_NO_ACCELERATOR = 11,   /* no driver or no device that the program can run on */
-  OCTAVO_ACCELERATOR_FAILED = 12 /* its driver refused something; see octavo_failure */
+  OCTAVO_ACCELERATOR_FAILED = 12, /* its driver refused something; see octavo_failure */
+  OCTAVO_CANCELLED = 13,        /* octavo_cancel ended the run */
+  OCTAVO_BUSY = 14              /* another thread is running this instance */
 } octavo_status;
 
 typedef enum octavo_dtype {
@@ -91,11 +95,25 @@ typedef struct octavo_program {
 
 typedef struct octavo_options {
   uint32_t num_threads; /* 0 and 1: run in the caller's thread; at most 256 */
-  bool pin_threads;     /* keep worker i on CPU i; the caller's thread is left alone */
+  bool pin_threads;     /* keep worker i on CPU i, or on number i of `cpus`, counted from 0 */
   void *arena;          /* caller's memory, aligned to 64 bytes, or NULL: allocate it */
   size_t arena_bytes;   /* its size, at least octavo_arena_bytes(); ignored if arena is NULL */
   const char *cache_folder; /* keeps what an accelerator's compiler made, or NULL: compile anew */
-} octavo_options;
+  uint64_t cpus; /* where workers may run, as octavo_find_cpus gives them; 0: anywhere */
+} octavo_options; /* CPUs are wishes, and the caller's thread is left alone: octavo_pin_thread */
+
+/* What an instance takes. An accelerator's own copies and the stacks of threads are not counted. */
+typedef struct octavo_usage {
+  uint64_t arena_bytes;          /* 0 where it is the caller's */
+  uint64_t weights_mapped_bytes; /* pages of the file, which the system may drop and read again */
+  uint64_t weights_copied_bytes; /* expanded, or copied from a file where they were not aligned */
+  uint64_t instance_bytes;       /* everything else */
+  uint64_t last_run_ns;          /* time of the last run that succeeded, without copies; or 0 */
+  uint32_t num_threads;          /* the caller's included */
+  uint32_t num_pinned_threads;   /* workers that the system put where options wished */
+} octavo_usage;
+
+typedef enum octavo_cpu_kind { OCTAVO_BIG_CPUS = 0, OCTAVO_LITTLE_CPUS = 1 } octavo_cpu_kind;
 
 typedef struct octavo_model octavo_model; /* an instance of a program */
 
@@ -109,6 +127,13 @@ OCTAVO_API const char *octavo_status_message(octavo_status status);
  * outlive the instance. *model is NULL on failure. */
 OCTAVO_API octavo_status octavo_load(const octavo_program *program, const char *weights_path,
                                      octavo_model **model);
+
+/* As octavo_load, with weights that are num_bytes of an open file from `offset` on, such as an
+ * uncompressed asset of an Android package. They are mapped where `offset` is a multiple of
+ * OCTAVO_ALIGNMENT, else copied. The descriptor stays the caller's, who may close it at once. */
+OCTAVO_API octavo_status octavo_load_descriptor(const octavo_program *program, int descriptor,
+                                                uint64_t offset, uint64_t num_bytes,
+                                                octavo_model **model);
 
 /* As octavo_load, with weights in memory: 64-byte aligned, kept by the caller until destroy. They
  * are copied only where some of them are packed. */
@@ -147,11 +172,26 @@ OCTAVO_API octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns
  * then ends each step before the next begins. */
 OCTAVO_API octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *context);
 
+/* From any thread: ends the run that is in progress, before its next step. True: that run returns
+ * OCTAVO_CANCELLED, or what failed meanwhile. False: there is none, and nothing happens. State that
+ * outlives a run is then that of half of one: see octavo_reset. */
+OCTAVO_API bool octavo_cancel(octavo_model *model);
+
+/* From any thread, once prepared: what the instance takes. */
+OCTAVO_API octavo_status octavo_get_usage(const octavo_model *model, octavo_usage *usage);
+
 /* Zeroes the state that outlives a run. */
 OCTAVO_API octavo_status octavo_reset(octavo_model *model);
 
 /* Stops the threads and frees what the runtime allocated. NULL is allowed. */
 OCTAVO_API void octavo_destroy(octavo_model *model);
+
+/* CPUs 0 to 63 as bits: little ones are those of the lowest capacity that Linux tells, big ones all
+ * others, or all where they are alike. 0 where the system does not tell. */
+OCTAVO_API uint64_t octavo_find_cpus(octavo_cpu_kind kind);
+
+/* Has the calling thread run on those CPUs only. A wish: false where the system refused it. */
+OCTAVO_API bool octavo_pin_thread(uint64_t cpus);
 
 /* The program of an instance; NULL for NULL. */
 OCTAVO_API const octavo_program *octavo_model_program(const octavo_model *model);

@@ -17,7 +17,8 @@
  * bionic libc/include/bits/pthread_types.h. */
 enum { O_RDONLY = 0, O_CLOEXEC = 02000000 };
 enum { PROT_READ = 1, PROT_WRITE = 2 };
-enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_POPULATE = 0x8000 };
+enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20 };
+#define MAP_POPULATE 0x8000
 enum { CLOCK_MONOTONIC = 1, AT_HWCAP = 16, AT_HWCAP2 = 26 };
 enum { SYS_futex = 98, SYS_sched_setaffinity = 122, SYS_sched_yield = 124 };
 #define MAP_FAILED ((void *)-1)
@@ -36,6 +37,8 @@ struct stat {
 };
 _Static_assert(sizeof(struct stat) == 128, "as the kernel writes it");
 
+typedef long off_t;
+typedef long ssize_t;
 typedef long pthread_t;
 typedef struct pthread_attr_t {
   uint64_t words[7];
@@ -45,8 +48,9 @@ int posix_memalign(void **memory, size_t alignment, size_t num_bytes);
 void free(void *memory);
 int open(const char *path, int flags, ...);
 int close(int file);
+ssize_t read(int file, void *data, size_t num_bytes);
 int fstat(int file, struct stat *info);
-void *mmap(void *address, size_t num_bytes, int protection, int flags, int file, long offset);
+void *mmap(void *address, size_t num_bytes, int protection, int flags, int file, off_t offset);
 int munmap(void *address, size_t num_bytes);
 int clock_gettime(int clock, struct timespec *now);
 long syscall(long number, ...);
@@ -64,12 +68,17 @@ int pthread_join(pthread_t thread, void **result);
 #include <pthread.h>
 #endif
 #include <stdlib.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#endif
+#ifndef MAP_POPULATE
+#define MAP_POPULATE 0
+#endif
 #endif
 
 #endif /* OCTAVO_C_LIBRARY_H_ */

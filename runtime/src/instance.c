@@ -21,6 +21,8 @@ const char *octavo_status_message(octavo_status status) {
     case OCTAVO_TILES_REFUSED: return "the system refuses this process the AMX tiles of the CPU";
     case OCTAVO_NO_ACCELERATOR: return "there is no accelerator that the program can run on";
     case OCTAVO_ACCELERATOR_FAILED: return "the accelerator's driver failed";
+    case OCTAVO_CANCELLED: return "the run was cancelled";
+    case OCTAVO_BUSY: return "another thread is running this model";
   }
   return "unknown status";
 }
@@ -37,7 +39,8 @@ static octavo_status create(const octavo_program *program, octavo_model **out) {
   }
   octavo_model *model = octavo_platform_allocate(sizeof *model);
   if (model == NULL) return OCTAVO_OUT_OF_MEMORY;
-  *model = (octavo_model){.program = program};
+  __builtin_memset(model, 0, sizeof *model);
+  model->program = program;
   *out = model;
   return OCTAVO_OK;
 }
@@ -57,7 +60,19 @@ octavo_status octavo_load(const octavo_program *program, const char *weights_pat
   octavo_model *model = NULL;
   octavo_status status = create(program, &model);
   if (status != OCTAVO_OK) return status;
-  return finish_load(model, octavo_weights_map(model, weights_path), out);
+  return finish_load(model, octavo_weights_load(model, weights_path), out);
+}
+
+octavo_status octavo_load_descriptor(const octavo_program *program, int descriptor,
+                                     uint64_t offset, uint64_t num_bytes, octavo_model **out) {
+  if (out == NULL) return OCTAVO_INVALID_ARGUMENT;
+  *out = NULL;
+  if (program == NULL || descriptor < 0) return OCTAVO_INVALID_ARGUMENT;
+  if (num_bytes != program->weights_bytes) return OCTAVO_WRONG_SIZE;
+  octavo_model *model = NULL;
+  octavo_status status = create(program, &model);
+  if (status != OCTAVO_OK) return status;
+  return finish_load(model, octavo_weights_load_part(model, descriptor, offset), out);
 }
 
 octavo_status octavo_load_memory(const octavo_program *program, const void *weights,
@@ -126,20 +141,37 @@ octavo_status octavo_prepare(octavo_model *model, const octavo_options *options)
   if (status != OCTAVO_OK) return status;
   status = make_arena(model, options);
   if (status == OCTAVO_OK && options->num_threads > 1) {
-    status = octavo_pool_create(options->num_threads, options->pin_threads, &model->pool);
+    status = octavo_pool_create(options, &model->pool);
   }
   if (status != OCTAVO_OK) {
     release(model);
     return status;
   }
+  model->arena_bytes = options->arena == NULL ? num_bytes : 0;
+  return OCTAVO_OK;
+}
+
+octavo_status octavo_get_usage(const octavo_model *model, octavo_usage *usage) {
+  if (model == NULL || usage == NULL) return OCTAVO_INVALID_ARGUMENT;
+  if (model->arena == NULL) return OCTAVO_NOT_PREPARED;
+  octavo_pool_size pool = octavo_pool_measure(model->pool);
+  *usage = (octavo_usage){
+      .arena_bytes = model->arena_bytes,
+      .weights_mapped_bytes = model->mapped_bytes,
+      .weights_copied_bytes = model->copied_bytes,
+      .instance_bytes = sizeof *model + pool.num_bytes,
+      .last_run_ns = atomic_load_explicit(&model->last_run_ns, memory_order_relaxed),
+      .num_threads = pool.num_threads,
+      .num_pinned_threads = pool.num_pinned,
+  };
   return OCTAVO_OK;
 }
 
 octavo_status octavo_reset(octavo_model *model) {
-  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
-  if (model->arena == NULL) return OCTAVO_NOT_PREPARED;
+  octavo_status status = octavo_enter(model);
+  if (status != OCTAVO_OK) return status;
   __builtin_memset(model->arena, 0, (size_t)model->program->persistent_bytes);
-  return OCTAVO_OK;
+  return octavo_leave(model, OCTAVO_OK);
 }
 
 void octavo_destroy(octavo_model *model) {

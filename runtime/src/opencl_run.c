@@ -54,6 +54,8 @@ octavo_status octavo_opencl_take(octavo_model *model, octavo_opencl *state) {
 
 static octavo_status enqueue(octavo_model *model, octavo_opencl *state, uint32_t index,
                              cl_event *event) {
+  octavo_status status = octavo_check_cancelled(model);
+  if (status != OCTAVO_OK) return status;
   const octavo_launch *launch = model->program->steps[index].launch;
   size_t global[3], local[3];
   for (int i = 0; i < 3; i++) {

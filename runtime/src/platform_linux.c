@@ -1,6 +1,6 @@
-/* Linux: futex, mmap, arch_prctl. */
+/* Linux: futexes, affinity, arch_prctl. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* syscall, MAP_POPULATE, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* syscall */
 #endif
 #include "platform.h"
 
@@ -11,7 +11,6 @@
 /* linux/futex.h and asm/prctl.h are kernel headers that not every toolchain ships. */
 enum { kFutexWaitPrivate = 0 | 128, kFutexWakePrivate = 1 | 128 };
 enum { kArchReqXcompPerm = 0x1023, kXfeatureTileData = 18 };
-enum { kLargestPage = 1 << 16 }; /* bytes; 4 or 16 KiB on most machines */
 
 #if !defined(SYS_futex) && defined(SYS_futex_time64)
 #define SYS_futex SYS_futex_time64 /* 32-bit targets with 64-bit time only */
@@ -24,81 +23,6 @@ void *octavo_platform_allocate(size_t num_bytes) {
 
 void octavo_platform_free(void *memory) { free(memory); }
 
-/* Opens a file of just so many bytes. */
-static octavo_status open_file(const char *path, size_t num_bytes, int *file) {
-  *file = open(path, O_RDONLY | O_CLOEXEC);
-  if (*file < 0) return OCTAVO_FILE_ERROR;
-  struct stat info;
-  octavo_status status = OCTAVO_OK;
-  if (fstat(*file, &info) != 0 || !S_ISREG(info.st_mode)) {
-    status = OCTAVO_FILE_ERROR;
-  } else if (info.st_size < 0 || (uint64_t)info.st_size != num_bytes) {
-    status = OCTAVO_WRONG_SIZE;
-  }
-  if (status != OCTAVO_OK) close(*file);
-  return status;
-}
-
-/* The front of a file, anywhere or at an address that is mapped already; NULL on failure. Populated
- * now, so that the first run is not the one that takes the page faults. */
-static uint8_t *map_file(int file, size_t num_bytes, uint8_t *at) {
-  int flags = MAP_PRIVATE | MAP_POPULATE | (at != NULL ? MAP_FIXED : 0);
-  void *memory = mmap(at, num_bytes, PROT_READ, flags, file, 0);
-  return memory == MAP_FAILED ? NULL : memory;
-}
-
-octavo_status octavo_platform_map(const char *path, size_t num_bytes, const uint8_t **data) {
-  *data = NULL;
-  int file = -1;
-  octavo_status status = open_file(path, num_bytes, &file);
-  if (status != OCTAVO_OK) return status;
-  *data = map_file(file, num_bytes, NULL);
-  close(file);
-  return *data != NULL ? OCTAVO_OK : OCTAVO_FILE_ERROR;
-}
-
-void octavo_platform_unmap(const uint8_t *data, size_t num_bytes) {
-  munmap((void *)(uintptr_t)data, num_bytes);
-}
-
-/* Bytes in front of what is expanded, so that the file behind it begins with a page. */
-static size_t margin(size_t expanded_bytes) {
-  return (kLargestPage - expanded_bytes % kLargestPage) % kLargestPage;
-}
-
-octavo_status octavo_platform_map_behind(const char *path, size_t num_bytes, size_t plain_bytes,
-                                         size_t expanded_bytes, const uint8_t **data,
-                                         uint8_t **memory) {
-  *data = *memory = NULL;
-  int file = -1;
-  octavo_status status = open_file(path, num_bytes, &file);
-  if (status != OCTAVO_OK) return status;
-  size_t room_bytes = margin(expanded_bytes) + expanded_bytes;
-  uint8_t *room = mmap(NULL, room_bytes + plain_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (room == MAP_FAILED) {
-    close(file);
-    return OCTAVO_OUT_OF_MEMORY;
-  }
-  *data = map_file(file, num_bytes, NULL);
-  bool is_mapped = *data != NULL && map_file(file, plain_bytes, room + room_bytes) != NULL;
-  close(file);
-  if (is_mapped) {
-    *memory = room + margin(expanded_bytes);
-    return OCTAVO_OK;
-  }
-  if (*data != NULL) octavo_platform_unmap(*data, num_bytes);
-  munmap(room, room_bytes + plain_bytes);
-  *data = NULL;
-  return OCTAVO_FILE_ERROR;
-}
-
-void octavo_platform_unmap_behind(const uint8_t *memory, size_t plain_bytes,
-                                  size_t expanded_bytes) {
-  size_t before = margin(expanded_bytes);
-  munmap((void *)(uintptr_t)(memory - before), before + expanded_bytes + plain_bytes);
-}
-
 uint64_t octavo_platform_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -106,25 +30,44 @@ uint64_t octavo_platform_now_ns(void) {
 }
 
 #ifndef OCTAVO_SINGLE_THREAD
-void octavo_platform_wait(atomic_uint *word, unsigned value) {
+bool octavo_platform_begin_bed(octavo_bed *bed) {
+  (void)bed;
+  return true;
+}
+
+void octavo_platform_end_bed(octavo_bed *bed) { (void)bed; }
+
+void octavo_platform_wait(atomic_uint *word, unsigned value, octavo_bed *bed) {
+  (void)bed;
   syscall(SYS_futex, word, kFutexWaitPrivate, value, NULL, NULL, 0);
 }
 
-void octavo_platform_wake_all(atomic_uint *word) {
+void octavo_platform_wake_all(atomic_uint *word, octavo_bed *bed) {
+  (void)bed;
   syscall(SYS_futex, word, kFutexWakePrivate, INT_MAX, NULL, NULL, 0);
 }
 
 void octavo_platform_yield(void) { syscall(SYS_sched_yield); }
-
-void octavo_platform_pin_thread(uint32_t cpu) {
-  enum { kBits = 8 * sizeof(unsigned long) };
-  unsigned long mask[1024 / kBits] = {0};
-  if (cpu >= 1024) return;
-  mask[cpu / kBits] = 1ul << (cpu % kBits);
-  /* 0 is the calling thread. Pinning is a wish: a container may forbid it. */
-  syscall(SYS_sched_setaffinity, 0, sizeof mask, mask);
-}
 #endif
+
+bool octavo_platform_pin_thread(uint32_t first, uint64_t cpus) {
+  enum { kCpus = 1024, kBits = 8 * sizeof(unsigned long) };
+  unsigned long mask[kCpus / kBits] = {0};
+  for (uint32_t bit = 0; bit < 64; bit++) {
+    uint32_t cpu = first + bit;
+    if ((cpus >> bit & 1) != 0 && cpu < kCpus) mask[cpu / kBits] |= 1ul << cpu % kBits;
+  }
+  /* 0 is the calling thread. A container may forbid it. */
+  return syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) == 0;
+}
+
+size_t octavo_platform_peek(const char *path, char *text, size_t num_bytes) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t count = read(file, text, num_bytes);
+  close(file);
+  return count < 0 ? 0 : (size_t)count;
+}
 
 bool octavo_platform_request_amx(void) {
 #if defined(__x86_64__) && defined(SYS_arch_prctl)

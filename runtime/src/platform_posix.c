@@ -1,4 +1,4 @@
-/* Fallback for every system with a C library and, unless OCTAVO_SINGLE_THREAD, pthreads. */
+/* Fallback for every POSIX system; without pthreads under OCTAVO_SINGLE_THREAD. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -6,7 +6,6 @@
 
 #if !OCTAVO_PLATFORM_LINUX
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -17,50 +16,6 @@ void *octavo_platform_allocate(size_t num_bytes) {
 
 void octavo_platform_free(void *memory) { free(memory); }
 
-octavo_status octavo_platform_map(const char *path, size_t num_bytes, const uint8_t **data) {
-  *data = NULL;
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return OCTAVO_FILE_ERROR;
-  octavo_status status = OCTAVO_OK;
-  uint8_t *memory = octavo_platform_allocate(num_bytes);
-  if (memory == NULL) {
-    status = OCTAVO_OUT_OF_MEMORY;
-  } else if (fread(memory, 1, num_bytes, file) != num_bytes || fgetc(file) != EOF) {
-    status = ferror(file) ? OCTAVO_FILE_ERROR : OCTAVO_WRONG_SIZE;
-  }
-  fclose(file);
-  if (status == OCTAVO_OK) *data = memory;
-  else octavo_platform_free(memory);
-  return status;
-}
-
-void octavo_platform_unmap(const uint8_t *data, size_t num_bytes) {
-  (void)num_bytes;
-  octavo_platform_free((void *)(uintptr_t)data);
-}
-
-octavo_status octavo_platform_map_behind(const char *path, size_t num_bytes, size_t plain_bytes,
-                                         size_t expanded_bytes, const uint8_t **data,
-                                         uint8_t **memory) {
-  *memory = NULL;
-  octavo_status status = octavo_platform_map(path, num_bytes, data);
-  if (status != OCTAVO_OK) return status;
-  *memory = octavo_platform_allocate(expanded_bytes + plain_bytes);
-  if (*memory == NULL) {
-    octavo_platform_unmap(*data, num_bytes);
-    *data = NULL;
-    return OCTAVO_OUT_OF_MEMORY;
-  }
-  __builtin_memset(*memory, 0, expanded_bytes);
-  __builtin_memcpy(*memory + expanded_bytes, *data, plain_bytes);
-  return OCTAVO_OK;
-}
-
-void octavo_platform_unmap_behind(const uint8_t *memory, size_t plain_bytes,
-                                  size_t expanded_bytes) {
-  octavo_platform_unmap(memory, expanded_bytes + plain_bytes);
-}
-
 uint64_t octavo_platform_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -68,30 +23,48 @@ uint64_t octavo_platform_now_ns(void) {
 }
 
 #ifndef OCTAVO_SINGLE_THREAD
-#include <pthread.h>
 #include <sched.h>
 
-/* One pair serves every word: sleeping is the slow path, and wake-ups without cause are allowed. */
-static pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t g_changed = PTHREAD_COND_INITIALIZER;
-
-void octavo_platform_wait(atomic_uint *word, unsigned value) {
-  pthread_mutex_lock(&g_mutex);
-  if (atomic_load(word) == value) pthread_cond_wait(&g_changed, &g_mutex);
-  pthread_mutex_unlock(&g_mutex);
+bool octavo_platform_begin_bed(octavo_bed *bed) {
+  if (pthread_mutex_init(&bed->mutex, NULL) != 0) return false;
+  if (pthread_cond_init(&bed->changed, NULL) == 0) return true;
+  pthread_mutex_destroy(&bed->mutex);
+  return false;
 }
 
-void octavo_platform_wake_all(atomic_uint *word) {
+void octavo_platform_end_bed(octavo_bed *bed) {
+  pthread_cond_destroy(&bed->changed);
+  pthread_mutex_destroy(&bed->mutex);
+}
+
+void octavo_platform_wait(atomic_uint *word, unsigned value, octavo_bed *bed) {
+  pthread_mutex_lock(&bed->mutex);
+  if (atomic_load(word) == value) pthread_cond_wait(&bed->changed, &bed->mutex);
+  pthread_mutex_unlock(&bed->mutex);
+}
+
+void octavo_platform_wake_all(atomic_uint *word, octavo_bed *bed) {
   (void)word;
-  pthread_mutex_lock(&g_mutex);
-  pthread_cond_broadcast(&g_changed);
-  pthread_mutex_unlock(&g_mutex);
+  pthread_mutex_lock(&bed->mutex);
+  pthread_cond_broadcast(&bed->changed);
+  pthread_mutex_unlock(&bed->mutex);
 }
 
 void octavo_platform_yield(void) { sched_yield(); }
-
-void octavo_platform_pin_thread(uint32_t cpu) { (void)cpu; }
 #endif
+
+bool octavo_platform_pin_thread(uint32_t first, uint64_t cpus) {
+  (void)first;
+  (void)cpus;
+  return false;
+}
+
+size_t octavo_platform_peek(const char *path, char *text, size_t num_bytes) {
+  (void)path;
+  (void)text;
+  (void)num_bytes;
+  return 0;
+}
 
 bool octavo_platform_request_amx(void) { return false; }
 

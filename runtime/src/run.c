@@ -2,7 +2,34 @@
 #include "instance.h"
 #include "platform.h"
 
+octavo_status octavo_enter(octavo_model *model) {
+  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
+  if (model->arena == NULL) return OCTAVO_NOT_PREPARED;
+  unsigned expected = OCTAVO_IDLE;
+  bool is_free = atomic_compare_exchange_strong(&model->activity, &expected, OCTAVO_RUNNING);
+  return is_free ? OCTAVO_OK : OCTAVO_BUSY;
+}
+
+octavo_status octavo_leave(octavo_model *model, octavo_status status) {
+  bool is_cancelled = atomic_exchange(&model->activity, OCTAVO_IDLE) == OCTAVO_ENDING;
+  return is_cancelled && status == OCTAVO_OK ? OCTAVO_CANCELLED : status;
+}
+
+bool octavo_cancel(octavo_model *model) {
+  if (model == NULL) return false;
+  unsigned expected = OCTAVO_RUNNING;
+  return atomic_compare_exchange_strong(&model->activity, &expected, OCTAVO_ENDING) ||
+         expected == OCTAVO_ENDING;
+}
+
+octavo_status octavo_check_cancelled(const octavo_model *model) {
+  unsigned activity = atomic_load_explicit(&model->activity, memory_order_relaxed);
+  return activity == OCTAVO_ENDING ? OCTAVO_CANCELLED : OCTAVO_OK;
+}
+
 octavo_status octavo_run_step(const octavo_model *model, uint32_t index) {
+  octavo_status status = octavo_check_cancelled(model);
+  if (status != OCTAVO_OK) return status;
   const octavo_step *step = &model->program->steps[index];
   return step->run(model->arena, model->weights) == 0 ? OCTAVO_OK : OCTAVO_KERNEL_FAILED;
 }
@@ -37,34 +64,35 @@ static octavo_status run_timed(const octavo_model *model, uint64_t *step_ns) {
   return status;
 }
 
-static octavo_status check_prepared(const octavo_model *model) {
-  if (model == NULL) return OCTAVO_INVALID_ARGUMENT;
-  return model->arena == NULL ? OCTAVO_NOT_PREPARED : OCTAVO_OK;
-}
-
-octavo_status octavo_run(octavo_model *model) {
-  octavo_status status = check_prepared(model);
-  if (status != OCTAVO_OK) return status;
+/* All steps, timed where step_ns is not NULL. */
+static octavo_status execute(octavo_model *model, uint64_t *step_ns) {
+  octavo_status status;
   octavo_pool *before = octavo_pool_enter(model->pool);
+  uint64_t start_ns = octavo_platform_now_ns();
   if (model->accelerator != NULL) {
-    status = model->program->accelerator->driver->run(model, NULL);
+    status = model->program->accelerator->driver->run(model, step_ns);
+  } else if (step_ns != NULL) {
+    status = run_timed(model, step_ns);
   } else {
     status = model->hook == NULL ? run_all(model) : run_hooked(model);
   }
+  uint64_t time_ns = octavo_platform_now_ns() - start_ns;
   octavo_pool_enter(before);
+  if (status == OCTAVO_OK) {
+    atomic_store_explicit(&model->last_run_ns, time_ns, memory_order_relaxed);
+  }
   return status;
 }
 
+octavo_status octavo_run(octavo_model *model) {
+  octavo_status status = octavo_enter(model);
+  return status == OCTAVO_OK ? octavo_leave(model, execute(model, NULL)) : status;
+}
+
 octavo_status octavo_run_timed(octavo_model *model, uint64_t *step_ns) {
-  octavo_status status = check_prepared(model);
-  if (status != OCTAVO_OK) return status;
   if (step_ns == NULL) return OCTAVO_INVALID_ARGUMENT;
-  octavo_pool *before = octavo_pool_enter(model->pool);
-  status = model->accelerator == NULL
-               ? run_timed(model, step_ns)
-               : model->program->accelerator->driver->run(model, step_ns);
-  octavo_pool_enter(before);
-  return status;
+  octavo_status status = octavo_enter(model);
+  return status == OCTAVO_OK ? octavo_leave(model, execute(model, step_ns)) : status;
 }
 
 octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *context) {
@@ -74,21 +102,23 @@ octavo_status octavo_set_hook(octavo_model *model, octavo_step_hook hook, void *
   return OCTAVO_OK;
 }
 
+static bool is_prepared(const octavo_model *model) {
+  return model != NULL && model->arena != NULL;
+}
+
 void *octavo_input(octavo_model *model, uint32_t index) {
-  if (check_prepared(model) != OCTAVO_OK || index >= model->program->num_inputs) return NULL;
+  if (!is_prepared(model) || index >= model->program->num_inputs) return NULL;
   return model->arena + model->program->inputs[index].offset_bytes;
 }
 
 const void *octavo_output(const octavo_model *model, uint32_t index) {
-  if (check_prepared(model) != OCTAVO_OK || index >= model->program->num_outputs) return NULL;
+  if (!is_prepared(model) || index >= model->program->num_outputs) return NULL;
   const octavo_tensor *output = &model->program->outputs[index];
   return (output->in_weights ? model->weights : model->arena) + output->offset_bytes;
 }
 
-octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
+static octavo_status run_copy(octavo_model *model, const void *const *inputs,
                               void *const *outputs) {
-  octavo_status status = check_prepared(model);
-  if (status != OCTAVO_OK) return status;
   const octavo_program *program = model->program;
   if ((inputs == NULL && program->num_inputs > 0) || outputs == NULL) {
     return OCTAVO_INVALID_ARGUMENT;
@@ -97,11 +127,17 @@ octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
     if (inputs[i] == NULL) return OCTAVO_INVALID_ARGUMENT;
     __builtin_memcpy(octavo_input(model, i), inputs[i], (size_t)program->inputs[i].num_bytes);
   }
-  status = octavo_run(model);
+  octavo_status status = execute(model, NULL);
   if (status != OCTAVO_OK) return status;
   for (uint32_t i = 0; i < program->num_outputs; i++) {
     if (outputs[i] == NULL) continue;
     __builtin_memcpy(outputs[i], octavo_output(model, i), (size_t)program->outputs[i].num_bytes);
   }
   return OCTAVO_OK;
+}
+
+octavo_status octavo_run_copy(octavo_model *model, const void *const *inputs,
+                              void *const *outputs) {
+  octavo_status status = octavo_enter(model);
+  return status == OCTAVO_OK ? octavo_leave(model, run_copy(model, inputs, outputs)) : status;
 }

@@ -4,14 +4,18 @@
 
 #ifdef OCTAVO_SINGLE_THREAD
 
-octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **pool) {
-  (void)num_threads;
-  (void)pin_threads;
+octavo_status octavo_pool_create(const octavo_options *options, octavo_pool **pool) {
+  (void)options;
   *pool = NULL; /* loops run in the caller's thread */
   return OCTAVO_OK;
 }
 
 void octavo_pool_destroy(octavo_pool *pool) { (void)pool; }
+
+octavo_pool_size octavo_pool_measure(const octavo_pool *pool) {
+  (void)pool;
+  return (octavo_pool_size){0, 1, 0};
+}
 
 octavo_pool *octavo_pool_enter(octavo_pool *pool) {
   (void)pool;
@@ -32,11 +36,7 @@ int TVMBackendParallelBarrier(int task_id, octavo_parallel_group *group) {
 
 #else
 
-#if OCTAVO_PLATFORM_LINUX
 #include "c_library.h"
-#else
-#include <pthread.h>
-#endif
 
 /* How long a thread that waits spins before it sleeps, in microseconds. Waking it takes the caller
  * some 10, and the thread itself 30 or more; seeing a signal while it spins takes less than 1.
@@ -60,6 +60,7 @@ enum { kTasksPerThread = 2, kMaxTasks = 0xffff };
 typedef struct event {
   _Alignas(OCTAVO_ALIGNMENT) atomic_uint count;
   atomic_uint num_sleepers;
+  octavo_bed bed;
 } event;
 
 /* Progress of one wait; times are monotonic. */
@@ -76,7 +77,7 @@ typedef struct worker {
   _Alignas(OCTAVO_ALIGNMENT) atomic_ullong ticket;
   octavo_pool *pool;
   pthread_t thread;
-  uint32_t id; /* CPU that it is pinned to; 0 is the launching thread */
+  uint32_t id; /* 0 is the launching thread */
 } worker;
 
 /* Every launch gives a thread the same share, so that it finds what it wrote in the launch before
@@ -96,6 +97,8 @@ struct octavo_pool {
   atomic_bool is_anyone_asleep; /* at the launch: waking takes longer than most loops */
   unsigned long long num_launches;
   bool pin_threads;
+  uint64_t cpus;
+  atomic_uint num_pinned;
   uint32_t num_threads;
   worker workers[]; /* (num_threads,) */
 };
@@ -135,13 +138,13 @@ static void wait_past(const octavo_pool *pool, event *e, unsigned seen) {
   /* Sequentially consistent on both sides: either the signaller sees the sleeper, or the sleeper
    * sees the new count. */
   atomic_fetch_add(&e->num_sleepers, 1);
-  while (atomic_load(&e->count) == seen) octavo_platform_wait(&e->count, seen);
+  while (atomic_load(&e->count) == seen) octavo_platform_wait(&e->count, seen, &e->bed);
   atomic_fetch_sub(&e->num_sleepers, 1);
 }
 
 static void signal_all(event *e) {
   atomic_fetch_add(&e->count, 1);
-  if (atomic_load(&e->num_sleepers) != 0) octavo_platform_wake_all(&e->count);
+  if (atomic_load(&e->num_sleepers) != 0) octavo_platform_wake_all(&e->count, &e->bed);
 }
 
 static void run_task(octavo_pool *pool, int task_id) {
@@ -192,10 +195,25 @@ static void open_tickets(octavo_pool *pool, unsigned num_tasks) {
   }
 }
 
+/* The bit of number n of the bits that are set, counted in a circle. */
+static uint64_t set_bit(uint64_t bits, uint32_t n) {
+  uint64_t left = bits;
+  for (; n > 0; n--) {
+    left &= left - 1;
+    if (left == 0) left = bits;
+  }
+  return left & (~left + 1);
+}
+
+static bool pin(const octavo_pool *pool, uint32_t id) {
+  if (pool->cpus == 0) return pool->pin_threads && octavo_platform_pin_thread(id, 1);
+  return octavo_platform_pin_thread(0, pool->pin_threads ? set_bit(pool->cpus, id) : pool->cpus);
+}
+
 static void *work(void *argument) {
   worker *self = argument;
   octavo_pool *pool = self->pool;
-  if (pool->pin_threads) octavo_platform_pin_thread(self->id);
+  if (pin(pool, self->id)) atomic_fetch_add(&pool->num_pinned, 1);
   signal_all(&pool->finished);
   for (unsigned seen = 0;;) {
     wait_past(pool, &pool->started, seen);
@@ -209,22 +227,45 @@ static void stop(octavo_pool *pool, uint32_t num_workers) {
   atomic_store(&pool->stopping, true);
   signal_all(&pool->started);
   for (uint32_t i = 1; i <= num_workers; i++) pthread_join(pool->workers[i].thread, NULL);
+  octavo_platform_end_bed(&pool->started.bed);
+  octavo_platform_end_bed(&pool->finished.bed);
   octavo_platform_free(pool);
 }
 
-octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **out) {
-  *out = NULL;
-  size_t num_bytes = sizeof(octavo_pool) + num_threads * sizeof(worker);
-  octavo_pool *pool = octavo_platform_allocate(num_bytes);
+static size_t bytes_of(uint32_t num_threads) {
+  return sizeof(octavo_pool) + num_threads * sizeof(worker);
+}
+
+static octavo_status allocate_pool(const octavo_options *options, octavo_pool **out) {
+  octavo_pool *pool = octavo_platform_allocate(bytes_of(options->num_threads));
   if (pool == NULL) return OCTAVO_OUT_OF_MEMORY;
-  __builtin_memset(pool, 0, num_bytes);
-  pool->num_threads = num_threads;
-  pool->pin_threads = pin_threads;
+  __builtin_memset(pool, 0, bytes_of(options->num_threads));
+  pool->num_threads = options->num_threads;
+  pool->pin_threads = options->pin_threads;
+  pool->cpus = options->cpus;
+  if (octavo_platform_begin_bed(&pool->started.bed)) {
+    if (octavo_platform_begin_bed(&pool->finished.bed)) {
+      *out = pool;
+      return OCTAVO_OK;
+    }
+    octavo_platform_end_bed(&pool->started.bed);
+  }
+  octavo_platform_free(pool);
+  return OCTAVO_THREAD_ERROR;
+}
+
+octavo_status octavo_pool_create(const octavo_options *options, octavo_pool **out) {
+  *out = NULL;
+  octavo_pool *pool = NULL;
+  octavo_status status = allocate_pool(options, &pool);
+  if (status != OCTAVO_OK) return status;
   pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
+  if (pthread_attr_init(&attributes) != 0) {
+    stop(pool, 0);
+    return OCTAVO_THREAD_ERROR;
+  }
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  octavo_status status = OCTAVO_OK;
-  uint32_t num_started = 0;
+  uint32_t num_started = 0, num_threads = options->num_threads;
   for (; num_started < num_threads - 1 && status == OCTAVO_OK; num_started++) {
     worker *w = &pool->workers[num_started + 1];
     w->pool = pool;
@@ -249,6 +290,12 @@ octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_
 
 void octavo_pool_destroy(octavo_pool *pool) {
   if (pool != NULL) stop(pool, pool->num_threads - 1);
+}
+
+octavo_pool_size octavo_pool_measure(const octavo_pool *pool) {
+  if (pool == NULL) return (octavo_pool_size){0, 1, 0};
+  return (octavo_pool_size){bytes_of(pool->num_threads), pool->num_threads,
+                            atomic_load(&pool->num_pinned)};
 }
 
 octavo_pool *octavo_pool_enter(octavo_pool *pool) {

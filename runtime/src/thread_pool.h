@@ -7,8 +7,15 @@
 typedef struct octavo_pool octavo_pool;
 
 /* num_threads counts the caller, >= 2. */
-octavo_status octavo_pool_create(uint32_t num_threads, bool pin_threads, octavo_pool **pool);
+octavo_status octavo_pool_create(const octavo_options *options, octavo_pool **pool);
 void octavo_pool_destroy(octavo_pool *pool);
+
+/* What a pool takes; NULL: the caller's thread alone. */
+typedef struct octavo_pool_size {
+  size_t num_bytes;
+  uint32_t num_threads, num_pinned;
+} octavo_pool_size;
+octavo_pool_size octavo_pool_measure(const octavo_pool *pool);
 
 /* Makes `pool` (NULL: none) the one that the calling thread's parallel loops use; returns the
  * one before, which the caller puts back. */

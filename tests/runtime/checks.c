@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -55,6 +56,19 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int file, long offset) {
   g_allocations++;
   return __real_mmap(at, size, protection, flags, file, offset);
+}
+
+/* A made-up machine: CPUs 0 to 3 little, 4 to 6 middle, 7 big, 8 without what is asked for. */
+static const char *g_cpu_file; /* NULL: the true ones */
+size_t __real_octavo_platform_peek(const char *path, char *text, size_t num_bytes);
+size_t __wrap_octavo_platform_peek(const char *path, char *text, size_t num_bytes);
+size_t __wrap_octavo_platform_peek(const char *path, char *text, size_t num_bytes) {
+  if (g_cpu_file == NULL) return __real_octavo_platform_peek(path, text, num_bytes);
+  int cpu = -1;
+  char file[64];
+  CHECK(sscanf(path, "/sys/devices/system/cpu/cpu%d/%63s", &cpu, file) == 2 && cpu < 64);
+  if (cpu > 7 || strcmp(file, g_cpu_file) != 0) return 0;
+  return (size_t)snprintf(text, num_bytes, "%d\n", cpu < 4 ? 160 : cpu < 7 ? 498 : 1024);
 }
 #endif
 
@@ -173,7 +187,7 @@ static const octavo_program kBarrierProgram = PROGRAM(kBarrierSteps);
 
 static octavo_model *prepared(const octavo_program *program, uint32_t num_threads) {
   octavo_model *model = NULL;
-  octavo_options options = {num_threads, false, NULL, 0, NULL};
+  octavo_options options = {.num_threads = num_threads};
   CHECK(octavo_load(program, g_weights, &model) == OCTAVO_OK);
   CHECK(octavo_prepare(model, &options) == OCTAVO_OK);
   return model;
@@ -223,7 +237,7 @@ static void arguments_are_checked(void) {
   CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
   CHECK(octavo_run(model) == OCTAVO_NOT_PREPARED && octavo_reset(model) == OCTAVO_NOT_PREPARED);
   CHECK(octavo_input(model, 0) == NULL && octavo_output(model, 0) == NULL);
-  octavo_options too_many = {257, false, NULL, 0, NULL};
+  octavo_options too_many = {.num_threads = 257};
   CHECK(octavo_prepare(model, &too_many) == OCTAVO_INVALID_ARGUMENT);
   CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
   CHECK(octavo_prepare(model, NULL) == OCTAVO_INVALID_ARGUMENT);
@@ -235,7 +249,7 @@ static void arguments_are_checked(void) {
 }
 
 static void every_status_has_a_message(void) {
-  for (int status = OCTAVO_OK; status <= OCTAVO_TILES_REFUSED; status++) {
+  for (int status = OCTAVO_OK; status <= OCTAVO_BUSY; status++) {
     CHECK(strcmp(octavo_status_message((octavo_status)status), "unknown status") != 0);
   }
   CHECK(strcmp(octavo_status_message((octavo_status)99), "unknown status") == 0);
@@ -314,11 +328,11 @@ static void caller_owns_its_arena(void) {
   memset(memory, 0xff, num_bytes + 64);
   octavo_model *model = NULL;
   CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
-  octavo_options misaligned = {1, false, memory + 8, num_bytes, NULL};
+  octavo_options misaligned = {.arena = memory + 8, .arena_bytes = num_bytes};
   CHECK(octavo_prepare(model, &misaligned) == OCTAVO_INVALID_ARGUMENT);
-  octavo_options short_one = {1, false, memory, num_bytes - 1, NULL};
+  octavo_options short_one = {.arena = memory, .arena_bytes = num_bytes - 1};
   CHECK(octavo_prepare(model, &short_one) == OCTAVO_INVALID_ARGUMENT);
-  octavo_options good = {2, true, memory, num_bytes, NULL};
+  octavo_options good = {2, true, memory, num_bytes, NULL, 0};
   CHECK(octavo_prepare(model, &good) == OCTAVO_OK);
   CHECK((uint8_t *)octavo_input(model, 0) == memory + kX);
   run_add(model, 3);
@@ -738,6 +752,292 @@ static void running_allocates_nothing(void) {
 #endif
 }
 
+/* ------------------------------------------------------------ parts of files, for apps ---- */
+
+/* A file that has `data` at `offset` and something else before and behind it; opened. */
+static int open_part(const uint8_t *data, size_t num_bytes, size_t offset, size_t behind) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s.part.%ld", g_weights, (long)getpid());
+  uint8_t *content = malloc(offset + num_bytes + behind);
+  CHECK(content != NULL);
+  memset(content, 0xa5, offset + num_bytes + behind);
+  memcpy(content + offset, data, num_bytes);
+  write_file(path, content, offset + num_bytes + behind);
+  free(content);
+  int descriptor = open(path, O_RDONLY);
+  CHECK(descriptor >= 0 && remove(path) == 0);
+  return descriptor;
+}
+
+static const size_t kOffsets[] = {0, 64, 4096, 65536, 65536 + 128, 4, 70001};
+enum { kNumOffsets = sizeof kOffsets / sizeof kOffsets[0] };
+
+static void weights_are_found_inside_a_file(void) {
+  static int32_t weights[kWeights / 4];
+  for (int i = 0; i < kCount; i++) weights[i] = i;
+  for (int n = 0; n < kNumOffsets; n++) {
+    size_t offset = kOffsets[n];
+    int file = open_part((const uint8_t *)weights, kWeights, offset, 10);
+    octavo_model *model = NULL;
+    CHECK(octavo_load_descriptor(&kProgram, file, offset, kWeights, &model) == OCTAVO_OK);
+    CHECK(lseek(file, 0, SEEK_CUR) == 0);
+    CHECK(close(file) == 0);
+    CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
+    run_add(model, 2);
+    octavo_usage usage;
+    CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK);
+    bool is_aligned = offset % OCTAVO_ALIGNMENT == 0;
+    CHECK(usage.weights_mapped_bytes == (is_aligned ? kWeights : 0));
+    CHECK(usage.weights_copied_bytes == (is_aligned ? 0 : kWeights));
+    octavo_destroy(model);
+  }
+}
+
+static void packed_weights_are_found_inside_a_file(void) {
+  packed_case *c = make_packed();
+  for (int n = 0; n < kNumOffsets; n++) {
+    int file = open_part(c->file, kStored, kOffsets[n], 10);
+    octavo_model *model = NULL;
+    CHECK(octavo_load_descriptor(&c->program, file, kOffsets[n], kStored, &model) == OCTAVO_OK);
+    CHECK(close(file) == 0);
+    check_packed(c, model);
+  }
+  free_packed(c);
+}
+
+static void wrong_parts_of_files_are_refused(void) {
+  static const uint8_t kZeros[kWeights];
+  octavo_model *model = NULL;
+  int file = open_part(kZeros, kWeights, 64, 0);
+  CHECK(octavo_load_descriptor(&kProgram, file, 64, kWeights, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load_descriptor(NULL, file, 64, kWeights, &model) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load_descriptor(&kProgram, -1, 64, kWeights, &model) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load_descriptor(&kProgram, file, 64, kWeights - 1, &model) == OCTAVO_WRONG_SIZE);
+  static const uint64_t kBeyond[] = {65, 128, kWeights + 65, 1ull << 32, ~0ull - kWeights, ~0ull};
+  for (size_t i = 0; i < sizeof kBeyond / sizeof kBeyond[0]; i++) {
+    octavo_status status = octavo_load_descriptor(&kProgram, file, kBeyond[i], kWeights, &model);
+    CHECK(status == OCTAVO_WRONG_SIZE && model == NULL);
+  }
+  CHECK(close(file) == 0);
+  CHECK(octavo_load_descriptor(&kProgram, file, 64, kWeights, &model) == OCTAVO_FILE_ERROR);
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  CHECK(octavo_load_descriptor(&kProgram, ends[0], 0, kWeights, &model) == OCTAVO_FILE_ERROR);
+  CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+  int folder = open("/", O_RDONLY);
+  CHECK(octavo_load_descriptor(&kProgram, folder, 0, kWeights, &model) == OCTAVO_FILE_ERROR);
+  CHECK(close(folder) == 0 && model == NULL);
+}
+
+/* ------------------------------------------------------------- cancelling, and being busy ---- */
+
+static atomic_int g_is_inside, g_may_leave;
+
+static int32_t step_linger(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  atomic_store(&g_is_inside, 1);
+  while (atomic_load(&g_may_leave) == 0) sched_yield();
+  return 0;
+}
+
+static const octavo_step kLingerSteps[] = {{"linger", "linger", 0, step_linger, NULL},
+                                           {"count", "count", 0, step_count, NULL}};
+static const octavo_program kLingerProgram = PROGRAM(kLingerSteps);
+static const octavo_program kLastProgram = {
+    OCTAVO_ABI_VERSION, "last", 0, kArena, 64, kWeights, 1, 2, 1, kInputs, kOutputs, kLingerSteps,
+    NULL, NULL};
+
+typedef struct lingering {
+  octavo_model *model;
+  int how;
+  octavo_status status;
+} lingering;
+
+static octavo_status run_as(octavo_model *model, int how) {
+  static int32_t x[kCount], y[kCount];
+  const void *inputs[] = {x};
+  void *outputs[] = {y, NULL};
+  uint64_t step_ns[2];
+  if (how == 0) return octavo_run(model);
+  return how == 1 ? octavo_run_timed(model, step_ns) : octavo_run_copy(model, inputs, outputs);
+}
+
+static void *run_lingering(void *argument) {
+  lingering *l = argument;
+  l->status = run_as(l->model, l->how);
+  return NULL;
+}
+
+/* Begins a run in another thread, and returns inside its first step. */
+static pthread_t linger(lingering *l) {
+  pthread_t thread;
+  atomic_store(&g_is_inside, 0);
+  atomic_store(&g_may_leave, 0);
+  CHECK(pthread_create(&thread, NULL, run_lingering, l) == 0);
+  while (atomic_load(&g_is_inside) == 0) sched_yield();
+  return thread;
+}
+
+static void a_run_is_cancelled_before_its_next_step(void) {
+  CHECK(!octavo_cancel(NULL));
+  for (int how = 0; how < 3; how++) {
+    octavo_model *model = prepared(&kLingerProgram, 2);
+    const int32_t *counter = (const int32_t *)octavo_input(model, 0) - 16;
+    CHECK(!octavo_cancel(model)); /* there is no run */
+    lingering l = {model, how, OCTAVO_OK};
+    pthread_t thread = linger(&l);
+    CHECK(octavo_cancel(model) && octavo_cancel(model)); /* the second time changes nothing */
+    atomic_store(&g_may_leave, 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(l.status == OCTAVO_CANCELLED && *counter == 0);
+    octavo_usage usage;
+    CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK && usage.last_run_ns == 0);
+    CHECK(!octavo_cancel(model));
+    CHECK(run_as(model, how) == OCTAVO_OK && *counter == 1); /* and the next run is not */
+    octavo_destroy(model);
+  }
+}
+
+static void a_run_that_was_cancelled_never_succeeds(void) {
+  octavo_model *model = prepared(&kLastProgram, 1);
+  lingering l = {model, 0, OCTAVO_OK};
+  pthread_t thread = linger(&l);
+  CHECK(octavo_cancel(model));
+  atomic_store(&g_may_leave, 1);
+  CHECK(pthread_join(thread, NULL) == 0 && l.status == OCTAVO_CANCELLED);
+  octavo_destroy(model);
+}
+
+static void an_instance_that_runs_is_busy(void) {
+  octavo_model *model = prepared(&kLingerProgram, 1);
+  lingering l = {model, 0, OCTAVO_BUSY};
+  pthread_t thread = linger(&l);
+  for (int how = 0; how < 3; how++) CHECK(run_as(model, how) == OCTAVO_BUSY);
+  CHECK(octavo_reset(model) == OCTAVO_BUSY);
+  octavo_usage usage;
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK);
+  atomic_store(&g_may_leave, 1);
+  CHECK(pthread_join(thread, NULL) == 0 && l.status == OCTAVO_OK);
+  CHECK(octavo_run(model) == OCTAVO_OK);
+  octavo_destroy(model);
+}
+
+/* ------------------------------------------------------------------- what an instance takes ---- */
+
+static void usage_is_told(void) {
+  octavo_usage usage = {0};
+  octavo_model *model = NULL;
+  CHECK(octavo_get_usage(NULL, &usage) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_NOT_PREPARED);
+  CHECK(octavo_prepare(model, NULL) == OCTAVO_OK);
+  CHECK(octavo_get_usage(model, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK);
+  CHECK(usage.arena_bytes == octavo_arena_bytes(&kProgram) && usage.last_run_ns == 0);
+  CHECK(usage.weights_mapped_bytes == kWeights && usage.weights_copied_bytes == 0);
+  CHECK(usage.num_threads == 1 && usage.num_pinned_threads == 0);
+  CHECK(usage.instance_bytes > 0 && usage.instance_bytes < 4096);
+  run_add(model, 1);
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK);
+  CHECK(usage.last_run_ns > 0 && usage.last_run_ns < 10000000000u);
+  octavo_destroy(model);
+  packed_case *c = make_packed();
+  CHECK(octavo_load_memory(&c->program, c->file, kStored, &model) == OCTAVO_OK);
+  uint8_t *memory = NULL;
+  CHECK(posix_memalign((void **)&memory, OCTAVO_ALIGNMENT, octavo_arena_bytes(&c->program)) == 0);
+  octavo_options own = {.num_threads = 3, .arena = memory,
+                        .arena_bytes = octavo_arena_bytes(&c->program)};
+  CHECK(octavo_prepare(model, &own) == OCTAVO_OK);
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK && usage.arena_bytes == 0);
+  CHECK(usage.weights_mapped_bytes == 0 && usage.weights_copied_bytes == kExpanded + kPlain);
+#ifndef OCTAVO_SINGLE_THREAD
+  CHECK(usage.num_threads == 3);
+#endif
+  octavo_destroy(model);
+  free(memory);
+  free_packed(c);
+}
+
+#if defined(__linux__) && !defined(OCTAVO_PORTABLE)
+/* CPUs that the calling thread may run on, of the first 64. */
+static uint64_t allowed_cpus(void) {
+  cpu_set_t set;
+  uint64_t cpus = 0;
+  CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+  for (int cpu = 0; cpu < 64; cpu++) {
+    if (CPU_ISSET(cpu, &set)) cpus |= (uint64_t)1 << cpu;
+  }
+  return cpus;
+}
+
+static _Atomic uint64_t g_seen_cpus; /* of workers */
+static pthread_t g_caller;
+static int see_cpus(int task_id, group *env, void *data) {
+  (void)env;
+  (void)data;
+  if (!pthread_equal(pthread_self(), g_caller)) atomic_fetch_or(&g_seen_cpus, allowed_cpus());
+  /* One task takes long, so that a worker takes others. */
+  for (int i = 0; task_id == 0 && i < 100000 && atomic_load(&g_seen_cpus) == 0; i++) sched_yield();
+  return 0;
+}
+
+static int32_t step_see(uint8_t *arena, const uint8_t *weights) {
+  (void)arena;
+  (void)weights;
+  return TVMBackendParallelLaunch(see_cpus, NULL, 0);
+}
+#endif
+
+static void workers_run_where_options_wish(void) {
+#if defined(__linux__) && !defined(OCTAVO_PORTABLE)
+  static const octavo_step kSee[] = {{"see", "see", 0, step_see, NULL}};
+  static const octavo_program kSeeProgram = PROGRAM(kSee);
+  uint64_t all = allowed_cpus(), one = all & (~all + 1);
+  CHECK(all != 0);
+  g_caller = pthread_self();
+  for (int pin = 0; pin < 2; pin++) {
+    octavo_options options = {.num_threads = 2, .pin_threads = pin == 1, .cpus = one};
+    octavo_model *model = NULL;
+    octavo_usage usage;
+    CHECK(octavo_load(&kSeeProgram, g_weights, &model) == OCTAVO_OK);
+    CHECK(octavo_prepare(model, &options) == OCTAVO_OK);
+    CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK && usage.num_pinned_threads == 1);
+    atomic_store(&g_seen_cpus, 0);
+    CHECK(octavo_run(model) == OCTAVO_OK && atomic_load(&g_seen_cpus) == one);
+    CHECK(allowed_cpus() == all); /* the caller's thread is left alone */
+    octavo_destroy(model);
+  }
+  CHECK(octavo_pin_thread(one) && allowed_cpus() == one);
+  CHECK(octavo_pin_thread(all) && allowed_cpus() == all);
+#endif
+}
+
+static void wishes_that_cannot_be_met_are_no_errors(void) {
+  octavo_options options = {.num_threads = 3, .pin_threads = true, .cpus = 1ull << 63};
+  octavo_model *model = NULL;
+  octavo_usage usage;
+  CHECK(octavo_load(&kProgram, g_weights, &model) == OCTAVO_OK);
+  CHECK(octavo_prepare(model, &options) == OCTAVO_OK);
+  CHECK(octavo_get_usage(model, &usage) == OCTAVO_OK);
+  if (sysconf(_SC_NPROCESSORS_CONF) < 64) CHECK(usage.num_pinned_threads == 0);
+  run_add(model, 3);
+  octavo_destroy(model);
+  CHECK(!octavo_pin_thread(0));
+}
+
+static void big_and_little_cpus_are_told_apart(void) {
+  (void)octavo_find_cpus(OCTAVO_BIG_CPUS); /* of this machine: whatever it says */
+#if defined(COUNT_ALLOCATIONS)
+  g_cpu_file = "cpu_capacity";
+  CHECK(octavo_find_cpus(OCTAVO_BIG_CPUS) == 0xf0 && octavo_find_cpus(OCTAVO_LITTLE_CPUS) == 0x0f);
+  g_cpu_file = "cpufreq/cpuinfo_max_freq";
+  CHECK(octavo_find_cpus(OCTAVO_BIG_CPUS) == 0xf0 && octavo_find_cpus(OCTAVO_LITTLE_CPUS) == 0x0f);
+  g_cpu_file = "nothing";
+  CHECK(octavo_find_cpus(OCTAVO_BIG_CPUS) == 0 && octavo_find_cpus(OCTAVO_LITTLE_CPUS) == 0);
+#endif
+}
+
 static const struct { const char *name; void (*run)(void); } kChecks[] = {
 #define ENTRY(name) {#name, name}
     ENTRY(weights_are_checked), ENTRY(arguments_are_checked), ENTRY(every_status_has_a_message),
@@ -748,7 +1048,12 @@ static const struct { const char *name; void (*run)(void); } kChecks[] = {
     ENTRY(slack_is_readable_and_zero), ENTRY(loops_inside_tasks_run_inline),
     ENTRY(task_counts_follow_threads), ENTRY(copies_go_in_and_out),
     ENTRY(cpu_features_are_checked), ENTRY(instances_are_independent),
-    ENTRY(running_allocates_nothing),
+    ENTRY(running_allocates_nothing), ENTRY(weights_are_found_inside_a_file),
+    ENTRY(packed_weights_are_found_inside_a_file), ENTRY(wrong_parts_of_files_are_refused),
+    ENTRY(a_run_is_cancelled_before_its_next_step), ENTRY(a_run_that_was_cancelled_never_succeeds),
+    ENTRY(an_instance_that_runs_is_busy), ENTRY(usage_is_told),
+    ENTRY(workers_run_where_options_wish), ENTRY(wishes_that_cannot_be_met_are_no_errors),
+    ENTRY(big_and_little_cpus_are_told_apart),
 };
 
 int main(int argc, char **argv) {

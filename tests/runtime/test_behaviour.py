@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).with_name("checks.c").read_text()
 CHECKS = re.findall(r"^static void (\w+)\(void\) \{", SOURCE, re.MULTILINE)
-WRAPPED = ("malloc", "calloc", "realloc", "posix_memalign", "mmap")
+WRAPPED = ("malloc", "calloc", "realloc", "posix_memalign", "mmap", "octavo_platform_peek")
 BUILDS = {
     "optimized": ("-O2", "-DCOUNT_ALLOCATIONS", *(f"-Wl,--wrap={name}" for name in WRAPPED)),
     "address_sanitizer": ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),

@@ -23,7 +23,7 @@ LIBC_SYMBOLS = {
     "close", "free", "fstat", "getauxval", "memcpy", "memset", "mmap", "munmap", "open",
     "posix_memalign", "syscall", "clock_gettime", "__tls_get_addr", "_GLOBAL_OFFSET_TABLE_",
     "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setstacksize", "pthread_create",
-    "pthread_join", "__stack_chk_fail", "strlen",
+    "pthread_join", "read", "__stack_chk_fail", "strlen",
 }  # fmt: skip
 # Of the file that only drivers of accelerators call: a program without one links none of it.
 DRIVER_SYMBOLS = {
@@ -33,7 +33,7 @@ DRIVER_SYMBOLS = {
 
 
 def test_the_header_is_short():
-    assert len(HEADER.read_text().splitlines()) < 170
+    assert len(HEADER.read_text().splitlines()) < 210
 
 
 def test_every_function_of_the_header_is_documented():
