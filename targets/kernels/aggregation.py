@@ -104,7 +104,7 @@ class NodeFolds:
             base = 0 if is_alone else vector.bind(head * (op.channels // turns))
 
             def emit(start: Expr, count: int) -> None:
-                sums = fold.emit(base + start, count, start)
+                sums = fold.emit(base + start, count)
                 for at in range(0, count, finish.block):
                     some = min(finish.block, count - at)
                     self._finish(

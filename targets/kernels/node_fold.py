@@ -19,7 +19,6 @@ from octavo.targets.ops.aggregation import LARGEST_DIFFERENCE, Aggregation
 from octavo.targets.ops.edge_order import PLACES_BEHIND
 
 CACHED_BYTES = 1 << 18  # rows in all that need no asking
-MAX_LINES = 8  # of a row: what is behind comes by itself
 HALF_WORDS = {"uint8": "uint16", "int8": "int16"}  # what holds sums of bytes at first
 HALF_WORD_MESSAGE = 256  # times 255, or -256 times 128: largest sums that fit there
 
@@ -56,22 +55,14 @@ class NodeFold:
         else:
             self.held = op.dtype
         self.width = isa.lanes * 4 // np.dtype(self.held).itemsize
+        self.weights: EdgeWeights | None = None
 
-    def emit(self, channel: Expr, count: int, start: Expr) -> list[Expr]:
-        """Fold ``count`` channels; whole vectors, read behind the last.
-
-        Args:
-            channel: First channel.
-            count: Channels.
-            start: Which of the channels that are computed in turn the first one is.
-        """
+    def emit(self, channel: Expr, count: int) -> list[Expr]:
+        """Fold ``count`` channels from one on; whole vectors, read behind the last."""
         lanes, width = self.isa.lanes, self.width
         size = -(-count // width) * width
-        weights = None
         if self.op.weight_dtype is not None:
-            weights = EdgeWeights(self.op, self.operands, self.head)
-        self.weights = weights
-        self.is_first = isinstance(start, int) and start == 0
+            self.weights = EdgeWeights(self.op, self.operands, self.head)
         self._load_target(channel, size)
         folded = vector.local(size, self.held)
         if self.held in HALF_WORDS.values():
@@ -120,7 +111,7 @@ class NodeFold:
         op, width = self.op, self.width
         with T.serial(0, count) as index:
             edge = vector.bind(begin + index)
-            self._ask(edge, channel)
+            self._ask(edge, channel, size)
             row = vector.bind(
                 vector.load(self.operands["places"], edge) * op.channels + channel)
             weight = None if self.weights is None else self.weights.load(edge)
@@ -186,25 +177,23 @@ class NodeFold:
         lanes = self.isa.lanes
         total = vector.cast(total, self.wide, lanes)
         if zero is not None:
-            taken = vector.splat(zero, lanes)
-            if self.weights is not None:
-                taken = self.weights.spread(zero, channel, lanes)
-            total = total - taken
+            total = total - (
+                self.weights.spread(zero, channel, lanes) if self.weights is not None
+                else vector.splat(zero, lanes))
         if self.op.has_bias:
             total = total + vector.load(self.operands["bias"], channel, lanes)
         return vector.bind(total)
 
-    def _ask(self, edge: Expr, channel: Expr) -> None:
-        """Fetch the row of a later edge, before the first block of channels."""
+    def _ask(self, edge: Expr, channel: Expr, size: int) -> None:
+        """Fetch ``size`` channels of the row of a later edge."""
         ahead = places_ahead(self.op)
-        if not ahead or not self.is_first:
+        if not ahead:
             return
         row = vector.bind(
             vector.load(self.operands["places"], edge + ahead) * self.op.channels + channel)
-        size = _row_bytes(self.op) // (1 if self.head is None else self.op.heads)
-        step = LINE_BYTES * self.op.channels // _row_bytes(self.op)
-        for line in range(min(-(-size // LINE_BYTES), MAX_LINES)):
-            vector.prefetch(self.operands["x"], row + line * step)
+        step = LINE_BYTES // np.dtype(self.op.dtype).itemsize
+        for at in range(0, min(size, self.op.channels), step):
+            vector.prefetch(self.operands["x"], row + at)
 
 
 def _row_bytes(op: Aggregation) -> int:

@@ -43,12 +43,15 @@ def operands(rng: np.random.Generator, op: Aggregation) -> Arrays:
         arrays["x"] = rng.integers(
             limits.min, limits.max, (op.sources, op.channels), op.dtype, endpoint=True)
         arrays["zero_point"] = np.array([119 if op.dtype == "uint8" else -9], np.int32)
+    if op.pair is not None:
+        arrays["target"] = rng.permutation(np.resize(arrays["x"], (op.nodes, op.channels)))
+    weights = (op.edges, op.heads)
     if op.weight_dtype == "float32":
-        arrays["weight"] = rng.normal(0, 1, op.edges).astype(np.float32)
+        arrays["weight"] = rng.normal(0, 1, weights).astype(np.float32)
     elif op.weight_dtype is not None:
         limits = np.iinfo(op.weight_dtype)
         arrays["weight"] = rng.integers(
-            limits.min, limits.max, op.edges, op.weight_dtype, endpoint=True)
+            limits.min, limits.max, weights, op.weight_dtype, endpoint=True)
     if op.has_bias:
         bias = rng.normal(0, 300, op.channels)
         arrays["bias"] = bias.astype(np.float32 if is_float else np.int32)
@@ -60,6 +63,7 @@ def operands(rng: np.random.Generator, op: Aggregation) -> Arrays:
         "multiplier": multiplier, "significand": significand, "shift": shift,
         "params": np.array([-5, -120, 125, 0] if signed else [120, 3, 250, 0], np.int32),
         "table": rng.integers(-128, 128, 256).astype(np.int8),
+        "limits": np.array([-1.5, 2.5], np.float32),
     }
 
 

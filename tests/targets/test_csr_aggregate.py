@@ -74,7 +74,7 @@ def test_float_sums_are_close_to_an_adjacency_matrix(run_kernel, isa):
     arrays = arrays_of(op) | {"multiplier": np.ones(1, np.float32)}
     dense = np.zeros((op.nodes, op.sources))
     node = np.repeat(np.arange(op.nodes), np.diff(arrays["offsets"]))
-    np.add.at(dense, (node, arrays["places"]), arrays["weight"].astype(np.float64))
+    np.add.at(dense, (node, arrays["places"]), arrays["weight"][:, 0].astype(np.float64))
     y = run_kernel(KERNEL, op, isa, [arrays["x"]], arrays, output(op))
     np.testing.assert_allclose(y, dense @ arrays["x"], rtol=1e-4, atol=1e-4)
 
