@@ -9,6 +9,8 @@ inference, not the file. Pickled objects are never loaded.
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +19,9 @@ import onnx_ir as ir
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from octavo.compiler.counted_arrays import CountedDimension, only_in_use
 from octavo.errors import DataError
+from octavo.passes.message_passing.counts import counts_of
 from octavo.passes.wiring import static_shape
 
 Sample = dict[str, NDArray[Any]]
@@ -52,23 +56,52 @@ def open_samples(
     Args:
         source: A .npz file with one array for each input, a .npy file for a model with one
             input, a folder of either, or a mapping from input name to array.
-        model: With static input shapes.
+        model: With static input shapes. An input with a dimension that is counted at run time
+            may have any number of rows up to the largest; the input that counts may be left
+            out, and else says how many of the rows in the file are in use.
 
     Raises:
         DataError: There are no samples, or they do not fit the model. Values are checked while
             iterating: NaN and infinity raise it too.
     """
-    inputs = {value.name or "": value for value in model.graph.inputs}
+    wanted = _wanted(model)
     if isinstance(source, Mapping):
         arrays = {name: _MemoryArray(np.asarray(a)) for name, a in source.items()}
-        parts, description = [_part(arrays, inputs, "samples")], "samples"
+        parts, description = [_part(arrays, wanted, "samples")], "samples"
     else:
         path, description = Path(source), str(source)
-        parts = [_file_part(file, inputs) for file in _files(path)]
+        parts = [_file_part(file, wanted) for file in _files(path)]
     opened = SampleSource(parts, description)
     if len(opened) == 0:
         raise DataError(f"{description} holds no samples; at least 1 is needed")
     return opened
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What samples have to hold.
+
+    Attributes:
+        inputs: By name, without those that count rows.
+        dimensions: That are counted at run time.
+    """
+
+    inputs: Mapping[str, ir.Value]
+    dimensions: tuple[CountedDimension, ...]
+
+    def counted(self, name: str) -> set[int]:
+        """Axes of an input that may have fewer rows than the model."""
+        return {d.inputs[name] for d in self.dimensions if name in d.inputs}
+
+
+def _wanted(model: ir.Model) -> _Wanted:
+    dimensions = tuple(
+        CountedDimension(c.dimension, c.input, c.maximum, c.inputs, c.outputs)
+        for c in counts_of(model.graph)
+    )
+    counting = {dimension.input for dimension in dimensions}
+    inputs = {v.name or "": v for v in model.graph.inputs if v.name not in counting}
+    return _Wanted(inputs, dimensions)
 
 
 class _Array:
@@ -122,35 +155,56 @@ class _Part:
     """Samples whose arrays belong together: one file, or one mapping."""
 
     def __init__(
-        self, arrays: Mapping[str, _Array], shapes: Mapping[str, tuple[int, ...]], count: int
+        self,
+        arrays: Mapping[str, _Array],
+        shapes: Mapping[str, tuple[int, ...]],
+        count: int,
+        dimensions: tuple[CountedDimension, ...],
     ) -> None:
         self._arrays, self._shapes, self.count = arrays, shapes, count
+        self._dimensions = dimensions
 
     def samples(self) -> Iterator[Sample]:
         names = list(self._arrays)
         streams = [self._arrays[name].slices(self._shapes[name]) for name in names]
         for index, pieces in enumerate(zip(*streams, strict=True)):
-            for name, piece in zip(names, pieces, strict=True):
+            sample = only_in_use(dict(zip(names, pieces, strict=True)), self._dimensions)
+            for name, piece in sample.items():
                 if piece.dtype.kind == "f" and not np.isfinite(piece).all():
                     raise DataError(f"input {name!r}: sample {index} holds NaN or infinity")
-            yield dict(zip(names, pieces, strict=True))
+            yield sample
 
 
-def _part(arrays: Mapping[str, _Array], inputs: Mapping[str, ir.Value], what: str) -> _Part:
+def _part(arrays: Mapping[str, _Array], wanted: _Wanted, what: str) -> _Part:
+    inputs = wanted.inputs
     for name in inputs:
         if name not in arrays:
             found = ", ".join(arrays) or "none"
             raise DataError(f"{what}: no array for input {name!r}; arrays: {found}")
-    counts = {name: _check(name, arrays[name], inputs[name], what) for name in inputs}
+    counts = {
+        name: _check(name, arrays[name], value, wanted.counted(name), what)
+        for name, value in inputs.items()
+    }
+    counting = [d.input for d in wanted.dimensions if d.input in arrays]
+    counts |= {name: (arrays[name].shape or (0,))[0] for name in counting}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise DataError(f"{what}: inputs have different numbers of samples ({listed})")
-    shapes = {name: static_shape(value) or () for name, value in inputs.items()}
-    ordered = {name: arrays[name] for name in inputs}
-    return _Part(ordered, shapes, next(iter(counts.values()), 0))
+    shapes = {name: _shape_of(arrays[name], value) for name, value in inputs.items()}
+    shapes |= {name: arrays[name].shape[1:] for name in counting}
+    ordered = {name: arrays[name] for name in (*inputs, *counting)}
+    return _Part(ordered, shapes, next(iter(counts.values()), 0), wanted.dimensions)
 
 
-def _check(name: str, array: _Array, value: ir.Value, what: str) -> int:
+def _shape_of(array: _Array, value: ir.Value) -> tuple[int, ...]:
+    """The shape of one sample: a first axis of 1 may be left out in the file."""
+    rank = len(static_shape(value) or ())
+    return array.shape[1:] if len(array.shape) > rank else (1, *array.shape[1:])
+
+
+def _check(
+    name: str, array: _Array, value: ir.Value, counted: AbstractSet[int], what: str
+) -> int:
     shape = static_shape(value)
     if shape is None or value.dtype is None:
         raise DataError(f"input {name!r} of the model has no static shape and type")
@@ -160,12 +214,25 @@ def _check(name: str, array: _Array, value: ir.Value, what: str) -> int:
             f"{what}: input {name!r} has type {array.dtype}; the model takes {expected}"
         )
     forms = [shape, shape[1:]] if shape[:1] == (1,) else [shape]
-    if array.shape[1:] not in forms or not array.shape:
+    given = array.shape[1:]
+    fits = any(
+        _fits(given, form, {axis - len(shape) + len(form) for axis in counted})
+        for form in forms
+    )
+    if not array.shape or not fits:
         allowed = " or ".join(_form(form) for form in forms)
         raise DataError(
             f"{what}: input {name!r} has shape {_text(array.shape)}; allowed: {allowed}"
         )
     return array.shape[0]
+
+
+def _fits(given: tuple[int, ...], form: tuple[int, ...], counted: AbstractSet[int]) -> bool:
+    """Whether sizes are those of the model, or fewer rows along a counted axis."""
+    if len(given) != len(form):
+        return False
+    pairs = enumerate(zip(given, form, strict=True))
+    return all(has == most or (axis in counted and has < most) for axis, (has, most) in pairs)
 
 
 def _form(shape: tuple[int, ...]) -> str:
@@ -189,7 +256,8 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _file_part(path: Path, inputs: Mapping[str, ir.Value]) -> _Part:
+def _file_part(path: Path, wanted: _Wanted) -> _Part:
+    inputs = wanted.inputs
     try:
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
@@ -203,7 +271,7 @@ def _file_part(path: Path, inputs: Mapping[str, ir.Value]) -> _Part:
             raise DataError(f"{path}: the model has {len(inputs)} inputs; use .npz")
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    return _part(arrays, inputs, str(path))
+    return _part(arrays, wanted, str(path))
 
 
 def _open(path: Path, member: str | None) -> IO[bytes]:

@@ -15,6 +15,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.calibration.reference_run import Arrays, ReferenceRun
+from octavo.passes.message_passing.counted_axes import counted_axes, declare_inputs
+from octavo.passes.message_passing.counts import counts_of, declare_counts
 from octavo.passes.wiring import static_shape
 
 Stop = tuple[ir.Value, ...]
@@ -58,6 +60,7 @@ class Frontier:
         self._model = model
         self._stops = stops
         self._segments = plan_segments(model.graph, stops)
+        self._counted = counted_axes(model.graph)
         self._tensors: list[Arrays] = []
         self.peak_bytes = max((s.num_bytes for s in self._segments), default=0)
 
@@ -87,6 +90,11 @@ class Frontier:
     def _run_of(self, segment: Segment) -> ReferenceRun:
         graph = ir.convenience.extract(
             self._model.graph, list(segment.inputs), list(segment.outputs)
+        )
+        declare_counts(graph, counts_of(self._model.graph))
+        declare_inputs(
+            graph,
+            {v.name or "": self._counted[v] for v in segment.inputs if v in self._counted},
         )
         part = ir.Model(graph, ir_version=self._model.ir_version)
         return ReferenceRun(part, list(graph.outputs))

@@ -11,6 +11,11 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.passes.constants import NameSource
+from octavo.passes.message_passing.counted_axes import (
+    CountedAxis,
+    counted_axes,
+    declare_inputs,
+)
 from octavo.passes.wiring import is_op
 
 
@@ -39,6 +44,8 @@ def isolate_layers(quantized: ir.Model, tensors: Sequence[str]) -> IsolatedModel
     model = quantized.clone()
     graph, names = model.graph, NameSource(model.graph)
     made = _values_behind(graph, tensors)
+    counted = counted_axes(graph)
+    declared: dict[str, CountedAxis] = {}
     feeds: dict[str, str] = {value.name or "": value.name or "" for value in graph.inputs}
     outputs: dict[str, ir.Value] = {}
     for name, value in made.items():
@@ -46,10 +53,13 @@ def isolate_layers(quantized: ir.Model, tensors: Sequence[str]) -> IsolatedModel
         for use in list(value.uses()):
             use.node.replace_input_with(use.idx, fed)
         graph.inputs.append(fed)
+        if value in counted:
+            declared[fed.name or ""] = counted[value]
         feeds[fed.name or ""] = name
         # Readers take the fed tensor through the old pair; the layer's result needs its own.
         pair = [found for use in fed.uses() if (found := _quantizer_behind(use.node))]
         outputs[name] = _rounded(graph, names, value, pair[0], fed) if pair else value
+    declare_inputs(graph, declared)
     graph.outputs[:] = list(dict.fromkeys(outputs.values()))
     RemoveUnusedNodesPass()(model)
     _drop_unread_inputs(graph, feeds)

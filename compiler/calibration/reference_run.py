@@ -13,6 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.errors import ModelError
+from octavo.passes.message_passing.open_counts import open_counts
 from octavo.passes.wiring import static_shape
 
 # Outputs of one run are alive together; a network with more is run once for each group.
@@ -41,20 +42,29 @@ class ReferenceRun:
         """Prepare a model.
 
         Args:
-            model: With static shapes; not changed.
+            model: With static shapes, of dimensions that are counted at run time with the
+                largest ones: it then runs on as many rows as it is given. Not changed.
             tensors: Values of its graph, computed or inputs, to return.
             num_threads: One thread adds in one order, so ranges are reproducible.
             as_written: Operators are not fused, so that a tensor is the same to the last bit
                 whatever others are returned; takes longer.
         """
-        self.input_names = [value.name or "" for value in model.graph.inputs]
+        opened = open_counts(model)
+        self.input_names = [value.name or "" for value in opened.graph.inputs]
         inputs = set(model.graph.inputs)
         self._given = [value.name or "" for value in tensors if value in inputs]
         computed = [value for value in dict.fromkeys(tensors) if value not in inputs]
-        proto, self._weights = _without_weights(model)
+        proto, self._weights = _without_weights(opened)
+        run_as = _values_by_name(opened.graph)
         self._sessions = [
             (
-                _session(proto, self._weights, group, num_threads, as_written),
+                _session(
+                    proto,
+                    self._weights,
+                    [run_as[value.name or ""] for value in group],
+                    num_threads,
+                    as_written,
+                ),
                 [value.name or "" for value in group],
             )
             for group in _groups(computed)
@@ -81,6 +91,10 @@ class ReferenceRun:
                 raise _cannot_run(error) from error
             results.update(zip(names, arrays, strict=True))
         return results
+
+
+def _values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
+    return {value.name or "": value for node in graph for value in node.outputs}
 
 
 def _groups(values: Sequence[ir.Value]) -> list[list[ir.Value]]:

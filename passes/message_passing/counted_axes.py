@@ -1,12 +1,12 @@
 """Which axis of which value has a counted dimension, followed through a graph."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from octavo.passes.message_passing.axes import Shared, axis_of_input
-from octavo.passes.message_passing.counts import Count, counts_of
+from octavo.passes.message_passing.counts import Count, counts_of, declare_counts
 from octavo.passes.message_passing.node_index import NodeIndex
 from octavo.passes.wiring import int_attribute, is_op, static_shape
 
@@ -40,7 +40,7 @@ def counted_axes(graph: ir.Graph) -> dict[ir.Value, CountedAxis]:
         The counted axis of every value that is known to have one. No value has two.
     """
     known: dict[ir.Value, CountedAxis] = {}
-    counts = counts_of(graph)
+    counts = present_counts(graph)
     if not counts:
         return known
     constants = {n: CountedAxis(axis, c) for c in counts for n, axis in c.constants.items()}
@@ -59,6 +59,29 @@ def counted_axes(graph: ir.Graph) -> dict[ir.Value, CountedAxis]:
             if found is not None and _has(output, found):
                 known[output] = found
     return known
+
+
+def present_counts(graph: ir.Graph) -> tuple[Count, ...]:
+    """The counted dimensions that an input has: a part of a graph may have lost them all."""
+    names = {value.name for value in graph.inputs}
+    return tuple(count for count in counts_of(graph) if names.intersection(count.inputs))
+
+
+def declare_inputs(graph: ir.Graph, inputs: Mapping[str, CountedAxis]) -> None:
+    """Tell of further inputs of a graph which axis of theirs is counted."""
+    counts = tuple(
+        replace(
+            count,
+            inputs=count.inputs
+            | {
+                name: found.axis
+                for name, found in inputs.items()
+                if found.count.dimension == count.dimension
+            },
+        )
+        for count in counts_of(graph)
+    )
+    declare_counts(graph, counts)
 
 
 def axis_of_output(

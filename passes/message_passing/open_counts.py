@@ -12,7 +12,11 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.passes.constants import NameSource, constant_array
 from octavo.passes.message_passing.axes import Shared, axis_of_input
-from octavo.passes.message_passing.counted_axes import CountedAxis, counted_axes
+from octavo.passes.message_passing.counted_axes import (
+    CountedAxis,
+    counted_axes,
+    present_counts,
+)
 from octavo.passes.message_passing.counts import Count, counts_of, declare_counts
 from octavo.passes.wiring import is_op, static_shape
 
@@ -21,7 +25,8 @@ def open_counts(model: ir.Model) -> ir.Model:
     """Give counted dimensions the sizes of the inputs.
 
     Args:
-        model: With counts; any other is returned as it is. Not changed.
+        model: With counts, or a part of such a model; any other is returned as it is. Not
+            changed.
 
     Returns:
         A model without the inputs that count, whose values have the dimensions by name.
@@ -118,7 +123,7 @@ class _Opening:
 
     def _open_output(self, value: ir.Value, counts: tuple[Count, ...]) -> None:
         count = next((count for count in counts if value.name in count.outputs), None)
-        if count is None or value in self._known:
+        if count is None or value in self._known or count not in present_counts(self._graph):
             return
         axis = CountedAxis(count.outputs[value.name or ""], count)
         cut = self._first_rows(value, axis, None)
