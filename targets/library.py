@@ -18,6 +18,7 @@ from octavo.targets.ops.edge_order import EdgeOrder
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
+from octavo.targets.ops.index_check import IndexCheck
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.lstm import Lstm
 from octavo.targets.ops.matmul import MatMul
@@ -49,6 +50,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.gru import GruGemm, GruNibbles
+    from octavo.targets.kernels.index_check import IndexRows
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.lstm import LstmGemm, LstmNibbles
     from octavo.targets.kernels.matmul import MatMulGemm
@@ -80,6 +82,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Reduce, (ReduceAxis(),)),
         (Gather, (GatherSlices(),)),
         (EdgeOrder, (CountingSort(),)),
+        (IndexCheck, (IndexRows(),)),
         (CsrAggregate, (CsrRows(),)),
         (ScatterAggregate, (ScatterRows(),)),
         (Resize, (ResizeImage(),)),

@@ -18,6 +18,7 @@ from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.edge_order import EdgeOrder
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
+from octavo.targets.ops.index_check import IndexCheck
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
@@ -369,6 +370,20 @@ def _(op: EdgeOrder) -> Work:
         run=1,
         in_bits=8 * item_bytes(op.index_dtype),
         out_bits=32,
+    )
+
+
+@work_of.register
+def _(op: IndexCheck) -> Work:
+    size = op.elements * item_bytes(op.index_dtype)
+    return Work(
+        rows=op.outer,
+        columns=op.rows * op.inner,
+        read_bytes=size,
+        written_bytes=size if op.clears else 0,
+        run=op.rows * op.inner,
+        in_bits=8 * item_bytes(op.index_dtype),
+        out_bits=8 * item_bytes(op.index_dtype),
     )
 
 
