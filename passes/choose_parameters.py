@@ -1,7 +1,8 @@
 """Turn calibrated ranges into quantization parameters, shared where tensors have to agree.
 
 Tensors between which integers are only moved share one pair; so do the inputs and the output
-of a Concat when their ranges are close, which makes the Concat a copy.
+of a Concat when their ranges are close, which makes the Concat a copy, and features of a graph
+that are added on its edges.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,12 @@ import onnx_ir as ir
 from octavo.passes.constants import float_constant
 from octavo.passes.fused_regions import Region
 from octavo.passes.layer_format import FLOAT_BITS
+from octavo.passes.message_parameters import (
+    factor_bits,
+    factor_params,
+    factors_of,
+    features_that_meet,
+)
 from octavo.passes.narrow_ranges import Range, feeds_softmax_only, narrow_ranges
 from octavo.passes.placement import Placement
 from octavo.passes.quant_math import (
@@ -70,6 +77,9 @@ def choose_parameters(
             groups.join((region.inputs[0], *region.outputs))
         elif len(region.outputs) > 1:  # a recurrent layer: Y_h is the last row of Y
             groups.join(region.outputs)
+    for features in features_that_meet(placement.regions):
+        groups.join(features)
+    factors = {groups.root(v): r for v, r in factors_of(placement.regions).items()}
     # A fixed scale goes with a group, and a Concat never changes it.
     unit = {
         groups.root(value)
@@ -86,6 +96,11 @@ def choose_parameters(
     for root, members in groups.items():
         low = min(limits[value][0] for value in members)
         high = max(limits[value][1] for value in members)
+        if root in factors:
+            bits = factor_bits(factors[root], options)
+            params = factor_params(factors[root], *_widened(low, high), bits)
+            chosen.update((value, params) for value in members)
+            continue
         if root in unit:
             low, high = 0.0, min(high, 1.0)
         symmetric = any(_is_symmetric(value, making, options) for value in members)
@@ -110,12 +125,14 @@ def _widths(
     integers has the model's width. Recurrent layers make 8 bits at least.
     """
     widths: dict[ir.Value, int] = {}
+    factors = factors_of(placement.regions)
     for region in placement.regions:
-        if region.output_scale is OutputScale.SAME:
+        if region.output_scale is OutputScale.SAME and region.form is None:
             continue
         num_bits = options.layer_format(region.head).activation_bits
         for value in region.inputs:
-            widths[value] = max(num_bits, widths.get(value, 0))
+            if value not in factors:
+                widths[value] = max(num_bits, widths.get(value, 0))
     for value, region in making.items():
         if is_op(region.head, "LSTM", "GRU"):
             # The cell reads its own output in the next step, and saturates it at 8 bits only.
@@ -157,6 +174,11 @@ def _params(
     if max(-low, high) < 2**num_bits * MIN_SCALE:  # 8 bits represent it, 16 do not
         num_bits = min(num_bits, BYTE_BITS)
     return choose_qparams(low, high, dtype=dtype, symmetric=symmetric, num_bits=num_bits)
+
+
+def _widened(low: float, high: float) -> Range:
+    """A range of factors that has a width."""
+    return (low, high) if max(-low, high) >= 255 * MIN_SCALE else (0.0, 1.0)
 
 
 def _is_symmetric(

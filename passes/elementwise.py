@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.passes.constants import scalar_constant
+from octavo.passes.constants import constant_array, scalar_constant
 from octavo.passes.wiring import float_attribute, is_op, string_attribute
 
 Array = NDArray[np.float64]
@@ -157,3 +157,14 @@ def clip_bounds(node: ir.Node) -> tuple[float, float]:
                 raise ValueError(f"Clip {node.name!r}: a bound is computed")
             bounds[position - 1] = constant
     return bounds[0], bounds[1]
+
+
+def is_zero_clip(node: ir.Node) -> bool:
+    """Whether a node is Relu, or Clip from 0 to a positive constant or to infinity."""
+    if is_op(node, "Relu"):
+        return True
+    bounds = node.inputs[1:] if is_op(node, "Clip") else None
+    if bounds is None or any(v is not None and constant_array(v) is None for v in bounds):
+        return False
+    low, high = clip_bounds(node)
+    return low == 0.0 and high > 0.0 and not math.isnan(high)

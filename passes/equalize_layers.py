@@ -17,7 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.passes.constants import NameSource, add_constant
-from octavo.passes.fused_regions import is_zero_clip
+from octavo.passes.elementwise import is_zero_clip
 from octavo.passes.linear_layers import (
     input_ranges,
     linear_bias,

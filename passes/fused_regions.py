@@ -3,14 +3,14 @@
 ``Conv|Gemm|MatMul -> [Add bias] -> [Add residual] -> [Relu | Clip(0, c)]`` is one region, and
 so are an elementwise chain, an ``Add|Sub|Mul -> [Relu | Clip(0, c)]``, and every other
 operator of the table alone. Attention from its scores to the mixed values is one region, see
-``attention``.
+``attention``, and message passing from what is gathered to what nodes receive, see
+``message_regions``.
 
 With float normalization, a LayerNormalization ends the region in front of it: the sum that it
 reads has outliers in few channels, and 8 bits for all of them would lose the others. It and
 the residual sums on its way are computed in float32 between integer products.
 """
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -18,8 +18,11 @@ import onnx_ir as ir
 
 from octavo.passes.attention import match_attention
 from octavo.passes.constants import constant_array, float_constant
-from octavo.passes.elementwise import clip_bounds
+from octavo.passes.elementwise import is_zero_clip
 from octavo.passes.elementwise_chains import find_chains
+from octavo.passes.message_passing.forms import Form, Kind
+from octavo.passes.message_passing.segments import Aggregation
+from octavo.passes.message_regions import MessagePlan, plan_messages
 from octavo.passes.quantizable_operators import (
     UNIT_RANGE_OP_TYPES,
     OutputScale,
@@ -46,6 +49,7 @@ class Region:
         moves_data: Only rearranges integers.
         made_in_float: The last node computes in float32, so float readers see its output
             before rounding.
+        form: The message passing that the region computes, or None.
     """
 
     head: ir.Node
@@ -57,10 +61,15 @@ class Region:
     absorbed: ir.Node | None = None
     moves_data: bool = False
     made_in_float: bool = False
+    form: Form | None = None
 
 
 def find_regions(
-    graph: ir.Graph, excluded: Collection[ir.Node], *, float_normalization: bool = True
+    graph: ir.Graph,
+    excluded: Collection[ir.Node],
+    *,
+    float_normalization: bool = True,
+    messages: MessagePlan | None = None,
 ) -> list[Region]:
     """Every region of a graph, in the graph order of their last nodes.
 
@@ -69,8 +78,11 @@ def find_regions(
         excluded: Nodes kept in float; a layer kept in float takes what would have been fused
             behind it along.
         float_normalization: Compute LayerNormalization and the sum in front of it in float32.
+        messages: From ``plan_messages`` of this graph; None: planned here.
     """
-    regions = _attention_regions(graph, excluded)
+    plan = messages if messages is not None else plan_messages(graph)
+    excluded = plan.extend(excluded)
+    regions = [*_message_regions(plan, excluded), *_attention_regions(graph, excluded)]
     regions += _linear_regions(
         graph,
         excluded,
@@ -90,19 +102,49 @@ def find_regions(
             regions.append(_single(node))
     order = {node: index for index, node in enumerate(graph)}
     regions.sort(key=lambda region: order[region.nodes[-1]])
+    regions = _float_scores(regions, plan.scores)
     merged = _merge_followers(regions, float_normalization=float_normalization)
     return _float_residuals(merged) if float_normalization else merged
 
 
-def is_zero_clip(node: ir.Node) -> bool:
-    """Whether a node is Relu, or Clip from 0 to a positive constant or to infinity."""
-    if is_op(node, "Relu"):
-        return True
-    bounds = node.inputs[1:] if is_op(node, "Clip") else None
-    if bounds is None or any(v is not None and constant_array(v) is None for v in bounds):
-        return False
-    low, high = clip_bounds(node)
-    return low == 0.0 and high > 0.0 and not math.isnan(high)
+def _message_regions(plan: MessagePlan, excluded: Collection[ir.Node]) -> list[Region]:
+    regions = []
+    for planned in plan.regions:
+        form = planned.form
+        if form.head in excluded:
+            continue
+        # The matrix of a product is a weight, written with the region.
+        coefficients = None if form.kind is Kind.PRODUCT else form.coefficients
+        operands = (*form.features, *((coefficients,) if coefficients is not None else ()))
+        selects = (
+            form.aggregation in (Aggregation.MAX, Aggregation.MIN)
+            and planned.output is form.output
+        )
+        regions.append(
+            Region(
+                form.head,
+                planned.nodes,
+                tuple(dict.fromkeys(operands)),
+                (planned.output,),
+                OutputScale.SAME if selects else OutputScale.OWN,
+                form=form,
+            )
+        )
+    return regions
+
+
+def _float_scores(regions: list[Region], scores: Collection[ir.Value]) -> list[Region]:
+    """Leave attention scores as products make them: the softmax computes in float."""
+    aggregating = {node for r in regions if r.form is not None for node in r.nodes}
+
+    def is_score(region: Region) -> bool:
+        output = region.outputs[0]
+        is_product = region.form is None and is_op(region.head, "Gemm", "MatMul")
+        if not is_product or output not in scores or output.is_graph_output():
+            return False
+        return all(use.node in aggregating for use in output.uses())
+
+    return [replace(r, made_in_float=True) if is_score(r) else r for r in regions]
 
 
 def _attention_regions(graph: ir.Graph, excluded: Collection[ir.Node]) -> list[Region]:

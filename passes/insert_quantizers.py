@@ -4,6 +4,7 @@ Q and DQ go around regions, never inside one. Inputs and outputs of the model st
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +13,7 @@ from octavo.passes.choose_parameters import Parameters, choose_parameters, repre
 from octavo.passes.constants import NameSource, add_constant, float_constant
 from octavo.passes.fused_regions import Region
 from octavo.passes.layer_format import FLOAT_BITS
+from octavo.passes.message_passing.forms import Kind
 from octavo.passes.narrow_ranges import Range, narrow_masks
 from octavo.passes.placement import Placement, plan_placement
 from octavo.passes.quant_math import QuantParams, quantize
@@ -153,6 +155,10 @@ def _is_float_sum(region: Region, node: ir.Node, source: Region | None) -> bool:
 def _write_constants(
     writer: WeightWriter, region: Region, parameters: Parameters, options: QuantizerOptions
 ) -> None:
+    if region.form is not None:
+        if region.form.kind is Kind.PRODUCT:
+            _write_adjacency(writer, region, parameters, options)
+        return
     operands = [value for value in region.head.inputs if value in parameters.of]
     if not operands:
         return
@@ -169,6 +175,20 @@ def _write_constants(
         scale_b,
         has_wide_input=has_wide_input,
     )
+
+
+def _write_adjacency(
+    writer: WeightWriter, region: Region, parameters: Parameters, options: QuantizerOptions
+) -> None:
+    """Store the matrix of a product with one scale for each node that receives."""
+    form = region.form
+    assert form is not None  # _write_constants looked
+    head, (features,) = region.head, form.features
+    position = list(head.inputs).index(form.coefficients)
+    # Rows of the matrix are targets on the left of the features, columns on the right.
+    axis = 0 if position == 0 else 1
+    layout = replace(WeightFormat.of(head, options), block_size=0)
+    writer.write(head, position, axis, layout, parameters.of[features].scale, None)
 
 
 def _write_pair(

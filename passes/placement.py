@@ -11,6 +11,8 @@ import onnx_ir as ir
 
 from octavo.passes.constants import constant_array
 from octavo.passes.fused_regions import Region, find_regions
+from octavo.passes.layer_format import FLOAT_BITS
+from octavo.passes.message_regions import plan_messages
 from octavo.passes.quantizable_operators import stored_int8_weight, why_not_quantizable
 from octavo.passes.quantizer_options import QuantizerOptions
 from octavo.passes.wiring import is_float
@@ -50,9 +52,24 @@ def plan_placement(
         not_quantizable: Tensors that 8 bits cannot represent, with the reason, such as ones
             that held infinity during calibration; the nodes around them stay in float.
     """
-    reasons = {node: "kept in float by request" for node in graph if options.keeps_float(node)}
+    messages = plan_messages(graph)
+    reasons = {
+        **messages.float_nodes,
+        **{node: "kept in float by request" for node in graph if options.keeps_float(node)},
+        **{
+            region.form.head: "its factors are kept in float by request"
+            for region in messages.regions
+            if region.form.coefficients is not None
+            and options.layer_format(region.form.head).weight_bits == FLOAT_BITS
+        },
+    }
     while True:
-        regions = find_regions(graph, reasons, float_normalization=options.float_normalization)
+        regions = find_regions(
+            graph,
+            reasons,
+            float_normalization=options.float_normalization,
+            messages=messages,
+        )
         touched = [
             (node, why)
             for value, why in (not_quantizable or {}).items()
