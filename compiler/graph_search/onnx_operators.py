@@ -151,7 +151,7 @@ class OnnxOperators:
         self._graph, self._name, self._bits = graph, name, block.bits
         self._has_factors = LAYER_KINDS[block.kind].factors is not Factors.NONE
 
-    def linear(self, x: Written, name: str, site: Role = Role.FEATURES) -> Written:  # noqa: D102
+    def linear(self, x: Written, name: str, site: Role = Role.FEATURES) -> Written:
         names = [x.name, f"{name}.weight"]
         if f"{name}.bias" in self._graph.arrays:
             names.append(f"{name}.bias")
@@ -160,33 +160,33 @@ class OnnxOperators:
         self._graph.formats[made] = chosen
         return Written(made, self._graph.arrays[f"{name}.weight"].shape[:1])
 
-    def messages(self, x: Written) -> Written:  # noqa: D102
+    def messages(self, x: Written) -> Written:
         return x
 
-    def coefficients(self, x: Written) -> Written:  # noqa: D102
+    def coefficients(self, x: Written) -> Written:
         return x
 
-    def edge_weight(self) -> Written:  # noqa: D102
+    def edge_weight(self) -> Written:
         column = self._graph.constant([-1, 1])
         return Written(self._add("Reshape", ["edge_weight", column]), (1,))
 
-    def source(self, x: Written) -> Written:  # noqa: D102
+    def source(self, x: Written) -> Written:
         return self._gathered(x, self._graph.ends()[0])
 
-    def target(self, x: Written) -> Written:  # noqa: D102
+    def target(self, x: Written) -> Written:
         return self._gathered(x, self._graph.ends()[1])
 
-    def weigh(self, coefficients: Written, messages: Written) -> Written:  # noqa: D102
+    def weigh(self, coefficients: Written, messages: Written) -> Written:
         factors = coefficients.name
         if len(messages.tail) > 1:
             factors = self._add("Unsqueeze", [factors, self._graph.constant([-1])])
         return Written(self._add("Mul", [factors, messages.name]), messages.tail)
 
-    def sum(self, messages: Written) -> Written:  # noqa: D102
+    def sum(self, messages: Written) -> Written:
         total = self._scatter(self._zeros(messages.tail), messages, "add")
         return self._aggregated(total, messages.tail)
 
-    def mean(self, messages: Written) -> Written:  # noqa: D102
+    def mean(self, messages: Written) -> Written:
         ones = self._graph.constant(np.ones(self._graph.num_edges), np.float32)
         degrees = self._scatter(self._zeros(()), Written(ones, ()), "add")
         count = self._add("Max", [degrees, self._graph.constant(1, np.float32)])
@@ -197,10 +197,10 @@ class OnnxOperators:
         count = self._add("Expand", [self._add("Reshape", [count, column]), full])
         return Written(self._add("Div", [total, count]), messages.tail)
 
-    def max(self, messages: Written) -> Written:  # noqa: D102
+    def max(self, messages: Written) -> Written:
         return self._aggregated(self._maximum(messages), messages.tail)
 
-    def softmax(self, scores: Written) -> Written:  # noqa: D102
+    def softmax(self, scores: Written) -> Written:
         highest = Written(self._maximum(scores), scores.tail)
         shifted = self._add("Sub", [scores.name, self.target(highest).name])
         exps = Written(self._add("Exp", [shifted]), scores.tail)
@@ -208,14 +208,14 @@ class OnnxOperators:
         sums = self.target(Written(total, scores.tail))
         return Written(self._add("Div", [exps.name, sums.name]), scores.tail)
 
-    def heads(self, x: Written, num_heads: int) -> Written:  # noqa: D102
+    def heads(self, x: Written, num_heads: int) -> Written:
         tail = (num_heads, x.tail[0] // num_heads)
         return self._reshaped(x, tail)
 
-    def join(self, x: Written) -> Written:  # noqa: D102
+    def join(self, x: Written) -> Written:
         return self._reshaped(x, (x.tail[0] * x.tail[1],))
 
-    def dot(self, x: Written, name: str) -> Written:  # noqa: D102
+    def dot(self, x: Written, name: str) -> Written:
         product = self._add("Mul", [x.name, name])
         last = self._graph.constant([-1])
         made = self._add("ReduceSum", [product, last], keepdims=0)
@@ -223,18 +223,18 @@ class OnnxOperators:
         self._graph.formats[made] = LayerFormat(EIGHT, self._bits[Role.MESSAGES])
         return Written(made, x.tail[:-1])
 
-    def add(self, a: Written, b: Written) -> Written:  # noqa: D102
+    def add(self, a: Written, b: Written) -> Written:
         return Written(self._add("Add", [a.name, b.name]), a.tail)
 
-    def biased(self, x: Written, name: str) -> Written:  # noqa: D102
+    def biased(self, x: Written, name: str) -> Written:
         return Written(self._add("Add", [x.name, name]), x.tail)
 
-    def scaled(self, x: Written, name: str) -> Written:  # noqa: D102
+    def scaled(self, x: Written, name: str) -> Written:
         made = self._add("Mul", [x.name, name])
         self._graph.formats[made] = LayerFormat(EIGHT, self._bits[Role.MESSAGES])
         return Written(made, x.tail)
 
-    def activation(self, x: Written, kind: str) -> Written:  # noqa: D102
+    def activation(self, x: Written, kind: str) -> Written:
         if kind == "none":
             return x
         attributes = {"alpha": NEGATIVE_SLOPE} if kind == "leaky_relu" else {}

@@ -9,7 +9,7 @@ from examples.graphs.networks import LAYERS
 from examples.graphs.random_multigraph import random_multigraph
 
 from octavo.compiler.graph_search.layers import LAYER_KINDS
-from octavo.compiler.graph_search.onnx_writer import export_network
+from octavo.compiler.graph_search.onnx_operators import export_network
 from octavo.compiler.graph_search.space import Architecture, Block
 from octavo.compiler.importer import import_model
 from octavo.passes.message_passing.components import Role, find_components
