@@ -15,6 +15,7 @@ from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.edge_order import EdgeOrder
+from octavo.targets.ops.edge_softmax import EdgeSoftmax
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
@@ -47,6 +48,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.csr_aggregate import CsrRows
     from octavo.targets.kernels.depthwise import Depthwise
     from octavo.targets.kernels.edge_order import CountingSort
+    from octavo.targets.kernels.edge_softmax import EdgeSoftmaxNodes
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.gru import GruGemm, GruNibbles
@@ -82,6 +84,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Reduce, (ReduceAxis(),)),
         (Gather, (GatherSlices(),)),
         (EdgeOrder, (CountingSort(),)),
+        (EdgeSoftmax, (EdgeSoftmaxNodes(),)),
         (IndexCheck, (IndexRows(),)),
         (CsrAggregate, (CsrRows(),)),
         (ScatterAggregate, (ScatterRows(),)),

@@ -132,4 +132,5 @@ def _ends(
             np.broadcast_to(scale, far.shape),
             near * arrays["target_scale"].astype(np.float32),
         )
-    return np.maximum(total, total * np.float32(op.slope)).astype(np.float32)
+    leaky: NDArray[np.float32] = np.maximum(total, total * np.float32(op.slope))
+    return leaky
