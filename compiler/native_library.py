@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from octavo.errors import ArtifactError, DeviceError
+from octavo.errors import ArtifactError, CancelledError, DeviceError
 
 ABI_VERSION = 4
 UNSUPPORTED_CPU = 6
 TILES_REFUSED = 10
 NO_ACCELERATOR = 11
 ACCELERATOR_FAILED = 12
+CANCELLED = 13
 DTYPE_NAMES = (
     "float32", "float64", "float16", "bfloat16", "bool",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -85,6 +86,20 @@ class OptionsStruct(ctypes.Structure):
     )
 
 
+class UsageStruct(ctypes.Structure):
+    """octavo_usage."""
+
+    _fields_ = (
+        ("arena_bytes", ctypes.c_uint64),
+        ("weights_mapped_bytes", ctypes.c_uint64),
+        ("weights_copied_bytes", ctypes.c_uint64),
+        ("instance_bytes", ctypes.c_uint64),
+        ("last_run_ns", ctypes.c_uint64),
+        ("num_threads", ctypes.c_uint32),
+        ("num_pinned_threads", ctypes.c_uint32),
+    )
+
+
 class NativeLibrary:
     """One loaded libmodel.so.
 
@@ -145,6 +160,8 @@ class NativeLibrary:
             "octavo_run_timed", status, model, ctypes.POINTER(ctypes.c_uint64)
         )
         self.reset = bind("octavo_reset", status, model)
+        self.cancel = bind("octavo_cancel", ctypes.c_bool, model)
+        self.usage = bind("octavo_get_usage", status, model, ctypes.POINTER(UsageStruct))
         self.destroy = bind("octavo_destroy", None, model)
         self._failure = bind("octavo_failure", ctypes.c_char_p, model)
         self._message = bind("octavo_status_message", ctypes.c_char_p, status)
@@ -161,6 +178,8 @@ class NativeLibrary:
         if status == ACCELERATOR_FAILED:
             details = self.failure(model)
             raise DeviceError(f"the run failed: {self.message(status)}: {details}")
+        if status == CANCELLED:
+            raise CancelledError(self.message(status))
         raise ArtifactError(f"the run failed: {self.message(status)}")
 
     def failure(self, model: ctypes.c_void_p) -> str:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from octavo.compiler.native_library import (
     UNSUPPORTED_CPU,
     NativeLibrary,
     OptionsStruct,
+    UsageStruct,
 )
 from octavo.compiler.tensor_info import TensorInfo, arena_view, tensor_info
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
@@ -68,6 +70,27 @@ class BoundRun:
     run: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a loaded model takes.
+
+    Attributes:
+        arena_bytes: Tensors between layers.
+        weights_mapped_bytes: Of the weight file, which the system may drop and read again.
+        weights_copied_bytes: Weights that were expanded into memory.
+        instance_bytes: Everything else but the stacks of threads.
+        last_run_us: Time of the last run that succeeded, microseconds; None before it.
+        num_threads: That run the model.
+    """
+
+    arena_bytes: int
+    weights_mapped_bytes: int
+    weights_copied_bytes: int
+    instance_bytes: int
+    last_run_us: float | None
+    num_threads: int
+
+
 class Session(Closing):
     """A loaded artifact. One run at a time; sessions are independent of each other.
 
@@ -86,6 +109,7 @@ class Session(Closing):
     ) -> None:
         self.manifest = manifest
         self._model = ctypes.c_void_p()
+        self._freeing = threading.Lock()  # `cancel` does not wait for a run to end
         self._library = NativeLibrary(directory / "libmodel.so")
         self._fail = partial(self._library.fail, self._model)
         self._call = model_call(self._library.run_copy, self._fail)
@@ -255,6 +279,33 @@ class Session(Closing):
                 self._succeed(status)
         return latencies_us
 
+    def cancel(self) -> bool:
+        """End the run that another thread has begun, before its next layer.
+
+        That run raises ``CancelledError``, and the session can be used on. State that outlives
+        a run is then that of half of one, see ``reset``.
+
+        Returns:
+            Whether there was a run; if not, nothing happens.
+        """
+        with self._freeing:
+            return bool(self._model) and bool(self._library.cancel(self._model))
+
+    def usage(self) -> Usage:
+        """What the model takes, in memory and time."""
+        struct = UsageStruct()
+        with self._freeing:
+            self._require_open()
+            self._succeed(self._library.usage(self._model, ctypes.byref(struct)))
+        return Usage(
+            arena_bytes=struct.arena_bytes,
+            weights_mapped_bytes=struct.weights_mapped_bytes,
+            weights_copied_bytes=struct.weights_copied_bytes,
+            instance_bytes=struct.instance_bytes,
+            last_run_us=struct.last_run_ns / 1e3 or None,
+            num_threads=struct.num_threads,
+        )
+
     def reset(self) -> None:
         """Zero the state that outlives a run."""
         with self._call:
@@ -271,8 +322,9 @@ class Session(Closing):
             self._input_views, self._output_views = [], []
             if self._model:
                 self._call.use(0)
-                self._library.destroy(self._model)
-                self._model = ctypes.c_void_p()
+                with self._freeing:
+                    self._library.destroy(self._model)
+                    self._model.value = None
             self._library.close()
 
     def __del__(self) -> None:
@@ -334,9 +386,7 @@ def load(
     return Session(folder, manifest, num_threads, cache)
 
 
-def _check_names(
-    given: Mapping[str, Any], known: Sequence[str], kind: str, verb: str
-) -> None:
+def _check_names(given: Mapping[str, Any], known: Sequence[str], kind: str, verb: str) -> None:
     """Refuse a name that the model does not have."""
     unknown = [name for name in given if name not in known]
     if unknown:

@@ -185,6 +185,7 @@ class ModelSource:
                 )
             yield "};"
         yield "static const octavo_packed_weights kPacked = {"
+        yield "    .expander = &octavo_packed_expander,"
         yield f"    .plain_bytes = {unsigned_literal(blob.plain_bytes)},"
         yield f"    .expanded_bytes = {unsigned_literal(blob.expanded_bytes)},"
         yield f"    .num_constants = {len(blob.packed)}u,"

@@ -11,25 +11,27 @@ from octavo.targets.abi import Abi, SystemLibrary
 
 _OWN = ("-lm",)
 # Every function must be found, now and when the library is loaded.
-_STRICT = ("-nostdlib", "-Wl,-z,defs", "-Wl,-z,now", "-Wl,-soname,libmodel.so")
+_STRICT = ("-nostdlib", "-Wl,-z,defs", "-Wl,-z,now")
 # Arithmetic that a CPU has no instruction for; behind the others, which are asked first.
 _COMPILER_RUNTIME = "-lcompiler_rt"
 
 
-def system_libraries(abi: Abi | None, build: Path) -> list[str]:
+def system_libraries(abi: Abi | None, build: Path, name: str) -> list[str]:
     """Arguments of the linker that say where functions come from.
 
     Args:
         abi: The system, or None for the C library that the linker brings.
         build: Folder that the linker runs in; stand-ins are written there.
+        name: What the library that is linked is called.
 
     Raises:
         ToolchainError: A stand-in cannot be linked.
     """
+    named = f"-Wl,-soname,{name}"
     if abi is None:
-        return list(_OWN)
+        return [named, *_OWN]
     stand_ins = [_stand_in(library, abi.zig_target, build) for library in abi.libraries]
-    return [*_STRICT, *stand_ins, _COMPILER_RUNTIME]
+    return [*_STRICT, named, *stand_ins, _COMPILER_RUNTIME]
 
 
 def _stand_in(library: SystemLibrary, zig_target: str, build: Path) -> str:

@@ -10,7 +10,16 @@ from pathlib import Path
 import octavo.compiler
 from octavo.errors import ToolchainError
 
-RUNTIME_FLAGS = ("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all", "-g0")
+RUNTIME_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-ffunction-sections",  # what nobody calls is not linked
+    "-fdata-sections",
+    "-fno-sanitize=all",
+    "-g0",
+)
 _TIMEOUT_S = 300.0  # zig builds the C library of a target when it first links for it
 
 

@@ -7,7 +7,6 @@ the path: two builds of the same program are byte-identical.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,19 +17,21 @@ from octavo.compiler.artifact.accelerator_source import AcceleratorSource
 from octavo.compiler.artifact.cpu_features import feature_mask, required_features
 from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.kernels_object import build_kernels
+from octavo.compiler.artifact.link import LINK_FLAGS, link_shared
 from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
 from octavo.compiler.artifact.memory_limit import check_memory
 from octavo.compiler.artifact.memory_plan import MemoryPlan, plan_memory
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.model_source import ModelSource
+from octavo.compiler.artifact.new_folder import FolderKind, check_folder, new_folder
 from octavo.compiler.artifact.opencl_source import generate_opencl
 from octavo.compiler.artifact.program_record import program_record
-from octavo.compiler.artifact.system_libraries import system_libraries
 from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
 from octavo.compiler.artifact.weight_blob import WeightBlob, pack_weights
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import kernels_digest
-from octavo.errors import ArtifactError, ModelError
+from octavo.compiler.native_library import ABI_VERSION
+from octavo.errors import ModelError
 from octavo.targets.base import Target
 from octavo.targets.opencl.prelude import prelude
 
@@ -42,10 +43,7 @@ RUNTIME_HEADER = "octavo_runtime.h"
 ACCELERATOR_HEADER = "octavo_accelerator.h"
 PACKED_HEADER = "octavo_packed_weights.h"
 
-# Kernels come out of TVM with default visibility; two models in one process must not see each
-# other's.
-_EXPORTS = "{ global: octavo_*; local: *; };\n"
-_COMPILE_FLAGS = (
+COMPILE_FLAGS = (
     "-std=c11",
     "-O2",
     "-fPIC",
@@ -53,8 +51,7 @@ _COMPILE_FLAGS = (
     "-fno-sanitize=all",
     "-g0",
 )
-_LINK_FLAGS = ("-s", "-Wl,--build-id=none", "-Wl,--gc-sections", "-Wl,-z,noexecstack")
-
+ARTIFACT = FolderKind("an artifact", MANIFEST)
 
 ExtraFiles = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
 
@@ -94,28 +91,9 @@ def write_artifact(
         LoweringError: The program cannot be compiled.
         ToolchainError: The compiler or the linker failed.
     """
-    destination = Path(os.path.abspath(directory))
-    check_destination(destination, force=force)
-    created = [p for p in destination.parents if not p.exists()]
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".octavo-"))
-    except OSError as error:
-        raise ArtifactError(f"cannot write {destination}: {error.strerror}") from error
-    try:
+    with new_folder(directory, ARTIFACT, force=force) as folder:
         blob = pack_weights(program, pack_bits=packed_weights)
-        manifest = _write(
-            program, target, model, folder, blob, seed, extra_files, kernel_cache
-        )
-        folder.chmod(0o755)  # mkdtemp's is private
-        _move(folder, destination, force=force)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in created:
-            if not any(parent.iterdir()):
-                parent.rmdir()
-        raise
-    return manifest
+        return _write(program, target, model, folder, blob, seed, extra_files, kernel_cache)
 
 
 def check_destination(destination: Path, *, force: bool) -> None:
@@ -124,25 +102,7 @@ def check_destination(destination: Path, *, force: bool) -> None:
     Raises:
         ArtifactError: As said.
     """
-    if not destination.exists() and not destination.is_symlink():
-        return
-    if not force:
-        raise ArtifactError(f"{destination} exists already; --force replaces it")
-    if not destination.is_dir() or destination.is_symlink():
-        raise ArtifactError(f"{destination} exists and is not a folder")
-    if any(destination.iterdir()) and not (destination / MANIFEST).is_file():
-        raise ArtifactError(f"{destination} is not an artifact: it will not be replaced")
-
-
-def _move(folder: Path, destination: Path, *, force: bool) -> None:
-    check_destination(destination, force=force)  # again: a build takes a while
-    if destination.exists():
-        old = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".octavo-old-"))
-        destination.replace(old / "artifact")
-        folder.rename(destination)
-        shutil.rmtree(old)
-    else:
-        folder.rename(destination)
+    check_folder(destination, ARTIFACT, force=force)
 
 
 def _write(
@@ -177,6 +137,7 @@ def _write(
     check_memory(target, **sizes, code_bytes=(folder / LIBRARY).stat().st_size)
     manifest = {
         "format": FORMAT,
+        "abi_version": ABI_VERSION,
         "target": target.name,
         "target_details": _target_record(target) | {"cpu_features": list(features)},
         "seed": seed,
@@ -215,22 +176,19 @@ def _link(target: Target, folder: Path) -> None:
     """Make the library and the bench program of model.c, kernels.o and the runtime."""
     build = folder / ".build"
     build.mkdir()
-    (build / "exports.map").write_text(_EXPORTS, encoding="ascii")
     program_zig_target = target.program_zig_target or target.zig_target
     for zig_target in dict.fromkeys((target.zig_target, program_zig_target)):
         is_program = zig_target == program_zig_target
         paths = runtime_objects(zig_target, target.c_flags, with_bench=is_program)
         runtime = [str(path) for path in paths if path.name != "bench.o"]
         command = ["cc", "-target", zig_target, *target.c_flags]
-        compile_flags = (*_COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I..")
+        compile_flags = (*COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I..")
         zig([*command, *compile_flags, "-c", "../model.c", "-o", "model.o"], build)
-        command += [*_LINK_FLAGS, *target.link_flags]
         objects = ["model.o", "../kernels.o", *runtime]
         if zig_target == target.zig_target:
-            shared = ("-shared", "-Wl,--version-script=exports.map", "-o", f"../{LIBRARY}")
-            zig([*command, *shared, *objects, *system_libraries(target.abi, build)], build)
+            link_shared(target, objects, build, f"../{LIBRARY}", LIBRARY)
         if is_program:
-            bench = ["-o", f"../{BENCH}", str(paths[-1])]
+            bench = [*LINK_FLAGS, *target.link_flags, "-o", f"../{BENCH}", str(paths[-1])]
             zig([*command, *bench, *objects, "-lm"], build)
     shutil.rmtree(build)
     shutil.rmtree(folder / ".zig-cache", ignore_errors=True)

@@ -40,7 +40,12 @@ typedef struct octavo_packed_floats {
 
 enum { OCTAVO_PACKED_SLACK = 8 }; /* readable bytes of the file behind each packed constant */
 
+/* Checks and expands them; the runtime has one, which other programs do not link. */
+typedef struct octavo_expander octavo_expander;
+extern const octavo_expander octavo_packed_expander;
+
 struct octavo_packed_weights {
+  const octavo_expander *expander;
   uint64_t plain_bytes;
   uint64_t expanded_bytes; /* a multiple of OCTAVO_ALIGNMENT */
   uint32_t num_constants, num_floats;

@@ -49,7 +49,7 @@ static bool floats_fit(const octavo_program *program, const octavo_packed_floats
   return num_sets <= floats->num_scales / floats->lanes;
 }
 
-bool octavo_packed_is_consistent(const octavo_program *program) {
+static bool is_consistent(const octavo_program *program) {
   const octavo_packed_weights *packed = program->packed;
   if (packed->plain_bytes > program->weights_bytes) return false;
   if (packed->expanded_bytes % OCTAVO_ALIGNMENT != 0) return false;
@@ -168,8 +168,8 @@ static void expand_floats(const octavo_packed_floats *floats, const uint8_t *fil
   }
 }
 
-void octavo_packed_expand(const octavo_packed_weights *packed, const uint8_t *file,
-                          uint8_t *weights) {
+static void expand_all(const octavo_packed_weights *packed, const uint8_t *file,
+                       uint8_t *weights) {
   for (uint32_t i = 0; i < packed->num_constants; i++) {
     expand_constant(&packed->constants[i], file, weights);
   }
@@ -177,3 +177,5 @@ void octavo_packed_expand(const octavo_packed_weights *packed, const uint8_t *fi
     expand_floats(&packed->floats[i], file, weights);
   }
 }
+
+const octavo_expander octavo_packed_expander = {is_consistent, expand_all};

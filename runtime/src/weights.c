@@ -29,7 +29,7 @@ static octavo_status expand(octavo_model *model, const uint8_t *data) {
   /* Padding between constants may be loaded, so it is the same in every run. */
   __builtin_memset(memory, 0, (size_t)packed->expanded_bytes);
   __builtin_memcpy(memory + packed->expanded_bytes, data, (size_t)packed->plain_bytes);
-  octavo_packed_expand(packed, data, memory);
+  packed->expander->expand(packed, data, memory);
   return OCTAVO_OK;
 }
 
@@ -49,7 +49,7 @@ static octavo_status expand_in_front(octavo_model *model, int file, uint64_t off
       octavo_platform_map_behind(file, offset, (size_t)packed->plain_bytes,
                                  (size_t)packed->expanded_bytes, &model->weights_mapping, &memory);
   if (status != OCTAVO_OK) return status;
-  octavo_packed_expand(packed, data, memory);
+  packed->expander->expand(packed, data, memory);
   model->weights = memory;
   model->copied_bytes = (size_t)packed->expanded_bytes;
   model->mapped_bytes = (size_t)packed->plain_bytes;
@@ -59,7 +59,7 @@ static octavo_status expand_in_front(octavo_model *model, int file, uint64_t off
 octavo_status octavo_weights_load_part(octavo_model *model, int file, uint64_t offset) {
   const octavo_program *program = model->program;
   bool is_packed = program->packed != NULL;
-  if (is_packed && !octavo_packed_is_consistent(program)) return OCTAVO_WRONG_SIZE;
+  if (is_packed && !program->packed->expander->is_consistent(program)) return OCTAVO_WRONG_SIZE;
   uint64_t file_bytes = 0;
   octavo_status status = octavo_platform_file_bytes(file, &file_bytes);
   if (status != OCTAVO_OK) return status;
@@ -101,7 +101,7 @@ octavo_status octavo_weights_use(octavo_model *model, const uint8_t *data) {
     model->weights = data;
     return OCTAVO_OK;
   }
-  if (!octavo_packed_is_consistent(model->program)) return OCTAVO_WRONG_SIZE;
+  if (!model->program->packed->expander->is_consistent(model->program)) return OCTAVO_WRONG_SIZE;
   return expand(model, data);
 }
 

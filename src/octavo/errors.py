@@ -58,6 +58,10 @@ class ArtifactError(OctavoError):
     exit_code = 2
 
 
+class CancelledError(OctavoError):
+    """Another thread ended a run before it was done."""
+
+
 class LoweringError(OctavoError):
     """The model cannot be compiled for the target."""
 

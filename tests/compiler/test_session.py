@@ -10,7 +10,7 @@ import pytest
 from octavo.compiler.artifact import write_artifact
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step
 from octavo.compiler.session import load
-from octavo.errors import ArtifactError, DataError, TargetError
+from octavo.errors import ArtifactError, CancelledError, DataError, TargetError
 
 WEIGHTS = np.arange(1000).astype(np.int8) + np.int8(1)
 INPUT = (np.arange(1000) * 7).astype(np.int8).reshape(10, 100)
@@ -300,3 +300,40 @@ def test_running_needs_numpy_only(add_artifact):
     output = subprocess.run(command, check=True, capture_output=True, text=True)
     assert json.loads(output.stdout) == []
     assert output.stderr == ""
+
+
+def test_a_run_is_cancelled_from_another_thread(add_artifact):
+    with load(add_artifact) as session:
+        errors = []
+
+        def run_until_cancelled():
+            while not errors:
+                try:
+                    session.run({"x:0": INPUT})
+                except CancelledError as error:
+                    errors.append(str(error))
+
+        assert session.cancel() is False  # there is no run
+        thread = threading.Thread(target=run_until_cancelled)
+        thread.start()
+        while not session.cancel():
+            pass
+        thread.join(60)
+        assert errors == ["the run was cancelled"]
+        assert (session.run({"x:0": INPUT})["y"] == EXPECTED).all()
+    assert session.cancel() is False
+
+
+def test_what_a_session_takes_is_told(add_artifact):
+    with load(add_artifact, num_threads=2) as session:
+        usage = session.usage()
+        memory = session.manifest["memory"]
+        assert usage.arena_bytes >= memory["arena_bytes"]
+        assert usage.weights_mapped_bytes == memory["weights_bytes"]
+        assert usage.weights_copied_bytes == 0
+        assert usage.num_threads == 2
+        assert usage.last_run_us is None
+        session.run({"x:0": INPUT})
+        assert 0 < session.usage().last_run_us < 10e6
+    with pytest.raises(ValueError, match="closed"):
+        session.usage()

@@ -448,8 +448,8 @@ static packed_case *make_packed(void) {
   }
   for (unsigned num_bits = 1; num_bits <= kMostBits; num_bits++) store_floats(c, &stored, num_bits);
   CHECK(stored + OCTAVO_PACKED_SLACK <= kStored);
-  c->packed = (octavo_packed_weights){kPlain,       kExpanded, kConstants,
-                                      kMostBits, c->constants, c->floats};
+  c->packed = (octavo_packed_weights){&octavo_packed_expander, kPlain, kExpanded, kConstants, kMostBits,
+                                      c->constants, c->floats};
   c->shape[0] = kExpanded + kPlain;
   c->output = (octavo_tensor){"w", OCTAVO_UINT8, 1, c->shape, kExpanded + kPlain, 0, true,
                               false, 1, 0};
