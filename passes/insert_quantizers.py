@@ -187,7 +187,8 @@ def _write_adjacency(
     position = list(head.inputs).index(form.coefficients)
     # Rows of the matrix are targets on the left of the features, columns on the right.
     axis = 0 if position == 0 else 1
-    layout = replace(WeightFormat.of(head, options), block_size=0)
+    num_bits = options.factor_bits(head)
+    layout = replace(WeightFormat.of(head, options), num_bits=num_bits, block_size=0)
     writer.write(head, position, axis, layout, parameters.of[features].scale, None)
 
 

@@ -37,7 +37,7 @@ def features_that_meet(regions: Iterable[Region]) -> list[tuple[ir.Value, ...]]:
 
 def factor_bits(region: Region, options: QuantizerOptions) -> int:
     """How many bits the factors of a region have."""
-    wanted = options.layer_format(region.head).weight_bits
+    wanted = options.factor_bits(region.head)
     form = region.form
     assert form is not None  # of a region with factors
     return min(wanted, widest_factor(form)) if wanted <= BYTE_BITS else wanted

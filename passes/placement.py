@@ -60,7 +60,7 @@ def plan_placement(
             region.form.head: "its factors are kept in float by request"
             for region in messages.regions
             if region.form.coefficients is not None
-            and options.layer_format(region.form.head).weight_bits == FLOAT_BITS
+            and options.factor_bits(region.form.head) == FLOAT_BITS
         },
     }
     while True:

@@ -86,6 +86,14 @@ class QuantizerOptions:
             self._width(node, "activation_bits", self.activation_bits),
         )
 
+    def factor_bits(self, node: ir.Node) -> int:
+        """Width of what multiplies messages at a node that aggregates them.
+
+        Attention and weights of edges are made like activations and are as wide as those,
+        unless an override names the node: its ``weight_bits`` are theirs.
+        """
+        return self._width(node, "weight_bits", self.activation_bits)
+
     def keeps_float(self, node: ir.Node) -> bool:
         """Whether a node computes in float32 by request; its weight may be stored narrower."""
         if self._choose(node, "keep_float", False):
