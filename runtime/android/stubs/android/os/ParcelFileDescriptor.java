@@ -1,0 +1,6 @@
+package android.os;
+
+/** See Context. */
+public abstract class ParcelFileDescriptor {
+    public abstract int getFd();
+}
