@@ -34,6 +34,7 @@ from octavo.passes.wiring import is_op
 
 # Joining ranges costs each input at most one bit of resolution.
 CONCAT_MAX_WIDENING = 2.0
+_OF_TWO_OPERANDS = ("Add", "Div", "Mul", "Sub")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def choose_parameters(
         for value, region in making.items()
         if region.output_scale is OutputScale.UNIT
     }
-    wanted = _widths(placement, making, options)
+    wanted = _widths(placement, making, options, groups)
     for region in placement.regions:
         if is_op(region.head, "Concat"):
             is_narrow = any(wanted.get(v, BYTE_BITS) < BYTE_BITS for v in region.outputs)
@@ -117,21 +118,27 @@ def choose_parameters(
 
 
 def _widths(
-    placement: Placement, making: Mapping[ir.Value, Region], options: QuantizerOptions
+    placement: Placement,
+    making: Mapping[ir.Value, Region],
+    options: QuantizerOptions,
+    groups: "_Groups",
 ) -> dict[ir.Value, int]:
     """Bits of each tensor: the most that a reader asks for which computes something.
 
     Regions that only move integers take what their own readers ask for; what nothing reads in
-    integers has the model's width. Recurrent layers make 8 bits at least.
+    integers has the model's width. Recurrent layers make 8 bits at least. What edges gather
+    has the width of messages: a node that adds a part of its own features does not widen it.
     """
     widths: dict[ir.Value, int] = {}
     factors = factors_of(placement.regions)
+    gathered = {groups.root(v) for r in placement.regions if r.form for v in r.inputs}
     for region in placement.regions:
         if region.output_scale is OutputScale.SAME and region.form is None:
             continue
         num_bits = options.layer_format(region.head).activation_bits
+        follows = region.form is None and is_op(region.head, *_OF_TWO_OPERANDS)
         for value in region.inputs:
-            if value not in factors:
+            if value not in factors and not (follows and groups.root(value) in gathered):
                 widths[value] = max(num_bits, widths.get(value, 0))
     for value, region in making.items():
         if is_op(region.head, "LSTM", "GRU"):

@@ -230,9 +230,7 @@ class OnnxOperators:
         return Written(self._add("Add", [x.name, name]), x.tail)
 
     def scaled(self, x: Written, name: str) -> Written:
-        made = self._add("Mul", [x.name, name])
-        self._graph.formats[made] = LayerFormat(EIGHT, self._bits[Role.MESSAGES])
-        return Written(made, x.tail)
+        return Written(self._add("Mul", [x.name, name]), x.tail)
 
     def activation(self, x: Written, kind: str) -> Written:
         if kind == "none":

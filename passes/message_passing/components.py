@@ -3,7 +3,7 @@
 A configuration names nodes, and a node has two widths. This says which of the two belongs to
 which component: of a linear layer, the weights and what it reads; of the node that aggregates,
 the coefficients and the messages that it gathers. A tensor has one width, whoever reads it:
-what is gathered is messages to its other readers as well.
+what is gathered is messages to other layers that read it as well.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from octavo.passes.linear_layers import linear_weight
 from octavo.passes.message_passing.find import recognize
 from octavo.passes.message_passing.linear_weights import layers_before
 from octavo.passes.message_passing.regions import GraphNetwork, MessagePassing
-from octavo.passes.wiring import is_float, is_op
+from octavo.passes.wiring import is_op
 
 # Between what nodes have aggregated and a layer that reads it these keep one number for each.
 _ELEMENTWISE = (
@@ -83,7 +83,8 @@ def find_components(graph: ir.Graph) -> tuple[Component, ...]:
     layers = [n for n in graph if n not in heads and linear_weight(n) is not None]
     attention = {n for p in network.passings for n in _attention_layers(p, layers)}
     # Scores are made of what is gathered, before the gather or behind it.
-    gathering = attention | {n for p in network.passings for n in _other_readers(p)}
+    reading = {n for p in network.passings for n in _other_readers(p)}
+    gathering = {n for n in layers if n in attention or n in reading}
     readers = {node for readout in network.readouts for node in readout.output_layers}
     behind = _read_behind_sums(layers, network)
     alone = [n for n in layers if n not in gathering]
@@ -151,16 +152,16 @@ def _read_behind_sums(layers: Iterable[ir.Node], network: GraphNetwork) -> set[i
 
 
 def _other_readers(passing: MessagePassing) -> set[ir.Node]:
-    """Nodes that compute with what is gathered, but for the message passing itself."""
+    """Nodes that read what is gathered, but for the message passing itself."""
     pending = [_root(value) for value in passing.features]
     found: set[ir.Node] = set()
     while pending:
         for node, _ in pending.pop().uses():
             if is_op(node, *_MOVERS):
                 pending += node.outputs
-            elif node not in passing.nodes and any(is_float(v) for v in node.outputs):
+            elif node not in passing.nodes:
                 found.add(node)
-    return {n for n in found if not is_op(n, "Gather", "GatherND", "GatherElements")}
+    return found
 
 
 def _root(value: ir.Value) -> ir.Value:
