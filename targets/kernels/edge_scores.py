@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr
+from octavo.targets.kernels.edge_weights import CACHED_BYTES
+from octavo.targets.kernels.panel_prefetch import LINE_BYTES
 from octavo.targets.ops.edge_order import PLACES_BEHIND
 from octavo.targets.ops.edge_softmax import EdgeSoftmax
+
+WHERE = {"ends": "places", "edges": "ids"}  # which rows the edge at a place has
 
 
 def scores_of(op: EdgeSoftmax) -> list[tuple[str, int, str]]:
@@ -18,7 +23,7 @@ def scores_of(op: EdgeSoftmax) -> list[tuple[str, int, str]]:
                   ("target", op.nodes * op.heads, op.dtype)]
     else:
         scores = [("score", op.edges * op.heads, op.dtype)]
-    places = {"ends": "places", "edges": "ids"}.get(op.form)
+    places = WHERE.get(op.form)
     return [
         *scores, ("offsets", op.nodes + 1, "int32"),
         *([] if places is None else [(places, op.edges + PLACES_BEHIND, "int32")])]
@@ -47,11 +52,22 @@ class EdgeScores:
 
     def row(self, place: Expr) -> Expr:
         """First score of the edge at a place, or of its source."""
-        if self.op.form == "ends":
-            place = vector.load(self.operands["places"], place)
-        elif self.op.form == "edges":
-            place = vector.load(self.operands["ids"], place)
+        if self.op.form in WHERE:
+            place = vector.load(self.operands[WHERE[self.op.form]], place)
         return vector.bind(place * self.op.heads)
+
+    def ask(self, place: Expr) -> None:
+        """Fetch the row of a later edge."""
+        op, where = self.op, WHERE.get(self.op.form)
+        name = "source" if op.form == "ends" else "score"
+        rows = op.sources if op.form == "ends" else op.edges
+        size = op.heads * np.dtype(op.dtype).itemsize
+        if where is None or rows * size <= CACHED_BYTES:
+            return
+        later = vector.load(self.operands[where], place + PLACES_BEHIND)
+        row = vector.bind(later * op.heads)
+        for at in range(0, op.heads, LINE_BYTES * op.heads // size):
+            vector.prefetch(self.operands[name], row + at)
 
     def of(self, row: Expr, near: Expr, head: int, width: int) -> Expr:
         """Scores of some heads.

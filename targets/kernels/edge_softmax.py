@@ -162,6 +162,8 @@ class _Emitter:
         first = vector.bind(self.begin + chunk * self.chunk)
         with T.serial(0, self._count(chunk)) as index:
             at = self.scores.row(first + index)
+            if finds_best:
+                self.scores.ask(first + index)
             for (head, width), own in zip(self.parts, near, strict=True):
                 score = vector.bind(self.scores.of(at, own, head, width))
                 vector.store(self.buffer, index * self.op.heads + head, score, width)

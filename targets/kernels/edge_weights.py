@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from tvm import tirx
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr
 from octavo.targets.ops.aggregation import Aggregation
+from octavo.targets.ops.edge_order import PLACES_BEHIND
+
+CACHED_BYTES = 1 << 18  # in all that need no asking
 
 
 class EdgeWeights:
@@ -36,7 +40,10 @@ class EdgeWeights:
 
     def load(self, place: Expr) -> Expr:
         """Load the weights of the edge at a place, ``count`` lanes, and add them up."""
-        at = vector.load(self.operands["ids"], place) if "ids" in self.operands else place
+        at = place
+        if "ids" in self.operands:
+            at = vector.load(self.operands["ids"], place)
+            self._ask(place)
         at = at * self.op.heads + (0 if self.head is None else self.head)
         found = vector.load(self.operands["weight"], at, self.count)
         found = vector.bind(vector.cast(found, self.wide, self.count))
@@ -44,6 +51,14 @@ class EdgeWeights:
             total = vector.load(self.sums, 0, self.count) + found
             vector.store(self.sums, 0, total, self.count)
         return found
+
+    def _ask(self, place: Expr) -> None:
+        """Fetch the weights of a later edge, which may be anywhere."""
+        op = self.op
+        if op.edges * op.heads * np.dtype(op.weight_dtype).itemsize <= CACHED_BYTES:
+            return
+        later = vector.load(self.operands["ids"], place + PLACES_BEHIND)
+        vector.prefetch(self.operands["weight"], later * op.heads)
 
     def spread(self, weights: Expr, channel: Expr, lanes: int) -> Expr:
         """Give every channel the one of its head.

@@ -13,12 +13,11 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
-from octavo.targets.kernels.edge_weights import EdgeWeights
+from octavo.targets.kernels.edge_weights import CACHED_BYTES, EdgeWeights
 from octavo.targets.kernels.panel_prefetch import LINE_BYTES
 from octavo.targets.ops.aggregation import LARGEST_DIFFERENCE, Aggregation
 from octavo.targets.ops.edge_order import PLACES_BEHIND
 
-CACHED_BYTES = 1 << 18  # rows in all that need no asking
 HALF_WORDS = {"uint8": "uint16", "int8": "int16"}  # what holds sums of bytes at first
 HALF_WORD_MESSAGE = 256  # times 255, or -256 times 128: largest sums that fit there
 
