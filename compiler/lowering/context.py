@@ -41,10 +41,12 @@ class Region:
     Attributes:
         nodes: Steps are emitted when the walk through the graph reaches the last one.
         emit: Appends the steps and defines the results.
+        reads: Values that it computes them of; None for what its nodes read.
     """
 
     nodes: tuple[ir.Node, ...]
     emit: "Callable[[Context], None]"
+    reads: tuple[ir.Value, ...] | None = None
 
     def origin(self, reason: str = "") -> Origin:
         """Name the region after its nodes; Q and DQ are not worth a mention."""

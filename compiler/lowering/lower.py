@@ -14,6 +14,7 @@ from octavo.compiler.lowering.context import Context
 from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.matching import match_regions
+from octavo.compiler.lowering.needed import needed_nodes
 from octavo.compiler.lowering.places import find_places
 from octavo.compiler.lowering.port_params import read_params, written_params
 from octavo.compiler.lowering.program import Port, Program, Storage
@@ -71,10 +72,12 @@ def lower(
     ctx.places = find_places(graph, view)
     islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
-    nodes = list(graph)
+    nodes, needed = list(graph), needed_nodes(graph, last_of)
     for done, node in enumerate(nodes):
         if progress is not None:
             progress(done, len(nodes))
+        if node not in needed:
+            continue
         region = last_of.get(node)
         if region is not None:
             region.emit(ctx)

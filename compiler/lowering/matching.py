@@ -12,22 +12,27 @@ from octavo.compiler.lowering.regions import (
     INTEGER_MATCHERS,
     Matcher,
 )
+from octavo.compiler.lowering.regions.message_passing import match_aggregations
 from octavo.compiler.lowering.view import QdqView
 
 
 def match_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
     """Regions by their last node; their nodes become claimed."""
+    # Message passing first: its operators would be taken one by one.
+    integers, floats = match_aggregations(view)
     # No integer region may take what is to be computed in float.
-    view.claimed |= view.float_nodes
-    found = match_integer_regions(graph, view)
-    view.claimed -= view.float_nodes
+    waiting = view.float_nodes - view.claimed
+    view.claimed |= waiting
+    found = {**integers, **floats, **_match(INTEGER_MATCHERS, graph, view)}
+    view.claimed -= waiting
     found.update(_match(FLOAT_MATCHERS, graph, view))
     return found
 
 
 def match_integer_regions(graph: ir.Graph, view: QdqView) -> dict[ir.Node, Region]:
     """Those of them that integers can compute."""
-    return _match(INTEGER_MATCHERS, graph, view)
+    integers, _ = match_aggregations(view)
+    return {**integers, **_match(INTEGER_MATCHERS, graph, view)}
 
 
 def _match(

@@ -1,11 +1,13 @@
 """A reading of the whole graph: which values have integers behind them, and by what scale."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from octavo.compiler.lowering.edge_lists import EdgeLists
 from octavo.compiler.lowering.qdq_graph import (
     SIXTEEN_BITS,
     QuantParams,
@@ -17,6 +19,9 @@ from octavo.compiler.lowering.qdq_graph import (
     string_attribute,
 )
 from octavo.compiler.lowering.weights import integer_weights, why_float
+from octavo.passes.message_passing.counted_axes import count_of_index, counted_axes
+from octavo.passes.message_passing.forms import Form, aggregation_forms
+from octavo.passes.message_passing.node_index import NodeIndex
 
 # Operators whose result has the same integers, scale and zero point as their data input:
 # moving or choosing elements commutes with dequantization. Of these, views move no bytes.
@@ -94,6 +99,23 @@ class QdqView:
             self._read(node)
             if not no_words:
                 self._read_words(node)
+
+    @cached_property
+    def forms(self) -> tuple[Form, ...]:
+        """What kernels compute of message passing, in graph order of their heads."""
+        return aggregation_forms(self.graph)
+
+    @cached_property
+    def edge_lists(self) -> EdgeLists:
+        """Edges that message passing follows."""
+        counted = counted_axes(self.graph)
+        inputs = {value.name: value for value in self.graph.inputs}
+
+        def count_input(index: NodeIndex) -> ir.Value | None:
+            count = count_of_index(index, counted)
+            return None if count is None else inputs[count.input]
+
+        return EdgeLists(count_input)
 
     def _read(self, node: ir.Node) -> None:
         if node.op_type == "DequantizeLinear":

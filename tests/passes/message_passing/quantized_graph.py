@@ -27,12 +27,14 @@ class GraphQuantizer:
     Attributes:
         model: Changed in place.
         real: What onnxruntime computes of every value.
+        results: What has been rounded behind aggregations, dequantized.
     """
 
     def __init__(self, model, feeds, dtype=np.uint8):
         self.model, self.dtype = model, dtype
         self.real = float_values(ir.to_proto(model), feeds)
         self.real |= feeds
+        self.results = []
         self._done = {}
 
     def run(self, *, results=True):
@@ -57,6 +59,7 @@ class GraphQuantizer:
         if results:
             end = _last(form.output)
             self._insert(end, *self._params(end))
+            self.results.append(self._done.get(end, end))
 
     def _matrix(self, form):
         numbers = np.asarray(form.coefficients.const_value.numpy())
@@ -119,7 +122,7 @@ class GraphQuantizer:
         if value in outputs:
             outputs[outputs.index(value)] = result
         self.model.graph.extend([rounding, back])
-        self._done[value] = self._done[result] = True
+        self._done[value] = self._done[result] = result
 
     def _give(self, value, name, like):
         value.name, value.shape, value.dtype = name, like.shape, like.dtype
