@@ -18,6 +18,7 @@ from octavo.compiler.cli.doctor import doctor_command
 from octavo.compiler.cli.estimate import estimate_command
 from octavo.compiler.cli.explain import explain_command
 from octavo.compiler.cli.inspect import inspect_command
+from octavo.compiler.cli.package import package_command
 from octavo.compiler.cli.profile import profile_command
 from octavo.compiler.cli.quantize import quantize_command
 from octavo.compiler.cli.run import run_command
@@ -36,6 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
     profile_command,
     explain_command,
     compare_command,
+    package_command,
     targets_command,
     devices_command,
     database_command,

@@ -1,0 +1,157 @@
+"""A C SDK: headers, libraries and an example, for builds that have no Python."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import octavo
+from octavo.compiler.artifact.c_text import is_identifier
+from octavo.compiler.artifact.manifest import MANIFEST, checksums
+from octavo.compiler.artifact.new_folder import FolderKind, new_folder
+from octavo.compiler.artifact.write import RUNTIME_HEADER
+from octavo.compiler.native_library import ABI_VERSION
+from octavo.compiler.package.c_example import example_source
+from octavo.compiler.package.c_readme import c_readme
+from octavo.compiler.package.cmake_config import cmake_files
+from octavo.compiler.package.interfaces import header_name, model_header
+from octavo.compiler.package.libraries import build_objects, make_shared, make_static
+from octavo.compiler.package.licences import LICENSE, licence_text
+from octavo.compiler.package.models import PackagedModel, collect_models
+from octavo.compiler.package.pkg_config import pkg_config_file
+from octavo.compiler.package.sizes import TargetSize, measure_target
+from octavo.errors import ArtifactError
+
+PACKAGE_RECORD = "package.json"
+C_SDK = FolderKind("a package", PACKAGE_RECORD)
+_FORMAT = 1
+_MANY = "models"
+
+Models = dict[str, tuple[PackagedModel, ...]]
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was written.
+
+    Attributes:
+        directory: The folder.
+        name: Of the package, and with ``lib`` of its libraries.
+        sizes: What each part weighs, by target.
+    """
+
+    directory: Path
+    name: str
+    sizes: tuple[TargetSize, ...]
+
+
+def package_c(
+    artifacts: Sequence[str | os.PathLike[str]],
+    directory: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    force: bool = False,
+) -> Package:
+    """Write a C SDK of artifacts, which share one runtime.
+
+    Args:
+        artifacts: Folders that the compiler wrote: every model for every target.
+        directory: Folder to create.
+        name: Of the package: a C identifier. None: ``octavo_`` and the model's name, or
+            ``octavo_models`` where there are several.
+        force: Replace a package that is already there.
+
+    Raises:
+        ArtifactError: An artifact does not fit, see ``collect_models``; the name is not one;
+            ``directory`` exists, and ``force`` is off or it holds no package.
+        TargetError: An artifact was compiled for a target that is not known.
+        ToolchainError: The compiler or the linker failed.
+    """
+    if name is not None and not is_identifier(name):
+        raise ArtifactError(
+            f"the name {name!r} is not allowed: letters, digits and underscores, and a letter"
+            " first"
+        )
+    with new_folder(directory, C_SDK, force=force) as folder:
+        models = collect_models(artifacts)
+        names = [model.name for model in next(iter(models.values()))]
+        package = name or f"octavo_{names[0] if len(names) == 1 else _MANY}"
+        _write_headers(models, folder)
+        sizes = tuple(_write_target(t, m, folder, package) for t, m in models.items())
+        _write_models(models, folder)
+        _write_texts(models, folder, package, sizes)
+        _write_record(folder, package, sizes)
+    return Package(Path(os.path.abspath(directory)), package, sizes)
+
+
+def _write_headers(models: Models, folder: Path) -> None:
+    include = folder / "include"
+    include.mkdir()
+    for same in zip(*models.values(), strict=True):
+        text = model_header(same)
+        (include / header_name(same[0].name)).write_text(text, encoding="ascii")
+    first = next(iter(models.values()))[0]
+    shutil.copyfile(first.folder / RUNTIME_HEADER, include / RUNTIME_HEADER)
+
+
+def _write_target(
+    target_name: str, models: tuple[PackagedModel, ...], folder: Path, package: str
+) -> TargetSize:
+    libraries = folder / "lib" / target_name
+    (libraries / "pkgconfig").mkdir(parents=True)
+    shared, static = libraries / f"lib{package}.so", libraries / f"lib{package}.a"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
+        objects = build_objects(models[0].target, models, Path(build) / "objects")
+        make_static(objects, static)
+        make_shared(objects, shared)
+        sizes = measure_target(objects, models, shared, static)
+    text = pkg_config_file(package, package, target_name, tuple(m.name for m in models))
+    (libraries / "pkgconfig" / f"{package}.pc").write_text(text, encoding="ascii")
+    return sizes
+
+
+def _write_models(models: Models, folder: Path) -> None:
+    for target_name, same_target in models.items():
+        for model in same_target:
+            place = folder / "models" / target_name / model.name
+            place.mkdir(parents=True)
+            for file_name in ("weights.bin", MANIFEST):
+                shutil.copyfile(model.folder / file_name, place / file_name)
+
+
+def _write_texts(
+    models: Models, folder: Path, package: str, sizes: tuple[TargetSize, ...]
+) -> None:
+    same_target = next(iter(models.values()))
+    names = [model.name for model in same_target]
+    targets = [of_target[0].target for of_target in models.values()]
+    texts = {
+        LICENSE: licence_text(),
+        "README.md": c_readme(package, package, models, sizes),
+        **{f"example/{name}.c": example_source(name) for name in names},
+        **{
+            f"lib/cmake/{package}/{file}": text
+            for file, text in cmake_files(package, package, targets, names).items()
+        },
+    }
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+
+
+def _write_record(folder: Path, package: str, sizes: tuple[TargetSize, ...]) -> None:
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    record = {
+        "format": _FORMAT,
+        "kind": "c",
+        "name": package,
+        "abi_version": ABI_VERSION,
+        "octavo": octavo.__version__,
+        "sizes": [asdict(size) for size in sizes],
+        "files": checksums(folder, (path.as_posix() for path in files)),
+    }
+    text = json.dumps(record, indent=1, allow_nan=False)
+    (folder / PACKAGE_RECORD).write_text(text + "\n", encoding="ascii")

@@ -1,0 +1,97 @@
+"""One runtime and several models: objects, a static and a shared library for a target."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from octavo.compiler.artifact.link import link_shared
+from octavo.compiler.artifact.toolchain import runtime_objects, zig
+from octavo.compiler.artifact.write import COMPILE_FLAGS
+from octavo.compiler.package.models import PackagedModel
+from octavo.targets.base import Target
+
+
+@dataclass(frozen=True)
+class ModelObjects:
+    """Object files of one model.
+
+    Attributes:
+        kernels: Machine code of the layers.
+        table: The program, which calls them, and the model's own C functions.
+    """
+
+    kernels: Path
+    table: Path
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What the libraries of one target are made of.
+
+    Attributes:
+        target: What they are for.
+        runtime: Object files of the runtime.
+        models: Of each model, by name.
+    """
+
+    target: Target
+    runtime: tuple[Path, ...]
+    models: dict[str, ModelObjects]
+
+    def paths(self) -> list[Path]:
+        """All of them, the models' first."""
+        own = [path for model in self.models.values() for path in (model.table, model.kernels)]
+        return [*own, *self.runtime]
+
+
+def build_objects(target: Target, models: Sequence[PackagedModel], build: Path) -> Objects:
+    """Compile the tables of models, and the runtime.
+
+    Args:
+        target: What all of the models were compiled for.
+        models: They have different names.
+        build: Folder that gets the objects; one target's, and empty.
+
+    Raises:
+        ToolchainError: The compiler failed.
+    """
+    build.mkdir(parents=True)
+    command = ["cc", "-target", target.zig_target, *target.c_flags, *COMPILE_FLAGS]
+    objects = {}
+    for model in models:
+        kernels, table = f"{model.name}_kernels.o", f"{model.name}_model.o"
+        shutil.copyfile(model.folder / "kernels.o", build / kernels)
+        source = os.path.relpath(model.folder / "model.c", build)
+        zig([*command, "-c", source, "-o", table], build)
+        objects[model.name] = ModelObjects(build / kernels, build / table)
+    runtime = []
+    for path in runtime_objects(target.zig_target, target.c_flags, with_bench=False):
+        # An archive has the names of its files, and an app may have a run.o of its own.
+        runtime.append(build / f"octavo_{path.name}")
+        shutil.copyfile(path, runtime[-1])
+    return Objects(target, tuple(runtime), objects)
+
+
+def make_static(objects: Objects, path: Path) -> None:
+    """Write an archive, of which a program that is linked takes the models that it calls.
+
+    Raises:
+        ToolchainError: The archiver failed.
+    """
+    build = objects.runtime[0].parent
+    names = [member.name for member in objects.paths()]
+    # Deterministic, with an index; Linux and its phones have GNU's format.
+    zig(["ar", "--format=gnu", "rcsD", os.path.relpath(path, build), *names], build)
+
+
+def make_shared(objects: Objects, path: Path) -> None:
+    """Write a shared library of all models.
+
+    Raises:
+        ToolchainError: The linker failed.
+    """
+    build = objects.runtime[0].parent
+    names = [member.name for member in objects.paths()]
+    link_shared(objects.target, names, build, os.path.relpath(path, build), path.name)
