@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from octavo.errors import TargetError
-from octavo.targets import PRODUCTS, TARGETS
+from octavo.targets import PRODUCTS, SYSTEMS, TARGETS
 
 _HEADER_BYTES = 20
 _MAGIC = b"\x7fELF"
@@ -60,7 +60,7 @@ def refuse_foreign_code(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _what_runs(target_name: str) -> str:
-    known = (TARGETS | PRODUCTS).get(target_name)
+    known = (TARGETS | SYSTEMS | PRODUCTS).get(target_name)
     if known is not None and known.is_emulated:
         return "--device qemu runs it under emulation"
     return "--device ssh://HOST or --device adb:SERIAL runs it on a device"

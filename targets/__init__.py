@@ -13,6 +13,7 @@ from octavo.targets.hexagon import levels as hexagon
 from octavo.targets.host import host_target
 from octavo.targets.opencl import records as opencl
 from octavo.targets.riscv64 import levels as riscv64
+from octavo.targets.systems import system_targets
 from octavo.targets.x86 import levels as x86
 
 # Suggestions for an unknown name: letters of it that a name must have, or how much alike.
@@ -47,6 +48,9 @@ TARGETS: dict[str, Target] = {
     if target is not None
 }
 
+# Levels on another system than Linux, such as "android-arm64".
+SYSTEMS: dict[str, Target] = system_targets(TARGETS)
+
 # Products and their processors: the record of a level, with what is known of the product.
 PRODUCTS: dict[str, Target] = {
     **{name: device_target(d, TARGETS[d.chip.level]) for name, d in DEVICES.items()},
@@ -69,10 +73,10 @@ def get_target(name: str) -> Target:
     Raises:
         TargetError: There is no such target; the message names the nearest, or all levels.
     """
-    targets = TARGETS | PRODUCTS
+    targets = TARGETS | SYSTEMS | PRODUCTS
     if name in targets:
         return targets[name]
-    known = ", ".join(TARGETS)
+    known = ", ".join(TARGETS | SYSTEMS)
     if name == "host":
         raise TargetError(f"this machine is not a supported target; known targets: {known}")
     if nearest := _nearest(name, targets):

@@ -25,17 +25,22 @@ class Abi:
 
     Attributes:
         system: Name of the system.
+        name: The system's own name of the interface, such as "arm64-v8a".
         api_level: Oldest version of its interface that has all of ``libraries``.
         triple: LLVM target triple: registers that the system keeps for itself, thread-local
             variables.
         zig_target: What ``zig cc -target`` is given to compile and link for it.
+        program_zig_target: What programs are linked for that an emulator runs; "" takes the
+            level's own.
         libraries: What the system has.
         sources: Where the facts come from.
     """
 
     system: str
+    name: str
     api_level: int
     triple: str
     zig_target: str
+    program_zig_target: str = ""
     libraries: tuple[SystemLibrary, ...]
     sources: tuple[str, ...]

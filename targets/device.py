@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from octavo.targets.abi import Abi
 from octavo.targets.base import Target
+from octavo.targets.systems import on_system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,15 +167,7 @@ def device_target(device: Device, level: Target) -> Target:
         memory_bytes=_least(device.memory_bytes, level.memory_bytes),
         sources=tuple(dict.fromkeys((*device.all_sources, *level.sources))),
     )
-    if device.abi is None:
-        return target
-    return replace(
-        target,
-        triple=device.abi.triple,
-        zig_target=device.abi.zig_target,
-        program_zig_target=level.program_zig_target or level.zig_target,
-        abi=device.abi,
-    )
+    return target if device.abi is None else on_system(target, device.abi)
 
 
 def gpu_target(name: str, device: Device, gpu: Gpu, level: Target) -> Target:

@@ -21,31 +21,32 @@ def targets_command(console: Console, names: tuple[str, ...]) -> None:
 
     With a NAME, show what is known of that target, and where it is from.
     """
-    from octavo.targets import PRODUCTS, TARGETS, get_target
+    from octavo.targets import PRODUCTS, SYSTEMS, TARGETS, get_target
     from octavo.targets.devices import DEVICES, DSPS, GPUS
 
     devices = DEVICES | GPUS | DSPS
     if names:
         chosen = [get_target(name) for name in names]
         console.result(
-            {"targets": [_entry(_kind(t), t, devices.get(t.name)) for t in chosen]},
+            {"targets": [_entry(_kind(t, PRODUCTS), t, devices.get(t.name)) for t in chosen]},
             *(_facts_table(t, devices.get(t.name)) for t in chosen),
         )
         return
-    records: list[Any] = [{"kind": "level", "record": t} for t in TARGETS.values()]
+    levels = TARGETS | SYSTEMS
+    records: list[Any] = [{"kind": "level", "record": t} for t in levels.values()]
     records += [
         {"kind": "product", "record": t, "device": devices[t.name]} for t in PRODUCTS.values()
     ]
     console.result(
         {"targets": [_entry(**r) for r in records]},
-        _levels_table(TARGETS),
+        _levels_table(levels),
         "",
         _products_table(PRODUCTS, devices),
     )
 
 
-def _kind(target: Any) -> str:
-    return "product" if target.level else "level"
+def _kind(target: Any, products: Mapping[str, Any]) -> str:
+    return "product" if target.name in products else "level"
 
 
 def _entry(kind: str, record: Any, device: Any = None) -> dict[str, Any]:

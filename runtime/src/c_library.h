@@ -9,18 +9,24 @@
 #include <stdint.h>
 
 #if defined(__ANDROID__) && !__has_include(<pthread.h>)
-#if !defined(__aarch64__)
-#error "add the NDK's headers: sizes and numbers are known here for 64-bit Arm only"
-#endif
-
 /* Sources: Linux include/uapi/asm-generic/{fcntl,mman,stat,unistd}.h, linux/auxvec.h, linux/time.h;
- * bionic libc/include/bits/pthread_types.h. */
+ * arch/arm/include/uapi/asm/stat.h, arch/arm/tools/syscall.tbl; arch/x86/include/uapi/asm/stat.h,
+ * arch/x86/entry/syscalls/syscall_64.tbl; bionic libc/include/bits/pthread_types.h. */
 enum { O_RDONLY = 0, O_CLOEXEC = 02000000 };
 enum { PROT_READ = 1, PROT_WRITE = 2 };
 enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20 };
 #define MAP_POPULATE 0x8000
 enum { CLOCK_MONOTONIC = 1, AT_HWCAP = 16, AT_HWCAP2 = 26 };
+#if defined(__aarch64__)
 enum { SYS_futex = 98, SYS_sched_setaffinity = 122, SYS_sched_yield = 124 };
+#elif defined(__arm__)
+enum { SYS_futex = 240, SYS_sched_setaffinity = 241, SYS_sched_yield = 158 };
+#elif defined(__x86_64__)
+enum { SYS_futex = 202, SYS_sched_setaffinity = 203, SYS_sched_yield = 24 };
+#define SYS_arch_prctl 158
+#else
+#error "add the NDK's headers: sizes and numbers of this architecture are not known here"
+#endif
 #define MAP_FAILED ((void *)-1)
 #define S_ISREG(mode) (((mode) & 0170000u) == 0100000u)
 
@@ -28,6 +34,7 @@ struct timespec {
   long tv_sec, tv_nsec;
 };
 
+#if defined(__aarch64__)
 struct stat {
   uint64_t st_dev, st_ino;
   uint32_t st_mode, st_nlink, st_uid, st_gid;
@@ -36,12 +43,31 @@ struct stat {
   uint64_t rest[9];
 };
 _Static_assert(sizeof(struct stat) == 128, "as the kernel writes it");
+#elif defined(__arm__)
+struct stat {
+  uint64_t st_dev;
+  uint32_t padding, low_ino, st_mode, st_nlink, st_uid, st_gid;
+  uint64_t st_rdev, padding_2;
+  int64_t st_size;
+  uint64_t rest[6];
+};
+_Static_assert(sizeof(struct stat) == 104, "as the kernel writes it");
+#else
+struct stat {
+  uint64_t st_dev, st_ino, st_nlink;
+  uint32_t st_mode, st_uid, st_gid, padding;
+  uint64_t st_rdev;
+  int64_t st_size;
+  uint64_t rest[11];
+};
+_Static_assert(sizeof(struct stat) == 144, "as the kernel writes it");
+#endif
 
 typedef long off_t;
 typedef long ssize_t;
 typedef long pthread_t;
 typedef struct pthread_attr_t {
-  uint64_t words[7];
+  long words[7]; /* 24 bytes of them on 32-bit machines */
 } pthread_attr_t;
 
 int posix_memalign(void **memory, size_t alignment, size_t num_bytes);

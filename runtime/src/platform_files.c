@@ -2,16 +2,21 @@
 #include "platform.h"
 
 #if defined(__ANDROID__) && !__has_include(<stdio.h>)
-/* Source: bionic libc/include/{dlfcn,stdio}.h; values of 64-bit Android. */
+/* Source: bionic libc/include/{dlfcn,stdio}.h. */
 typedef struct __sFILE FILE;
-enum { RTLD_LOCAL = 0, RTLD_NOW = 2, RTLD_NODELETE = 0x1000, SEEK_SET = 0, SEEK_END = 2 };
+#ifdef __LP64__
+enum { RTLD_NOW = 2 };
+#else
+enum { RTLD_NOW = 0 };
+#endif
+enum { RTLD_LOCAL = 0, RTLD_NODELETE = 0x1000, SEEK_SET = 0, SEEK_END = 2 };
 void *dlopen(const char *path, int flags);
 void *dlsym(void *library, const char *name);
 int dlclose(void *library);
 FILE *fopen(const char *path, const char *mode);
 int fclose(FILE *file);
-unsigned long fread(void *data, unsigned long size, unsigned long count, FILE *file);
-unsigned long fwrite(const void *data, unsigned long size, unsigned long count, FILE *file);
+size_t fread(void *data, size_t size, size_t count, FILE *file);
+size_t fwrite(const void *data, size_t size, size_t count, FILE *file);
 int fseek(FILE *file, long offset, int origin);
 long ftell(FILE *file);
 int rename(const char *from, const char *to);

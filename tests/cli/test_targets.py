@@ -2,7 +2,7 @@
 
 import json
 
-from octavo.targets import PRODUCTS, TARGETS
+from octavo.targets import PRODUCTS, SYSTEMS, TARGETS
 
 
 def test_levels_and_products_are_listed(octavo):
@@ -12,13 +12,13 @@ def test_levels_and_products_are_listed(octavo):
     assert levels.split()[0] == "level"
     assert products.split()[0] == "product"
     starts = {line.split(" ")[0] for line in levels.splitlines()}
-    assert set(TARGETS) <= starts
+    assert set(TARGETS) | set(SYSTEMS) <= starts
     assert set(PRODUCTS) <= {line.split(" ")[0] for line in products.splitlines()}
 
 
 def test_json_has_whole_records(octavo):
     entries = {t["name"]: t for t in json.loads(octavo("targets", "--json").out)["targets"]}
-    assert set(entries) == set(TARGETS) | set(PRODUCTS)
+    assert set(entries) == set(TARGETS) | set(SYSTEMS) | set(PRODUCTS)
     assert {e["kind"] for e in entries.values()} == {"level", "product"}
     level = entries["arm64-dotprod"]
     assert level["features"] == ["+v8.2a", "+dotprod"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from octavo.errors import TargetError
-from octavo.targets import PRODUCTS, TARGETS, get_target
+from octavo.targets import PRODUCTS, SYSTEMS, TARGETS, get_target
 from octavo.targets.devices import DEVICES, DSPS, GPUS
 
 CPUS = sorted(
@@ -33,7 +33,7 @@ def _needed(target):
 
 def test_every_product_is_found_by_its_name():
     assert set(PRODUCTS) == set(DEVICES) | set(GPUS) | set(DSPS)
-    assert not set(PRODUCTS) & set(TARGETS)
+    assert len({*PRODUCTS, *TARGETS, *SYSTEMS}) == len(PRODUCTS) + len(TARGETS) + len(SYSTEMS)
     for name, target in PRODUCTS.items():
         assert get_target(name) is target
         assert target.name == name
@@ -92,6 +92,21 @@ def test_a_product_refines_its_level(name):
     assert target.emulator == level.emulator
     # Programs link statically, so that an emulator runs those of every system.
     assert "musl" in (target.program_zig_target or target.zig_target)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_level_on_another_system_differs_by_the_system_alone(name):
+    target, level = get_target(name), TARGETS[SYSTEMS[name].level]
+    abi = target.abi
+    assert (target.triple, target.zig_target) == (abi.triple, abi.zig_target)
+    assert (target.isa, target.features, target.emulator) == (
+        level.isa,
+        level.features,
+        level.emulator,
+    )
+    assert set(level.sources) < set(target.sources)
+    assert abi.triple.split("-")[0] == level.triple.split("-")[0]
+    assert abi.name in target.description
 
 
 def test_caches_are_those_of_the_fastest_cores():

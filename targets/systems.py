@@ -1,0 +1,43 @@
+"""Levels on a system whose C library the linker does not have: any product of that system."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from octavo.targets.abi import Abi
+from octavo.targets.android import ANDROID_ARM64, ANDROID_ARMV7, ANDROID_X86_64
+from octavo.targets.base import Target
+
+# Name, level and binary interface.
+_ON_SYSTEMS = (
+    ("android-arm64", "arm64-neon", ANDROID_ARM64),
+    ("android-arm64-dotprod", "arm64-dotprod", ANDROID_ARM64),
+    ("android-arm64-i8mm", "arm64-i8mm", ANDROID_ARM64),
+    ("android-armv7", "armv7-neon", ANDROID_ARMV7),
+    ("android-x86-64", "x86-64", ANDROID_X86_64),
+)
+
+
+def on_system(target: Target, abi: Abi) -> Target:
+    """The same target, its library linked for another system."""
+    own = target.program_zig_target or target.zig_target
+    return replace(
+        target,
+        triple=abi.triple,
+        zig_target=abi.zig_target,
+        program_zig_target=abi.program_zig_target or own,
+        abi=abi,
+    )
+
+
+def system_targets(levels: Mapping[str, Target]) -> dict[str, Target]:
+    """Records of levels on systems, by name."""
+    return {
+        name: replace(
+            on_system(levels[level], abi),
+            name=name,
+            level=level,
+            description=f"{abi.system} {abi.name}: {levels[level].description}",
+            sources=(*levels[level].sources, *abi.sources),
+        )
+        for name, level, abi in _ON_SYSTEMS
+    }
