@@ -26,7 +26,6 @@ from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.resize import Resize
-from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 from octavo.targets.ops.softmax import Softmax
 from octavo.targets.ops.word_conv import WordConv
 
@@ -61,7 +60,6 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.pool import AveragePoolWindows, MaxPoolWindows
     from octavo.targets.kernels.reduce import ReduceAxis
     from octavo.targets.kernels.resize import ResizeImage
-    from octavo.targets.kernels.scatter_aggregate import ScatterRows
     from octavo.targets.kernels.softmax import SoftmaxTable
     from octavo.targets.kernels.tile_attention import TileAttention
     from octavo.targets.kernels.tile_conv import TileConv
@@ -87,7 +85,6 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (EdgeSoftmax, (EdgeSoftmaxNodes(),)),
         (IndexCheck, (IndexRows(),)),
         (CsrAggregate, (CsrRows(),)),
-        (ScatterAggregate, (ScatterRows(),)),
         (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),
         (LayerNorm, (LayerNormRows(),)),

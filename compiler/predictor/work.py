@@ -16,6 +16,7 @@ from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.edge_order import EdgeOrder
+from octavo.targets.ops.edge_softmax import EdgeSoftmax
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.index_check import IndexCheck
@@ -25,7 +26,6 @@ from octavo.targets.ops.move import Move
 from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.recurrent import Recurrent
 from octavo.targets.ops.resize import Resize
-from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 from octavo.targets.ops.softmax import Softmax
 from octavo.targets.ops.work import touched
 
@@ -333,15 +333,10 @@ def _(op: Gather) -> Work:
     )
 
 
-@work_of.register(CsrAggregate)
-@work_of.register(ScatterAggregate)
-def _(op: CsrAggregate | ScatterAggregate) -> Work:
+@work_of.register
+def _(op: CsrAggregate) -> Work:
     edges = op.edges * op.heads * (item_bytes(op.weight_dtype) if op.weight_dtype else 0)
-    is_given = isinstance(op, ScatterAggregate) or op.is_given
-    if isinstance(op, ScatterAggregate):
-        edges += op.edges * item_bytes(op.index_dtype) * (2 if op.gathers else 1)
-    else:
-        edges += ((1 + op.by_edge) * op.edges + op.nodes + 1) * item_bytes("int32")
+    edges += ((1 + op.by_edge) * op.edges + op.nodes + 1) * item_bytes("int32")
     rows = min(op.edges, op.sources) * op.channels * item_bytes(op.dtype)
     if op.pair is not None:
         rows += op.nodes * op.channels * item_bytes(op.dtype)
@@ -350,12 +345,28 @@ def _(op: CsrAggregate | ScatterAggregate) -> Work:
         columns=op.channels,
         depth=-(-op.edges // op.nodes),
         macs=op.macs,
-        read_bytes=rows + (edges if is_given else 0),
-        weight_bytes=0 if is_given else edges,
+        read_bytes=rows + (edges if op.is_given else 0),
+        weight_bytes=0 if op.is_given else edges,
         written_bytes=op.nodes * op.channels * item_bytes(op.requantize.dtype),
         run=op.channels,
         in_bits=8 * item_bytes(op.dtype),
         out_bits=8 * item_bytes(op.requantize.dtype),
+    )
+
+
+@work_of.register
+def _(op: EdgeSoftmax) -> Work:
+    ends = op.form == "ends"
+    scores = (op.sources + op.nodes if ends else op.edges) * op.heads
+    places = op.nodes + 1 + (0 if op.form == "sorted" else op.edges)
+    return Work(
+        rows=op.edges,
+        columns=op.heads,
+        read_bytes=scores * item_bytes(op.dtype) + places * item_bytes("int32"),
+        written_bytes=op.edges * op.heads * item_bytes(op.out_dtype),
+        run=op.heads,
+        in_bits=8 * item_bytes(op.dtype),
+        out_bits=8 * item_bytes(op.out_dtype),
     )
 
 

@@ -15,7 +15,6 @@ from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
-from octavo.targets.ops.scatter_aggregate import ScatterAggregate
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ def _(op: Gather) -> Touched:
     return Touched((slices * op.inner,))
 
 
-@touched.register(CsrAggregate)
-@touched.register(ScatterAggregate)
-def _(op: CsrAggregate | ScatterAggregate) -> Touched:
+@touched.register
+def _(op: CsrAggregate) -> Touched:
     return Touched((min(op.edges, op.sources) * op.channels,))
 
 

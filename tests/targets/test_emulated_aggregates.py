@@ -1,9 +1,14 @@
-"""Aggregations on every emulated family, and on every x86-64 level that this machine runs."""
+"""Message passing on every emulated family, and on every level of x86-64 that runs here."""
 
 import shutil
 
 import pytest
-from tests.targets import test_csr_aggregate, test_scatter_aggregate
+from tests.targets import (
+    test_csr_aggregate,
+    test_edge_order,
+    test_edge_softmax,
+    test_given_aggregate,
+)
 from tests.targets.emulation import cases_of, emulated_targets, not_kept, run_cases
 from tests.targets.graphs import EPILOGUES
 
@@ -28,13 +33,23 @@ def constant_graphs(run_kernel, isa, index):
         requantize=EPILOGUES[epilogue], **test_csr_aggregate.GRAPH))
 
 
-@pytest.mark.parametrize("index", range(len(GIVEN)))
+# Indices into the cases of the other tests: bytes and floats, by edge, of heads and pairs.
+@pytest.mark.parametrize("index", [1, 3, 4, 6, 8, 9, 10])
 def given_edges(run_kernel, isa, index):
-    kind, dtype, weight, epilogue, channels = GIVEN[index]
-    case = (kind, dtype, weight, index % 2 == 0, "int32" if index else "int64")
-    op = test_scatter_aggregate.make(
-        case, epilogue, channels=channels, has_count=True, has_bias=kind == "sum")
-    test_scatter_aggregate.check(run_kernel, isa, op, 250)
+    case = test_given_aggregate.CASES[index]
+    epilogue = "dyadic" if index % 2 else "float32"
+    op = test_given_aggregate.make(case, epilogue, has_bias=case[0] == "sum")
+    test_given_aggregate.check(run_kernel, isa, op)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 4])
+def softmax_of_edges(run_kernel, isa, index):
+    test_edge_softmax.check(run_kernel, isa, test_edge_softmax.CASES[index])
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def order_of_edges(run_kernel, isa, index):
+    test_edge_order.check(run_kernel, isa, test_edge_order.CASES[index], 290)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -42,15 +57,16 @@ def test_kernels_equal_their_references(name, tmp_path):
     target = TARGETS[name]
     if shutil.which(target.emulator.program) is None:
         pytest.skip(f"needs {target.emulator.program} (Debian package qemu-user)")
-    cases = [*cases_of(constant_graphs, target), *cases_of(given_edges, target, 3)]
+    cases = [case for test in (constant_graphs, given_edges, softmax_of_edges, order_of_edges)
+             for case in cases_of(test, target)]
     # Of floats: no target refuses how they are rounded.
-    wrong = test_scatter_aggregate.test_wrong_edges_fail_and_nothing_is_written
+    wrong = test_edge_order.test_wrong_edges_are_a_status
     cases.append(cases_of(wrong, target)[-1])
     assert run_cases(cases, target, tmp_path) == {}
     refused = {not_kept(mode) for mode in ("float32", "dyadic")
                if mode not in target.requantize_modes}
     assert {case.refusal for case in cases} <= {"", *refused}
-    assert sum(bool(case.answers) for case in cases) >= 5
+    assert sum(bool(case.answers) for case in cases) >= 10
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level[0].name)
@@ -60,4 +76,7 @@ def test_every_level_equals_the_references(run_kernel, level):
         pytest.skip(f"this CPU lacks {', '.join(sorted(missing))}")
     for index in range(len(GIVEN)):
         constant_graphs(run_kernel, isa_of(target), index)
-    given_edges(run_kernel, isa_of(target), 1)
+    for index in (3, 4, 6, 9):
+        given_edges(run_kernel, isa_of(target), index)
+    for index in (0, 2):
+        softmax_of_edges(run_kernel, isa_of(target), index)
