@@ -175,19 +175,55 @@ def _with_rows(array: NDArray[Any], axis: int, rows: int, size: int) -> NDArray[
     return full
 
 
+def counts_in_use(
+    arrays: Arrays, dimensions: Sequence[CountedDimension]
+) -> dict[str, NDArray[np.int64]]:
+    """The inputs that count, as they are or as the other inputs say.
+
+    Args:
+        arrays: Inputs with the rows in use, or more.
+        dimensions: That are counted.
+
+    Raises:
+        DataError: See ``rows_in_use``.
+    """
+    return {d.input: np.array([rows_in_use(d, arrays)], np.int64) for d in dimensions}
+
+
+def shape_in_use(
+    name: str,
+    shape: tuple[int, ...],
+    dimensions: Sequence[CountedDimension],
+    counts: Arrays,
+) -> tuple[int, ...]:
+    """The shape of an input with the rows in use alone.
+
+    Args:
+        name: Of the input.
+        shape: Its shape in the program.
+        dimensions: That are counted.
+        counts: See ``counts_in_use``.
+    """
+    sizes = list(shape)
+    for counted in dimensions:
+        if name in counted.inputs:
+            sizes[counted.inputs[name]] = int(counts[counted.input][0])
+    return tuple(sizes)
+
+
 def cut_off(
-    outputs: Arrays, dimensions: Sequence[CountedDimension], inputs: Arrays
+    outputs: Arrays, dimensions: Sequence[CountedDimension], counts: Arrays
 ) -> dict[str, NDArray[Any]]:
-    """Outputs without the rows that are not in use.
+    """Views of outputs without the rows that are not in use.
 
     Args:
         outputs: As the program makes them.
         dimensions: Of the program.
-        inputs: What it ran on, those that count among them.
+        counts: See ``counts_in_use``.
     """
     cut = dict(outputs)
     for counted in dimensions:
-        rows = int(inputs[counted.input].reshape(()))
+        rows = int(counts[counted.input][0])
         for name, axis in counted.outputs.items():
             cut[name] = first_rows(cut[name], axis, rows)
     return cut

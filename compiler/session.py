@@ -3,8 +3,7 @@
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,13 @@ from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.closing import Closing
+from octavo.compiler.counted_arrays import counted_dimensions, cut_off
+from octavo.compiler.fitting_arrays import (
+    check_names,
+    fitting,
+    fitting_inputs,
+    inputs_in_use,
+)
 from octavo.compiler.machine_code import refuse_foreign_code
 from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
@@ -25,70 +31,11 @@ from octavo.compiler.native_library import (
     OptionsStruct,
     UsageStruct,
 )
-from octavo.compiler.tensor_info import TensorInfo, arena_view, tensor_info
+from octavo.compiler.session_records import BoundRun, StepProfile, Usage
+from octavo.compiler.tensor_info import arena_view, tensor_info
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
 
 MAX_THREADS = 256
-
-
-@dataclass(frozen=True)
-class StepProfile:
-    """Latencies of one step.
-
-    Attributes:
-        index: Place in the order of the run.
-        name: The layer.
-        kernel: The function that computes it.
-        macs: Multiply-accumulates of one run.
-        latencies_us: One per run, microseconds.
-    """
-
-    index: int
-    name: str
-    kernel: str
-    macs: int
-    latencies_us: tuple[float, ...]
-
-    @property
-    def latency_us(self) -> float:
-        """Median over the runs."""
-        return float(np.median(self.latencies_us))
-
-
-@dataclass(frozen=True, eq=False)
-class BoundRun:
-    """Repeated runs on the same arrays; see ``Session.bind``.
-
-    Attributes:
-        inputs: What every run reads; fill them between runs.
-        outputs: What every run overwrites.
-        run: Runs one inference. Nothing is checked and nothing allocated.
-    """
-
-    inputs: Mapping[str, NDArray[Any]]
-    outputs: Mapping[str, NDArray[Any]]
-    run: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a loaded model takes.
-
-    Attributes:
-        arena_bytes: Tensors between layers.
-        weights_mapped_bytes: Of the weight file, which the system may drop and read again.
-        weights_copied_bytes: Weights that were expanded into memory.
-        instance_bytes: Everything else but the stacks of threads.
-        last_run_us: Time of the last run that succeeded, microseconds; None before it.
-        num_threads: That run the model.
-    """
-
-    arena_bytes: int
-    weights_mapped_bytes: int
-    weights_copied_bytes: int
-    instance_bytes: int
-    last_run_us: float | None
-    num_threads: int
 
 
 class Session(Closing):
@@ -108,6 +55,7 @@ class Session(Closing):
         cache_folder: Path | None = None,
     ) -> None:
         self.manifest = manifest
+        self._counted = counted_dimensions(manifest)
         self._model = ctypes.c_void_p()
         self._freeing = threading.Lock()  # `cancel` does not wait for a run to end
         self._library = NativeLibrary(directory / "libmodel.so")
@@ -160,23 +108,28 @@ class Session(Closing):
         """Run one inference.
 
         Args:
-            inputs: One array per model input, of exactly its type and shape.
+            inputs: One array per model input, of exactly its type and shape. Of a dimension
+                that is counted at run time there may be any number of rows up to the largest,
+                and the input that counts them may be left out; with it, arrays may have more
+                rows than are in use.
 
         Returns:
-            One new array per model output.
+            One new array per model output; of such a dimension, the rows in use.
 
         Raises:
             DataError: An input is missing, unknown, or of another type or shape.
         """
-        arrays = self._check(inputs)
+        arrays, counts = self._in_use(inputs)
         with self._call:
             self._require_open()
             self._set_inputs(arrays)
             self._succeed(self._library.run(self._model))
-            return {
-                info.name: view.copy()
+            views = {
+                info.name: view
                 for info, view in zip(self.outputs, self._output_views, strict=True)
             }
+            used = cut_off(views, self._counted, counts)
+            return {name: view.copy() for name, view in used.items()}
 
     def bind(
         self,
@@ -197,11 +150,11 @@ class Session(Closing):
             DataError: An array is missing, unknown, of another type or shape, or not
                 contiguous or not writable memory.
         """
-        sources = self._check(inputs)
+        sources = fitting_inputs(inputs, self.inputs)
         given = {} if outputs is None else outputs
-        _check_names(given, [info.name for info in self.outputs], "output", "gives")
+        check_names(given, [info.name for info in self.outputs], "output", "gives")
         results = [
-            _fitting(given[info.name], info, "output", "gives")
+            fitting(given[info.name], info, "output", "gives")
             if info.name in given
             else np.empty(info.shape, info.dtype)
             for info in self.outputs
@@ -232,7 +185,7 @@ class Session(Closing):
         Returns:
             One record per step, in the order of the run.
         """
-        arrays = self._check(inputs if inputs is not None else self.zeros())
+        arrays, _ = self._in_use(inputs if inputs is not None else self.zeros())
         samples = np.empty(
             (_positive(runs, "runs"), self._library.program.num_steps), np.uint64
         )
@@ -267,7 +220,7 @@ class Session(Closing):
         """
         from time import perf_counter_ns
 
-        arrays = self._check(inputs if inputs is not None else self.zeros())
+        arrays, _ = self._in_use(inputs if inputs is not None else self.zeros())
         latencies_us = np.empty(_positive(runs, "runs"))
         with self._call:
             self._require_open()
@@ -339,17 +292,18 @@ class Session(Closing):
         if status != 0:
             self._fail(status)
 
-    def _check(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        if len(inputs) != len(self.inputs) or any(i.name not in inputs for i in self.inputs):
-            names = [info.name for info in self.inputs]
-            _check_names(inputs, names, "input", "takes")
-            missing = next(name for name in names if name not in inputs)
-            raise DataError(f"no input {missing!r}; the model takes: {', '.join(names)}")
-        return [_fitting(inputs[info.name], info, "input", "takes") for info in self.inputs]
+    def _in_use(
+        self, inputs: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Inputs with the rows in use, and those that count them."""
+        if not self._counted:
+            return fitting_inputs(inputs, self.inputs), {}
+        return inputs_in_use(inputs, self.inputs, self._counted)
 
     def _set_inputs(self, arrays: list[NDArray[Any]]) -> None:
         for view, array in zip(self._input_views, arrays, strict=True):
-            view[...] = array
+            # Behind the rows in use, memory stays as it is.
+            view[tuple(map(slice, array.shape)) if self._counted else ...] = array
 
 
 def load(
@@ -384,26 +338,6 @@ def load(
     refuse_foreign_code(folder / "libmodel.so", manifest)
     cache = None if cache_folder is None else Path(cache_folder).absolute()
     return Session(folder, manifest, num_threads, cache)
-
-
-def _check_names(given: Mapping[str, Any], known: Sequence[str], kind: str, verb: str) -> None:
-    """Refuse a name that the model does not have."""
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise DataError(
-            f"unknown {kind} {unknown[0]!r}; the model {verb}: {', '.join(known) or 'none'}"
-        )
-
-
-def _fitting(value: Any, info: TensorInfo, kind: str, verb: str) -> NDArray[Any]:
-    """The array, if it has exactly the type and shape of a tensor."""
-    array = np.asarray(value)
-    if array.dtype != info.numpy_dtype or array.shape != info.shape:
-        raise DataError(
-            f"{kind} {info.name!r} is {array.dtype} {array.shape};"
-            f" the model {verb} {info.dtype} {info.shape}"
-        )
-    return array
 
 
 def _addresses(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:

@@ -59,8 +59,7 @@ def run_command(
     if device == LOCAL:
         cache = driver_cache_folder()
         with load(artifact, num_threads=num_threads, cache_folder=cache) as session:
-            names = tuple(port.name for port in session.inputs)
-            outputs = session.run(read_tensors(input_file, names))
+            outputs = session.run(read_tensors(input_file, input_names(artifact)))
     else:
         inputs = read_tensors(input_file, input_names(artifact))
         outputs = run_inference(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.compiler.artifact.manifest import read_manifest
+from octavo.compiler.counted_arrays import counted_dimensions, cut_off, filled_up
 from octavo.compiler.devices.base import TIMEOUT_S, Deployment, Device
 from octavo.errors import ArtifactError, DataError, DeviceError
 
@@ -25,12 +26,13 @@ def run_inference(
     Args:
         device: Where.
         artifact: Folder that the compiler wrote.
-        inputs: One array per model input, of exactly its type and shape.
+        inputs: One array per model input, of exactly its type and shape; of a dimension that
+            is counted at run time, with any number of rows up to the largest.
         num_threads: Threads of the parallel kernels, 1..256.
         timeout_s: The run is ended and fails after so many seconds.
 
     Returns:
-        One array per model output.
+        One array per model output; of such a dimension, the rows in use.
 
     Raises:
         ArtifactError: It is no artifact, or was changed after it was built.
@@ -38,8 +40,9 @@ def run_inference(
         DeviceError: The device does not answer, or the run failed.
         TargetError: The device does not run code for the artifact's target.
     """
-    sources, results = _ports(artifact)
-    arrays = _checked(inputs, sources)
+    _, results = _ports(artifact)
+    arrays = checked_inputs(artifact, inputs)
+    dimensions = counted_dimensions(read_manifest(artifact))
     # Nothing but the run whose outputs are taken: an emulator is slow.
     arguments = ["--runs", "1", "--warmup", "0", "--threads", str(num_threads)]
     with device.deploy(artifact) as deployment:
@@ -47,10 +50,11 @@ def run_inference(
         for index, name in enumerate(results):
             arguments += ["--output", f"{name}=output{index}"]
         deployment.run(arguments, timeout_s)
-        return {
+        outputs = {
             name: _array(name, deployment.fetch(f"output{index}"), *kind)
             for index, (name, kind) in enumerate(results.items())
         }
+    return cut_off(outputs, dimensions, arrays)
 
 
 def send_inputs(
@@ -72,24 +76,27 @@ def send_inputs(
 
 
 def input_names(artifact: Path) -> tuple[str, ...]:
-    """What a model takes, in its order.
+    """What a model takes, in its order, without what other inputs say: rows in use.
 
     Raises:
         ArtifactError: It is no artifact.
     """
-    return tuple(_ports(artifact)[0])
+    counting = {d.input for d in counted_dimensions(read_manifest(artifact))}
+    return tuple(name for name in _ports(artifact)[0] if name not in counting)
 
 
 def checked_inputs(
     artifact: Path, inputs: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
-    """Inputs in the order of the model.
+    """Inputs in the order of the model, filled up to the sizes that it has.
 
     Raises:
         ArtifactError: It is no artifact.
         DataError: An input is missing, unknown, or of another type or shape.
     """
-    return _checked(inputs, _ports(artifact)[0])
+    dimensions = counted_dimensions(read_manifest(artifact))
+    given = {name: np.asarray(array) for name, array in inputs.items()}
+    return _checked(filled_up(given, dimensions), _ports(artifact)[0])
 
 
 Kind = tuple["np.dtype[Any]", tuple[int, ...]]

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context
+from octavo.compiler.lowering.counted_rows import check_given_rows, counts_record
 from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.matching import match_regions
@@ -73,6 +74,7 @@ def lower(
     islands = IslandQueue(ctx, view)
     ctx.before_read = islands.flush_for
     nodes, needed = list(graph), needed_nodes(graph, last_of)
+    check_given_rows(ctx, graph, last_of, needed)
     for done, node in enumerate(nodes):
         if progress is not None:
             progress(done, len(nodes))
@@ -85,6 +87,7 @@ def lower(
             islands.add(node)
     outputs = [_output_port(ctx, value) for value in graph.outputs]
     program = builder.program(name, inputs, outputs)
+    program.metadata |= counts_record(graph)
     run_small_programs_in_one_thread(program, builder.isa)
     return program
 
