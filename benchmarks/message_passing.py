@@ -6,8 +6,9 @@ with edges given at run time ("given", which are put in order first), on bytes a
 against ONNX Runtime's Gather and ScatterElements (or ScatterND) with reduction "add", as
 exporters write message passing, float and with quantized features. Edges have no weights
 there, results are rounded to bytes where features are. Then the parts of a layer over given
-edges: their "order", made once for all layers of a network; and over edges in order "sorted" sums, weights by edge ("weighted"), four heads, pairs ReLU(a[node] + x[source]), and
-the softmax of attention with four heads. One thread; all take turns. Writes
+edges: their "order", made once for all layers of a network; over edges in order "sorted" sums,
+weights by edge ("weighted"), four heads, pairs ReLU(a[node] + x[source]), and the softmax of
+attention with four heads. One thread; all take turns. Writes
 benchmarks/results/message_passing.json and .md.
 """
 
