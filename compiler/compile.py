@@ -101,7 +101,7 @@ def compile_model(
         block_size: Input channels of a weight that share a scale; None takes the recipe's.
         keep_float: Layers to keep in float.
         overrides: TOML file or mapping of per-layer choices.
-        requantize: "float32" or "dyadic"; None takes the target's.
+        requantize: "float32", "dyadic" or "tflite"; None takes the target's.
         integer_only: No floating point between the ends (implies "dyadic").
         float_only: Do not quantize.
         float_precision: What float layers may multiply: "float32" or, where the target can,

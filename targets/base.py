@@ -6,6 +6,7 @@ from octavo.errors import TargetError
 from octavo.targets.abi import Abi
 from octavo.targets.accelerator import Accelerator
 
+REQUANTIZE_MODES = ("float32", "dyadic", "tflite")
 
 @dataclass(frozen=True, kw_only=True)
 class Emulator:
@@ -82,7 +83,7 @@ class Target:
     isa: str
     activation_dtype: str = "uint8"
     requantize: str = "float32"
-    requantize_modes: tuple[str, ...] = ("float32", "dyadic")
+    requantize_modes: tuple[str, ...] = REQUANTIZE_MODES
     float_precisions: tuple[str, ...] = ("float32",)
     num_cores: int = 1
     alignment: int = 64

@@ -46,7 +46,7 @@ NUM_UNFRIENDLY = 2  # layers; inspect --target and explain have all
 @quantize_options
 @click.option(
     "--requantize",
-    type=click.Choice(["float32", "dyadic"]),
+    type=click.Choice(["float32", "dyadic", "tflite"]),
     help="How accumulators become INT8; the target's own way when left out.",
 )
 @click.option(

@@ -268,7 +268,7 @@ def epilogue(
 
     Args:
         tail: What is fused.
-        mode: "float32" or "dyadic".
+        mode: "float32", "dyadic" or "tflite".
         acc_scale: (C,) real value of one step of the accumulator.
         output: Where the result goes; float32, or quantized: if not by the tail's parameters,
             as the tensor that the result is concatenated to, then rounded twice as the model
@@ -279,7 +279,7 @@ def epilogue(
         added = "float32" if residual is not None else None
         record = Requantize(mode=mode, dtype="float32", residual=added)
         return record, {"multiplier": acc_scale.astype(np.float32)}
-    rounded, table = _rounding(tail, output)
+    rounded, table = _rounding(tail, output, mode)
     record = Requantize(
         mode=mode,
         dtype=output.dtype,
@@ -324,7 +324,9 @@ def epilogue(
     return record, arrays
 
 
-def _rounding(tail: Tail, output: Tensor) -> tuple[QuantParams, NDArray[Any] | None]:
+def _rounding(
+    tail: Tail, output: Tensor, mode: str
+) -> tuple[QuantParams, NDArray[Any] | None]:
     """What the accumulator is rounded to, and the table from there to the output."""
     assert output.scale is not None
     stored = QuantParams(output.dtype, output.scale, output.zero_point)
@@ -333,9 +335,9 @@ def _rounding(tail: Tail, output: Tensor) -> tuple[QuantParams, NDArray[Any] | N
     rounded = result
     if tail.lookup is not None and tail.rounded is not None:
         rounded = tail.rounded.stored_as(output.dtype)
-        tables.append(tail.lookup.table(rounded, output.dtype))
+        tables.append(tail.lookup.table(rounded, output.dtype, mode))
     if not result.is_same_as(stored):
-        tables.append(requantize_table(result, stored))
+        tables.append(requantize_table(result, stored, mode))
     return rounded, compose(tables)
 
 

@@ -15,6 +15,11 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import Tensor
+from octavo.compiler.lowering.tflite_rounding import (
+    TFLITE,
+    hard_swish_table,
+    rescaled_table,
+)
 from octavo.compiler.lowering.view import QdqView
 from octavo.passes.elementwise import is_elementwise
 from octavo.passes.elementwise_chains import computed_inputs, evaluate_chain
@@ -39,8 +44,12 @@ class LookupChain:
     end: ir.Node
     params: QuantParams
 
-    def table(self, before: QuantParams | Tensor, dtype: str) -> NDArray[Any]:
+    def table(
+        self, before: QuantParams | Tensor, dtype: str, mode: str = "float32"
+    ) -> NDArray[Any]:
         """(256,) results stored as ``dtype``, by the byte of a number stored as ``before``."""
+        if mode == TFLITE and [node.op_type for node in self.nodes] == ["HardSwish"]:
+            return hard_swish_table(before, self.params.stored_as(dtype))
         with np.errstate(all="ignore"):
             real = stored_values(before).astype(np.float64)
             values = evaluate_chain(self.nodes, self.source, real)
@@ -110,8 +119,12 @@ def _next_quantizer(value: ir.Value) -> ir.Node | None:
     return None
 
 
-def requantize_table(before: QuantParams | Tensor, after: QuantParams) -> NDArray[Any]:
+def requantize_table(
+    before: QuantParams | Tensor, after: QuantParams, mode: str = "float32"
+) -> NDArray[Any]:
     """Table from the stored integers of one quantization to those of another."""
+    if mode == TFLITE:
+        return rescaled_table(before, after)
     return quantize_array(stored_values(before), after)
 
 

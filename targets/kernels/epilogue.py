@@ -17,6 +17,7 @@ from octavo.targets.ops.requantize import (
     PARAM_QMIN,
     PARAM_RESIDUAL_ZERO_POINT,
     PARAM_ZERO_POINT,
+    SIGNIFICAND_BITS,
     Requantize,
 )
 
@@ -186,7 +187,7 @@ class Epilogue:
             return False
         if self.op.mode == "float32":
             joined = self._join_reals(accs, channel, offset)
-        elif self.isa.joins_sums:
+        elif self.op.mode == "dyadic" and self.isa.joins_sums:
             joined = self._join_sums(accs, channel, offset, channels)
         else:
             return False  # operands of 8 bytes a lane may end before a whole vector does
@@ -255,7 +256,7 @@ class Epilogue:
                 return
             self._store_real(acc, channel, offset, lanes)
             return
-        rounded = (self._float32 if self.op.mode == "float32" else self._dyadic)(
+        rounded = (self._float32 if self.op.mode == "float32" else self._integers)(
             acc, channel, offset, lanes)
         narrow = self.isa.narrow(rounded, self.op.dtype, lanes)
         self._store(narrow, offset, lanes)
@@ -299,7 +300,7 @@ class Epilogue:
         rounded = self.isa.round_to_int32(clamp(real, low, high), lanes)
         return rounded + vector.splat(zero_point, lanes)
 
-    def _dyadic(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> Expr:
+    def _integers(self, acc: Expr, channel: Expr, offset: Expr, lanes: int) -> Expr:
         def wide(value: Expr) -> Expr:
             return vector.cast(value, "int64", lanes)
 
@@ -309,8 +310,8 @@ class Epilogue:
         if self.op.residual:
             scale = self._load("residual_significand", channel, lanes)
             total = total + wide(self._residual(offset, lanes)) * scale
-        one = vector.splat(T.int64(1), lanes)
-        rounded = T.shift_right(total + T.shift_left(one, shift - one), shift)
+        rounded = (_round_twice if self.op.mode == "tflite" else _round_once)(
+            total, shift, lanes)
         zero_point, low, high = (
             vector.splat(vector.cast(self._param(slot), "int64", 1), lanes)
             for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX)
@@ -340,6 +341,24 @@ class Epilogue:
             at = vector.cast(vector.load(indices, lane), "int32", 1)
             vector.store(self.operands["y"], offset + lane,
                          vector.load(self.operands["table"], at))
+
+
+def _round_once(total: Expr, shift: Expr, lanes: int) -> Expr:
+    """Emit ``octavo.targets.ops.requantize.round_once``."""
+    one = vector.splat(T.int64(1), lanes)
+    return T.shift_right(total + T.shift_left(one, shift - one), shift)
+
+
+def _round_twice(total: Expr, shift: Expr, lanes: int) -> Expr:
+    """Emit ``octavo.targets.ops.requantize.round_twice``."""
+    one, sign = (vector.splat(T.int64(number), lanes) for number in (1, 63))
+    first = vector.bind(T.min(shift, vector.splat(T.int64(SIGNIFICAND_BITS), lanes)))
+    places = vector.bind(shift - first)
+    is_more = vector.bind(T.min(places, one))
+    half = is_more * T.shift_left(one, T.max(places, one) - one)
+    high = vector.bind(_round_once(total, first, lanes))
+    away = T.shift_right(high, sign) * is_more
+    return T.shift_right(high + half + away, places)
 
 
 def emit_each(

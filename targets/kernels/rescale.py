@@ -1,6 +1,6 @@
 """Emit the end of kernels whose multiplier is not per channel: elementwise, pools, resize.
 
-The same two rounding contracts as ``octavo.targets.kernels.epilogue``.
+The same rounding contracts as ``octavo.targets.kernels.epilogue``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,13 @@ from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.convert import look_up
 from octavo.targets.kernels.spans import for_spans, join
-from octavo.targets.ops.requantize import PARAM_QMAX, PARAM_QMIN, PARAM_ZERO_POINT, Requantize
+from octavo.targets.ops.requantize import (
+    PARAM_QMAX,
+    PARAM_QMIN,
+    PARAM_ZERO_POINT,
+    SIGNIFICAND_BITS,
+    Requantize,
+)
 from octavo.targets.wide_lanes import Wide
 from octavo.targets.word_isa import WORD
 
@@ -53,7 +59,7 @@ class Rescale:
     @property
     def is_dyadic(self) -> bool:
         """Whether results come from 64-bit integers."""
-        return self.op.mode == "dyadic" and self.op.dtype != "float32"
+        return self.op.is_integer
 
     def starts(self, count: int) -> range:
         """Offsets of the vectors that cover ``count`` elements of a block."""
@@ -92,7 +98,7 @@ class Rescale:
     def store_totals(
         self, totals: Sequence[Wide], shift: Expr, offset: Expr, count: int
     ) -> None:
-        """Store 64-bit vectors that a dyadic significand was multiplied into.
+        """Store 64-bit vectors that a significand was multiplied into.
 
         Args:
             totals: Numbers of ``wide``.
@@ -101,13 +107,32 @@ class Rescale:
             count: Elements that exist.
         """
         wide = self.wide
-        half = wide.same(T.shift_left(T.int64(1), shift - T.int64(1)))
+        round_totals = self._round_twice if self.op.mode == "tflite" else self._round_once
         zero_point, low, high = (
             vector.cast(value, "int64", 1) for value in (self.zero_point, self.low, self.high))
-        moved, places = wide.same(zero_point), wide.same(shift)
+        moved = wide.same(zero_point)
         values = [
-            wide.limit(((total + half) >> places) + moved, low, high) for total in totals]
+            wide.limit(rounded + moved, low, high) for rounded in round_totals(totals, shift)]
         self._store_integers(values, offset, count)
+
+    def _round_once(self, totals: Sequence[Wide], shift: Expr) -> list[Wide]:
+        """Emit ``octavo.targets.ops.requantize.round_once``."""
+        wide, one = self.wide, T.int64(1)
+        half, places = wide.same(T.shift_left(one, shift - one)), wide.same(shift)
+        return [(total + half) >> places for total in totals]
+
+    def _round_twice(self, totals: Sequence[Wide], shift: Expr) -> list[Wide]:
+        """Emit ``octavo.targets.ops.requantize.round_twice``."""
+        wide, one = self.wide, T.int64(1)
+        first = vector.bind(T.min(shift, T.int64(SIGNIFICAND_BITS)))
+        more = vector.bind(shift - first)
+        # not (1 << more) >> 1, which TVM 0.27 takes for 0
+        is_more = vector.bind(T.min(more, one))
+        half = wide.same(is_more * T.shift_left(one, T.max(more, one) - one))
+        places, counts, signs = (wide.same(value) for value in (more, is_more, T.int64(63)))
+        return [
+            (high + half + (high >> signs) * counts) >> places
+            for high in self._round_once(totals, first)]
 
     def _store_integers(self, values: Sequence[Expr], offset: Expr, count: int) -> None:
         """Store int32 vectors that are in range."""

@@ -15,6 +15,7 @@ _OPENCL = "Khronos, The OpenCL Specification 1.2"
 _MALI = "Arm Mali GPU OpenCL Developer Guide, 101574"
 _FREEDRENO = "Mesa, src/freedreno/common/a6xx_gpu.py and a7xx_gpu.py"
 _MALI_TABLE = "Arm Mali GPU Datasheet, 2021"
+_MODES = ("float32", "dyadic")  # what its kernels round by
 _ADRENO = "Qualcomm Snapdragon OpenCL General Programming and Optimization, 80-NB295-11"
 
 # Any device will do, so that programs also run where OpenCL has nothing but the CPU.
@@ -22,6 +23,7 @@ OPENCL = replace(
     host_target() or X86_64_V3,
     name="opencl",
     description="any OpenCL 1.2 device of this machine",
+    requantize_modes=_MODES,
     accelerator=Accelerator(
         name="opencl",
         dot_products=("khr",),
@@ -38,6 +40,7 @@ ADRENO = replace(
     name="adreno",
     description="Qualcomm Adreno 6xx and later, driven by an Armv8.2 CPU",
     activation_dtype="uint8",
+    requantize_modes=_MODES,
     accelerator=Accelerator(
         name="adreno",
         dot_products=("qcom", "khr"),
@@ -53,6 +56,7 @@ MALI = replace(
     name="mali",
     description="Arm Mali-G76 and later, driven by an Armv8.2 CPU",
     activation_dtype="int8",
+    requantize_modes=_MODES,
     accelerator=Accelerator(
         name="mali",
         dot_products=("arm", "khr"),

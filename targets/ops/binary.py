@@ -53,8 +53,8 @@ def reference(op: Binary, arrays: Arrays) -> NDArray[Any]:
 
     Integers, with a and b less their zero points and ma, mb the multipliers: add and sub are
     round(a * ma + b * mb), rounded once; max and min compare a * ma with b * mb and round the
-    one; mul is round(a * b * ma). Rounding is ``requantize_float32`` or ``requantize_dyadic``;
-    the float32 addition is fma(b, mb, a * ma).
+    one; mul is round(a * b * ma). Rounding is that of the epilogue's mode, see
+    ``octavo.targets.ops.requantize``; the float32 addition is fma(b, mb, a * ma).
 
     Args:
         op: The operation.
@@ -72,17 +72,13 @@ def reference(op: Binary, arrays: Arrays) -> NDArray[Any]:
             return _float(op.kind, a, b)
     za, zb = (int(z) for z in arrays["zero_points"])
     a, b = np.broadcast_arrays(a.astype(np.int32) - za, b.astype(np.int32) - zb)
-    value = (_dyadic if _is_dyadic(op) else _real)(op, a, b, arrays)
+    value = (_dyadic if op.requantize.is_integer else _real)(op, a, b, arrays)
     if op.requantize.dtype == "float32":
         return value
     if op.requantize.has_table:
         table: NDArray[Any] = arrays["table"]
         value = table[value.astype(op.requantize.dtype).view(np.uint8)]
     return value.astype(op.requantize.dtype)
-
-
-def _is_dyadic(op: Binary) -> bool:
-    return op.requantize.mode == "dyadic" and op.requantize.dtype != "float32"
 
 
 def _float(kind: str, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -117,4 +113,4 @@ def _dyadic(op: Binary, a: NDArray[Any], b: NDArray[Any], arrays: Arrays) -> NDA
     else:
         right = b.astype(np.int64) * np.int64(arrays["residual_significand"].reshape(-1)[0])
         total = total + right if op.kind in ("add", "sub") else _float(op.kind, total, right)
-    return round_dyadic(total, shift, arrays["params"])
+    return round_dyadic(total, shift, arrays["params"], op.requantize.mode)

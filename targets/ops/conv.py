@@ -16,6 +16,7 @@ from octavo.targets.ops.requantize import (
     fma_float32,
     requantize_dyadic,
     requantize_float32,
+    requantize_tflite,
 )
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -221,7 +222,8 @@ def epilogue_reference(op: Requantize, acc: NDArray[Any], arrays: Arrays) -> NDA
             acc, arrays["multiplier"], arrays["params"], residual,
             arrays.get("residual_multiplier"))
     else:
-        value = requantize_dyadic(
+        requantize = requantize_tflite if op.mode == "tflite" else requantize_dyadic
+        value = requantize(
             acc, arrays["significand"].astype(np.int64), arrays["shift"].astype(np.int64),
             arrays["params"], residual, arrays.get("residual_significand"))
     if op.has_table:

@@ -189,10 +189,11 @@ def rescale(
     op: Requantize, acc: NDArray[Any], arrays: Arrays, shape: tuple[int, ...]
 ) -> NDArray[Any]:
     """Finish accumulators whose multipliers, reshaped to ``shape``, broadcast."""
-    if op.mode == "dyadic" and op.dtype != "float32":
+    if op.is_integer:
         shift = arrays["shift"].astype(np.int64).reshape(shape)
         significand = arrays["significand"].astype(np.int64).reshape(shape)
-        value = round_dyadic(acc.astype(np.int64) * significand, shift, arrays["params"])
+        total = acc.astype(np.int64) * significand
+        value = round_dyadic(total, shift, arrays["params"], op.mode)
     else:
         real: NDArray[Any] = acc.astype(np.float32) * arrays["multiplier"].reshape(shape)
         if op.dtype == "float32":

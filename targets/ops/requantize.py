@@ -1,15 +1,17 @@
 """From an int32 accumulator to the output tensor: the end of every multiply-accumulate kernel.
 
-Two rounding contracts, see ``requantize_float32`` and ``requantize_dyadic``. Both round once,
-the residual included, and saturate.
+Three rounding contracts, see ``requantize_float32``, ``requantize_dyadic`` and
+``requantize_tflite``. All saturate; the first two round once, the residual included.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
 
 # Slots of the ``params`` operand, int32. Limits are of the stored output, zero point included.
 PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX, PARAM_RESIDUAL_ZERO_POINT = range(4)
@@ -25,7 +27,7 @@ class Requantize:
     """Static part of the epilogue.
 
     Attributes:
-        mode: "float32" or "dyadic".
+        mode: "float32", "dyadic" or "tflite".
         dtype: Output type: "uint8", "int8"; or "float32", which dequantizes.
         residual: Type of the tensor added before rounding ("uint8" or "int8"; "float32" where
             the output is), or None.
@@ -41,6 +43,11 @@ class Requantize:
     has_table: bool = False
     has_zero_point: bool = True
     has_limits: bool = True
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether results come from 64-bit integers."""
+        return self.mode != "float32" and self.dtype != "float32"
 
 
 def dyadic(multiplier: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -120,6 +127,33 @@ def requantize_float32(
     return np.rint(np.clip(real, low, high)).astype(np.int32) + np.int32(zero_point)
 
 
+def round_once(total: Int64Array, shift: Int64Array | np.int64) -> Int64Array:
+    """Return total * 2**-shift rounded half up; ``shift`` is in [1, 62]."""
+    rounded: Int64Array = (total + (np.int64(1) << (shift - 1))) >> shift
+    return rounded
+
+
+def round_twice(total: Int64Array, shift: Int64Array | np.int64) -> Int64Array:
+    """Return total * 2**-shift, rounded at bit 31 and again where the shift is larger.
+
+    The first rounding is half up, the second one half away from zero.
+
+    Args:
+        total: An accumulator times its significand.
+        shift: In [1, 62].
+
+    Source: gemmlowp, fixedpoint.h, SaturatingRoundingDoublingHighMul and RoundingDivideByPOT,
+        as MultiplyByQuantizedMultiplier of TensorFlow Lite applies them.
+    """
+    first = np.minimum(shift, SIGNIFICAND_BITS)
+    second = shift - first
+    high = round_once(total, first)
+    half = (np.int64(1) << second) >> 1
+    is_negative = high >> 63  # -1 or 0
+    rounded: Int64Array = (high + half + is_negative * np.minimum(half, 1)) >> second
+    return rounded
+
+
 def requantize_dyadic(
     acc: Int32Array,
     significand: NDArray[np.int64],
@@ -127,6 +161,7 @@ def requantize_dyadic(
     params: Int32Array,
     residual: NDArray[np.integer] | None = None,
     residual_significand: NDArray[np.int64] | None = None,
+    rounded: Callable[[Int64Array, Int64Array], Int64Array] = round_once,
 ) -> Int32Array:
     """Scale accumulators by integers, round half up, saturate. No floating point.
 
@@ -140,6 +175,7 @@ def requantize_dyadic(
         params: (4,) int32, see the ``PARAM_`` slots.
         residual: (..., C) quantized tensor, or None.
         residual_significand: (C,) int64, the residual's multiplier at the same shift.
+        rounded: Another rounding than the formula's.
 
     Returns:
         int32, same shape, within [qmin, qmax].
@@ -148,7 +184,22 @@ def requantize_dyadic(
     if residual is not None and residual_significand is not None:
         centred = residual.astype(np.int64) - int(params[PARAM_RESIDUAL_ZERO_POINT])
         total = total + centred * residual_significand
-    rounded = (total + (np.int64(1) << (shift - 1))) >> shift
-    moved = rounded + int(params[PARAM_ZERO_POINT])
+    moved = rounded(total, shift) + int(params[PARAM_ZERO_POINT])
     limited = np.clip(moved, int(params[PARAM_QMIN]), int(params[PARAM_QMAX]))
     return np.asarray(limited, np.int32)
+
+
+def requantize_tflite(
+    acc: Int32Array,
+    significand: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    params: Int32Array,
+    residual: NDArray[np.integer] | None = None,
+    residual_significand: NDArray[np.int64] | None = None,
+) -> Int32Array:
+    """As ``requantize_dyadic``, but rounded as by TensorFlow Lite's reference kernels.
+
+    A residual, which those kernels do not have, is added before the first rounding.
+    """
+    return requantize_dyadic(
+        acc, significand, shift, params, residual, residual_significand, round_twice)

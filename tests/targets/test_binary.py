@@ -44,7 +44,7 @@ def same(kind, shape, **fields):
     return Binary(kind=kind, shape=shape, a_shape=shape, b_shape=shape, **fields)
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize("kind", binary.INTEGER_KINDS)
 def test_every_kind_in_both_modes(run_kernel, random_array, isa, kind, mode):
     op = same(kind, (3, 37), a_dtype="uint8", b_dtype="int8", requantize=Requantize(mode=mode))
@@ -52,7 +52,7 @@ def test_every_kind_in_both_modes(run_kernel, random_array, isa, kind, mode):
     check(run_kernel, op, isa, make_arrays(random_array, op, multipliers=(scale, 0.9)))
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_tables_follow_the_rounding(run_kernel, random_array, isa, mode, dtype):
     op = same("add", (150,), requantize=Requantize(mode=mode, dtype=dtype, has_table=True))
@@ -71,7 +71,7 @@ def test_every_length(run_kernel, random_array, isas, n):
     check(run_kernel, op, isas[-1], make_arrays(random_array, op, seed=n))
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize(("multipliers", "zero_points"), [
     ((2.0**-40, 2.0**-38), (0, 255)), ((1.9, 2.0**-30), (255, 0)),
     ((700.0, 900.0), (128, 128)), ((0.5, 0.5), (0, 0))])

@@ -144,7 +144,7 @@ def test_channels_around_the_vector_width(run_kernel, any_isa, vectors, delta):
 
 
 @pytest.mark.parametrize("zero_point", [0, 255])
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 def test_extreme_scales_and_zero_points(run_kernel, any_isa, mode, zero_point):
     """Multipliers from 2**-40 to 2**20: results saturate on both sides, or vanish."""
     op = Conv(1, 4, 4, 9, 40, 3, 3, requantize=Requantize(mode=mode), **PAD)

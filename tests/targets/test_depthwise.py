@@ -81,7 +81,7 @@ def test_every_geometry_equals_the_reference(run_kernel, isa, index):
         run(run_kernel, CASES[index], isa, arrays), reference(CASES[index], arrays))
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize("fields", [
     {}, {"residual": "uint8"}, {"has_table": True}, {"dtype": "int8", "has_table": True}],
     ids=["plain", "residual", "table", "signed_table"])
@@ -98,7 +98,7 @@ def test_an_output_can_stay_real(run_kernel, isa):
     np.testing.assert_array_equal(run(run_kernel, op, isa, arrays), reference(op, arrays))
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize("multiplier", [2.0**-40, 1.7, 900.0])
 def test_extreme_multipliers_saturate(run_kernel, isa, mode, multiplier):
     op = depthwise(5, 6, 20, requantize=Requantize(mode=mode))

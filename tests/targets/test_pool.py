@@ -112,14 +112,14 @@ def check_average(run_kernel, random_array, isa, op, seed, scale=1.0, zero_point
 
 @pytest.mark.parametrize("index", range(len(GEOMETRIES)))
 def test_average_pool_equals_the_reference(run_kernel, random_array, isa, index):
-    epilogue = Requantize(mode=("float32", "dyadic")[index % 2],
+    epilogue = Requantize(mode=("float32", "dyadic", "tflite")[index % 3],
                           dtype=("uint8", "int8")[index // 2 % 2], has_table=index % 5 == 0)
     op = window(AveragePool, *GEOMETRIES[index], dtype=("int8", "uint8")[index // 4 % 2],
                 batch=1 + index % 2, requantize=epilogue)
     check_average(run_kernel, random_array, isa, op, index)
 
 
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 @pytest.mark.parametrize(("scale", "zero_point"), [(2.0**-38, 0), (40.0, 255)])
 def test_average_pool_saturates(run_kernel, random_array, isa, mode, scale, zero_point):
     op = window(AveragePool, 6, 7, 20, (3, 3), pad=(1, 1), requantize=Requantize(mode=mode))
@@ -153,7 +153,8 @@ SIZES = [(1, 49, 1), (1, 49, 16), (1, 49, 65), (2, 49, 64), (3, 5, 130), (2, 1, 
 @pytest.mark.parametrize("index", range(len(SIZES)))
 def test_reductions_equal_the_reference(run_kernel, random_array, isa, index):
     outer, extent, inner = SIZES[index]
-    epilogue = Requantize(mode=("float32", "dyadic")[index % 2], has_table=index % 3 == 0)
+    mode = ("float32", "dyadic", "tflite")[index % 3]
+    epilogue = Requantize(mode=mode, has_table=index % 2 == 0)
     for kind in (REDUCTIONS[index % 4], REDUCTIONS[(index + 2) % 4]):
         op = Reduce(kind=kind, outer=outer, extent=extent, inner=inner,
                     dtype=("uint8", "int8")[index // 2 % 2], requantize=epilogue)
@@ -161,7 +162,7 @@ def test_reductions_equal_the_reference(run_kernel, random_array, isa, index):
 
 
 @pytest.mark.parametrize("kind", REDUCTIONS)
-@pytest.mark.parametrize("mode", ["float32", "dyadic"])
+@pytest.mark.parametrize("mode", ["float32", "dyadic", "tflite"])
 def test_every_reduction_in_both_modes_saturates(run_kernel, random_array, isa, kind, mode):
     op = Reduce(kind=kind, outer=2, extent=9, inner=20, requantize=Requantize(mode=mode))
     for scale, zero_point in ((1.0, 128), (30.0, 255)):

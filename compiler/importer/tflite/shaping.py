@@ -182,19 +182,20 @@ def reduction(network: Network, operator: Operator) -> None:
     places = sorted({axis_in(network, operator, axis, x, layout) for axis in axes})
     hint = network.hint(output, layout if keeps else Layout.FILE)
     source = network.real(x, layout)
-    if is_image and operator.kind == "MEAN":
+    # where axes are dropped, the others are in the order of the file, but for lines of images
+    is_ordered = layout is Layout.FILE or is_image or len(network.shape(output)) <= 1
+    if keeps and is_image and operator.kind == "MEAN":
         value = network.node("GlobalAveragePool", [source], hint)
     else:
         inputs = [source, network.ints(places, f"{hint}/axes")]
-        value = network.node(REDUCTIONS[operator.kind], inputs, hint, keepdims=1)
-    if keeps:
-        network.define(output, value, layout)
+        drops = not keeps and is_ordered
+        value = network.node(REDUCTIONS[operator.kind], inputs, hint, keepdims=int(not drops))
+    if keeps or is_ordered:
+        network.define(output, value, layout if keeps else Layout.FILE)
         return
-    kept = network.tensors[output]
-    if layout is Layout.CHANNELS_FIRST and len(kept.shape) > 1 and not is_image:
-        shape = [1 if a in places else size for a, size in enumerate(_first(network.shape(x)))]
-        value = network.moved(value, shape, Layout.FILE.value)
-    network.define(output, network.reshaped(value, kept.shape))
+    shape = [1 if a in places else size for a, size in enumerate(_first(network.shape(x)))]
+    value = network.moved(value, shape, Layout.FILE.value)
+    network.define(output, network.reshaped(value, network.shape(output)))
 
 
 def gather(network: Network, operator: Operator) -> None:

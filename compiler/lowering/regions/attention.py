@@ -24,6 +24,7 @@ from octavo.compiler.lowering.qdq_graph import (
 )
 from octavo.compiler.lowering.regions.matmul import written_order
 from octavo.compiler.lowering.tensor import Tensor, identity
+from octavo.compiler.lowering.tflite_rounding import mode_beside
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.attention import (
     LARGEST_WEIGHT,
@@ -235,7 +236,7 @@ def _emit(
         q_offset=q.offset - q.address,
         k_offset=k.offset - k.address,
         v_offset=v.offset - v.address,
-        mode=ctx.mode,
+        mode=mode_beside(ctx.mode),
     )
     inputs, mask = [q, k], None
     if scores.mask is not None:

@@ -12,6 +12,7 @@ from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.fusion import Tail, epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
+from octavo.compiler.lowering.tflite_rounding import mode_beside
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.requantize import Requantize
@@ -70,6 +71,7 @@ def binary_constants(
     if kind == "mul":
         record, arrays = epilogue(tail, mode, np.array([scale_a * scale_b]), output, None)
     else:
+        mode = mode_beside(mode)
         record, arrays = epilogue(tail, mode, np.array([scale_a]), output, b)
         record = replace(record, residual=None)  # the second operand, not a third
         if kind == "sub":

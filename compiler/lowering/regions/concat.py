@@ -63,7 +63,7 @@ def _emit(
             ctx.move(part, place, {}, "copy", origin)
         else:
             stored = params.stored_as(output.dtype)
-            table = requantize_table(part, stored)
+            table = requantize_table(part, stored, ctx.mode)
             ctx.move(part, place, {"table": table}, "table", origin)
 
 

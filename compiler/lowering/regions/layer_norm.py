@@ -12,6 +12,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import identity
+from octavo.compiler.lowering.tflite_rounding import mode_beside
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.layer_norm import MAX_EXTENT, LayerNorm, layer_norm_arrays
 
@@ -46,7 +47,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             extent=extent,
             dtype=tensor.dtype,
             out_dtype=output.dtype,
-            mode=ctx.mode,
+            mode=mode_beside(ctx.mode),
         )
         limits = np.iinfo(output.dtype)
         constants = np.array([output.zero_point, limits.min, limits.max, 0], np.int32)

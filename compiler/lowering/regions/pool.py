@@ -17,8 +17,14 @@ from octavo.compiler.lowering.qdq_graph import (
     operand,
     shape_of,
 )
+from octavo.compiler.lowering.regions.concat import same_quantization
 from octavo.compiler.lowering.regions.conv import Geometry, geometry, slice_stride
 from octavo.compiler.lowering.tensor import Tensor, channels_last, identity
+from octavo.compiler.lowering.tflite_rounding import (
+    TFLITE,
+    average_plainly,
+    divide_significand,
+)
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.pool import MAX_WORDS, AveragePool, MaxPool, Reduce
 
@@ -129,8 +135,14 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         includes_pad = bool(int_attribute(node, "count_include_pad", 0))
         window = window_fields(node, shape, out_shape)
         acc_scale = np.float64(source.scale or 1.0) / element_counts(window, includes_pad)
-        record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
+        averages = (
+            ctx.mode == TFLITE and same_quantization(source, output) and tail.lookup is None
+        )
+        mode = "dyadic" if averages else ctx.mode
+        record, arrays = epilogue(tail, mode, acc_scale, output, None)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
+        if averages:
+            average_plainly(arrays, output.zero_point - params.zero_point)
         op = AveragePool(
             **window,
             **slice_strides(source, output),
@@ -200,9 +212,12 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
         outer, inner = around(order, axes, source.shape)
         output = ctx.new_quantized(tail.result, params, identity(len(shape_of(tail.result))))
         acc_scale = np.array([np.float64(source.scale or 1.0)])
-        if kind == "mean":
+        divides_last = kind == "mean" and ctx.mode == TFLITE
+        if kind == "mean" and not divides_last:
             acc_scale = acc_scale / extent
         record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
+        if divides_last:
+            divide_significand(arrays, extent)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
         op = Reduce(
             kind=kind,

@@ -24,6 +24,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import identity
+from octavo.compiler.lowering.tflite_rounding import mode_of_products
 from octavo.compiler.lowering.view import QdqView
 from octavo.compiler.lowering.weights import integer_weights, quantize_bias, sum_biases
 from octavo.compiler.lowering.words import sums_fit, with_words
@@ -122,7 +123,9 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
         else:
             output = ctx.new_quantized(tail.result, tail.params, identity(rank))
         acc_scale = np.float64(x.scale or 1.0) * weights.scale.astype(np.float64)
-        record, arrays = epilogue(tail, ctx.mode, acc_scale, output, residual)
+        record, arrays = epilogue(
+            tail, mode_of_products(ctx.mode), acc_scale, output, residual
+        )
         rows = weights.values if product.transposed else weights.values.T
         arrays |= {
             "weight": rows[:, None, None, :],

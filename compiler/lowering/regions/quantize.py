@@ -165,7 +165,8 @@ def _quantize(ctx: Context, node: ir.Node, source: ir.Value, params: QuantParams
         ctx.quantize(real, ctx.new_quantized(result, params, real.order), origin)
     else:
         output = ctx.new_quantized(result, params, tensor.order)
-        ctx.move(tensor, output, {"table": requantize_table(tensor, stored)}, "table", origin)
+        table = requantize_table(tensor, stored, ctx.mode)
+        ctx.move(tensor, output, {"table": table}, "table", origin)
 
 
 def wanted_order(value: ir.Value, tensor: Tensor) -> Order:

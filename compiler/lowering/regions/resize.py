@@ -21,6 +21,7 @@ from octavo.compiler.lowering.qdq_graph import (
     string_attribute,
 )
 from octavo.compiler.lowering.tensor import channels_last
+from octavo.compiler.lowering.tflite_rounding import mode_beside
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.resize import LINEAR, NEAREST, WEIGHT_BITS, Resize
 
@@ -74,11 +75,12 @@ def match_linear(node: ir.Node, view: QdqView) -> Region | None:
         op = _record(shape_of(x), output.shape, LINEAR, source.dtype)
         arrays = _lines(node, shape_of(x), output.shape)
         acc_scale = np.array([np.float64(source.scale or 1.0)])
-        if ctx.mode == "dyadic":
+        mode = mode_beside(ctx.mode)
+        if mode == "dyadic":
             acc_scale = acc_scale * 2.0 ** (-2 * WEIGHT_BITS)
             for name in ("row_weight", "col_weight"):
                 arrays[name] = _fixed(arrays[name])
-        record, constants = epilogue(tail, ctx.mode, acc_scale, output, None)
+        record, constants = epilogue(tail, mode, acc_scale, output, None)
         arrays |= constants | {"zero_point": np.array([source.zero_point], np.int32)}
         ctx.builder.call(replace(op, requantize=record), [source], arrays, [output], origin)
 

@@ -7,6 +7,7 @@ from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import quantized_tail
 from octavo.compiler.lowering.qdq_graph import int_attribute, operand, shape_of
 from octavo.compiler.lowering.tensor import identity
+from octavo.compiler.lowering.tflite_rounding import mode_beside
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.softmax import MAX_EXTENT, Softmax, softmax_arrays
 
@@ -41,7 +42,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             inner=int(np.prod(stored[at + 1 :], dtype=np.int64)),
             dtype=tensor.dtype,
             out_dtype=output.dtype,
-            mode=ctx.mode,
+            mode=mode_beside(ctx.mode),
         )
         limits = np.iinfo(output.dtype)
         constants = np.array([output.zero_point, limits.min, limits.max, 0], np.int32)

@@ -26,5 +26,5 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
 def _emit(ctx: Context, chain: LookupChain, region: Region) -> None:
     tensor = ctx.tensor(chain.source)
     output = ctx.new_quantized(chain.end.outputs[0], chain.params, tensor.order)
-    table = chain.table(tensor, output.dtype)
+    table = chain.table(tensor, output.dtype, ctx.mode)
     ctx.move(tensor, output, {"table": table}, "table", region.origin())
