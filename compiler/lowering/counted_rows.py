@@ -28,6 +28,7 @@ from octavo.passes.wiring import int_attribute, is_op, static_shape
 from octavo.targets.ops.index_check import IndexCheck
 
 SCATTERS = ("ScatterElements", "ScatterND")
+_INTEGERS = (ir.DataType.INT64, ir.DataType.INT32)
 Known = Mapping[ir.Value, CountedAxis]
 
 
@@ -95,8 +96,7 @@ def _given_integers(value: ir.Value, known: Known) -> list[ir.Value]:
         node = found.producer()
         pending += [] if node is None else list(node.inputs)
     given = [v for v in seen if v.is_graph_input() and v in known]
-    integers = (ir.DataType.INT64, ir.DataType.INT32)
-    return sorted((v for v in given if v.dtype in integers), key=lambda v: v.name or "")
+    return sorted((v for v in given if v.dtype in _INTEGERS), key=lambda v: v.name or "")
 
 
 def _clear(ctx: Context, value: ir.Value, found: CountedAxis, graph: ir.Graph) -> None:
@@ -122,7 +122,7 @@ def _check_picked(ctx: Context, graph: ir.Graph, known: Known) -> None:
         if picked is None or picked.axis != _picked_axis(node):
             continue
         index = _index_of(node, known)
-        if index is None or not (index.origin.is_graph_input() or index.numbers() is not None):
+        if index is None or not _is_given(index):
             raise LoweringError(
                 f"{node.op_type} '{node.name}' picks rows of dimension"
                 f" '{picked.count.dimension}' by an index that is computed; only one that is"
@@ -132,6 +132,12 @@ def _check_picked(ctx: Context, graph: ir.Graph, known: Known) -> None:
         if key not in checked:
             checked[key] = None
             _check(ctx, index, picked.count, known, graph)
+
+
+def _is_given(index: NodeIndex) -> bool:
+    """Whether the numbers are integers that an input or a constant holds."""
+    given = index.origin.is_graph_input() and index.origin.dtype in _INTEGERS
+    return given or index.numbers() is not None
 
 
 def _picked_axis(node: ir.Node) -> int | None:
