@@ -197,7 +197,10 @@ def _link(target: Target, folder: Path) -> None:
 def _serialize(model: Any) -> bytes:
     import onnx_ir
 
-    proto = onnx_ir.to_proto(model)
+    from octavo.passes.message_passing.open_counts import open_counts
+
+    # With the largest sizes of what is counted at run time, no other runtime could run it.
+    proto = onnx_ir.to_proto(open_counts(model))
     try:
         return bytes(proto.SerializeToString(deterministic=True))
     except ValueError as error:  # protobuf's limit is 2 GiB

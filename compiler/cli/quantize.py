@@ -175,8 +175,10 @@ def quantize_command(
 def _serialize(model: "ir.Model") -> bytes:
     import onnx_ir as ir
 
+    from octavo.passes.message_passing.open_counts import open_counts
+
     try:
-        return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+        return bytes(ir.to_proto(open_counts(model)).SerializeToString(deterministic=True))
     except ValueError as error:  # protobuf ends at 2 GiB
         raise ModelError("the quantized model is larger than 2 GiB") from error
 

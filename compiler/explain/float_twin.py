@@ -8,6 +8,8 @@ from typing import Any
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from octavo.compiler.artifact.manifest import read_manifest
+from octavo.compiler.counted_arrays import counted_dimensions
 from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.importer import import_model
 from octavo.compiler.lowering.lower import lower
@@ -54,7 +56,8 @@ def artifact_target(manifest: Mapping[str, Any]) -> Target:
 
 def read_model(artifact: Path) -> ir.Model:
     """The model of an artifact as it was lowered: preparing it again would rename nodes."""
-    return import_model(artifact / MODEL)
+    counted = counted_dimensions(read_manifest(artifact))
+    return import_model(artifact / MODEL, maxima={d.dimension: d.maximum for d in counted})
 
 
 def float_network(artifact: Path, target: Target, mode: str) -> Program:

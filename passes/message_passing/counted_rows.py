@@ -17,8 +17,9 @@ from octavo.passes.wiring import int_attribute, is_op, static_shape
 
 Known = Mapping[ir.Value, CountedAxis]
 
-# What makes all rows alike, or numbers them: of constants, fewer rows are the first ones.
-_MAKERS = ("ConstantOfShape", "Expand", "Range")
+# What makes all rows alike, numbers them or takes some: of constants, fewer rows are the
+# first ones.
+_MAKERS = ("ConstantOfShape", "Expand", "Range", "Slice")
 
 
 def check_rows(graph: ir.Graph, known: Known) -> None:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from examples.graphs.networks import (
     NUM_ATTRIBUTES,
@@ -206,3 +207,30 @@ def test_indices_that_are_computed_cannot_be_checked(tmp_path):
 def test_a_maximum_for_no_dimension(tmp_path):
     with pytest.raises(ModelError, match="no dimension is called 'Edges'"):
         Network("gcn", tmp_path, maxima={**MAXIMA, "Edges": 7}, float_only=True)
+
+
+def test_a_quantized_file_is_open_for_any_size_and_compiles_again(tmp_path):
+    data = graph_samples(25, 70, 4, NUM_FEATURES)
+    made = Network("pool_mean", tmp_path, samples=data)
+    np.savez(tmp_path / "samples.npz", **data)
+    arguments = [str(tmp_path / "net.onnx"), "--max", f"nodes={MAX_NODES}",
+                 "--max", f"edges={MAX_EDGES}", "--data", str(tmp_path / "samples.npz"),
+                 "-o", str(tmp_path / "q.onnx")]  # fmt: skip
+    assert main(["quantize", *arguments]) == 0
+    again = compile_model(tmp_path / "q.onnx", "host", tmp_path / "again", maxima=MAXIMA)
+    assert again.manifest["metadata"]["counts"] == made.result.manifest["metadata"]["counts"]
+    stored = made.directory / "model.int8.onnx"
+    with octavo.load(made.directory) as first, octavo.load(tmp_path / "again") as second:
+        for num_nodes, num_edges in ((MAX_NODES, MAX_EDGES), (3, 1), (17, 90)):
+            inputs = made.sample(num_nodes, num_edges, num_nodes)
+            found = first.run(inputs)["logits"]
+            np.testing.assert_array_equal(second.run(inputs)["logits"], found)
+            for path in (tmp_path / "q.onnx", stored):
+                options = onnxruntime.SessionOptions()
+                options.log_severity_level = 3
+                options.add_session_config_entry("session.disable_quant_qdq", "1")
+                reference = onnxruntime.InferenceSession(path, options)
+                assert [value.name for value in reference.get_inputs()] == made.inputs
+                (expected,) = reference.run(None, inputs)
+                # The last layer's output is float: sums of integers, rounded in float32.
+                np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
