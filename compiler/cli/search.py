@@ -82,6 +82,8 @@ def search_command(
     max_latency_ms: float | None,
     max_instructions: float | None,
     max_size: float | None,
+    max_buffer: float | None,
+    by: str,
     device: str | None,
     num_threads: int,
     cores: str,
@@ -107,9 +109,12 @@ def search_command(
     if resume and force:
         raise click.UsageError("--resume goes on, --force begins anew; not both")
     where = chosen_device(device, target)
-    limits = limits_of(where, max_drop, min_sqnr, max_latency_ms, max_instructions, max_size)
+    limits = limits_of(
+        where, max_drop, min_sqnr, max_latency_ms, max_instructions, max_size, max_buffer
+    )
     options = options_of(
-        format_texts, solver, budget, seed, limits, where, num_threads, cores, measure_seconds
+        format_texts, solver, budget, seed, limits, where, num_threads, cores,
+        measure_seconds, by,
     )
     executors = _executors(workers, cluster, device_resource)
     shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from octavo.compiler.cli.ablation_lines import ablation_lines
 from octavo.compiler.report.search_document import search_record
 from octavo.compiler.report.search_record import SearchedPoint, SearchRecord
 from octavo.compiler.report.search_text import (
@@ -47,6 +48,7 @@ def search_lines(record: Mapping[str, Any], directory: Path) -> list[str]:
         *_chosen_lines(found),
         *(f"why not better  {printable(line)}" for line in found.why_not_better),
         *_front_lines(found),
+        *ablation_lines(record),
         *(f"refused         {printable(line)}" for line in refusals(found)),
         *([f"artifact        {directory / found.best.artifact}"] if found.best else []),
         f"report          {directory / REPORT}",

@@ -86,6 +86,16 @@ def search_options(function: FunctionT) -> FunctionT:
                 help="Limit: bytes of the weights, such as 250KB or 0.5MiB.",
             ),
             click.option(
+                "--max-buffer", callback=_parsed_bytes, metavar="SIZE",
+                help="Limit: bytes of activations alive at one time, of a graph network.",
+            ),
+            click.option(
+                "--by", type=click.Choice(("layer", "component")), default="layer",
+                show_default=True,
+                help="What chooses: each layer, or, of a graph network, each component: what"
+                " gathers messages, and layers by what they read.",
+            ),
+            click.option(
                 "--device", callback=_checked_device, metavar="DEVICE",
                 help="Where latency is measured: local (the default where this machine runs"
                 " the target), ssh://[USER@]HOST[:PORT], adb[:SERIAL]; qemu, which counts"
@@ -183,6 +193,7 @@ def limits_of(
     max_latency_ms: float | None,
     max_instructions: float | None,
     max_size: float | None,
+    max_buffer: float | None = None,
 ) -> Mapping[str, float]:
     """Limits by name of the objective.
 
@@ -205,6 +216,7 @@ def limits_of(
         "noise": None if min_sqnr is None else -min_sqnr,
         "latency": max_latency_ms if max_instructions is None else max_instructions,
         "bytes": max_size,
+        "buffer": max_buffer,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -219,6 +231,7 @@ def options_of(
     num_threads: int,
     cores: str,
     measure_seconds: float,
+    by: str = "layer",
 ) -> "SearchOptions":
     """What the options ask for."""
     from octavo.compiler.mixed_precision.options import SearchOptions
@@ -229,4 +242,6 @@ def options_of(
         if device is None
         else SelectionOptions(device, num_threads, cores, measure_seconds)
     )
-    return SearchOptions(parse_formats(formats), solver, budget, seed, limits, where)
+    return SearchOptions(
+        parse_formats(formats), solver, budget, seed, limits, where, by == "component"
+    )

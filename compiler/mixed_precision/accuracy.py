@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from octavo.compiler.calibration.reference_run import Arrays, ReferenceRun
 from octavo.compiler.mixed_precision.network import Formats, MixedNetwork, Samples
+from octavo.compiler.mixed_precision.options import BUFFER
 from octavo.compiler.sensitivity.labels import Labels, accuracy
 from octavo.compiler.sensitivity.output_losses import relative_error
 from octavo.passes.wiring import is_float
@@ -45,11 +46,14 @@ class AccuracyMeter:
 
         Returns:
             ``noise``: noise over signal at the outputs, decibels, the worst of the outputs;
-            ``drop``: points of accuracy lost, where there are labels.
+            ``drop``: points of accuracy lost, where there are labels; ``buffer``: bytes of
+            activations alive at one time, of a graph network.
         """
         outputs = self._run(self.network.quantized(formats))
         error = relative_error(self._exact, outputs)
         measured = {NOISE: 10 * math.log10(max(error, NO_NOISE))}
+        if self.network.components:
+            measured[BUFFER] = float(self.network.live_bytes(formats))
         if self.float_accuracy is not None and self._labels is not None:
             reached = accuracy(outputs, self._labels)
             assert reached is not None

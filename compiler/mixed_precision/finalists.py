@@ -7,7 +7,7 @@ import numpy as np
 
 from octavo.compiler.devices.measurement import TOLERANCE
 from octavo.compiler.mixed_precision.measuring import Mixed
-from octavo.compiler.mixed_precision.options import BYTES, LATENCY
+from octavo.compiler.mixed_precision.options import BUFFER, BYTES, LATENCY
 from octavo.compiler.search.front import crowding, nondominated
 from octavo.compiler.search.problem import Problem
 from octavo.passes.layer_format import LayerFormat
@@ -49,8 +49,8 @@ def choose_best(
 ) -> Finalist | None:
     """The best of what meets all limits: the least of what no limit is on.
 
-    The loss comes first where it is not limited, then latency, then bytes. Latencies within
-    what measurements tell apart are equal.
+    The loss comes first where it is not limited, then latency, then bytes, then the buffer.
+    Latencies within what measurements tell apart are equal.
 
     Returns:
         None where nothing meets the limits.
@@ -67,7 +67,7 @@ def choose_best(
 
 def _priorities(problem: Problem[LayerFormat]) -> Iterator[str]:
     free = [name for name in problem.objectives if name not in problem.limits]
-    order = [problem.objectives[0], LATENCY, BYTES]
+    order = [problem.objectives[0], LATENCY, BYTES, BUFFER]
     yield from (name for name in order if name in free)
     yield from (name for name in order[::-1] if name in problem.objectives)
 

@@ -21,10 +21,15 @@ from octavo.compiler.quantize_steps import (
 from octavo.compiler.recipes import Recipe, configuration_overrides
 from octavo.compiler.sensitivity.neighbours import find_neighbours
 from octavo.errors import ModelError, RecipeError
-from octavo.passes.fused_regions import find_regions
+from octavo.passes.choose_parameters import choose_parameters
+from octavo.passes.constants import float_constant
+from octavo.passes.fused_regions import Region, find_regions
 from octavo.passes.insert_quantizers import place_with_ranges
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
 from octavo.passes.linear_layers import linear_weight, num_outputs
+from octavo.passes.live_bytes import largest_live_bytes
+from octavo.passes.message_passing.components import find_components
+from octavo.passes.message_passing.forms import Kind
 from octavo.passes.narrow_ranges import Range
 from octavo.passes.prepare import prepare
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions
@@ -44,7 +49,9 @@ class MixedNetwork:
     Attributes:
         prepared: The float model, its layers equalized and balanced; nodes have the names of
             the quantized models'.
-        layers: Names of the layers that take a format, in graph order.
+        layers: Names of the nodes that take a format, in graph order: layers with weights, and
+            what aggregates in a graph network.
+        components: Of a graph network, the nodes of each that take a format; else none.
         notes: One line for each thing that the user should know.
     """
 
@@ -98,8 +105,13 @@ class MixedNetwork:
         check_overrides(overrides, model.graph, network.model.graph)
         self._job, self.notes = network.job, network.notes
         self.prepared = network.model
-        self._heads = _heads(self.prepared, self._job.options)
+        self._regions = _regions(self.prepared, self._job.options)
+        self._heads = {name: region.head for name, region in self._regions.items()}
         self.layers = tuple(self._heads)
+        self.components = tuple(
+            replace(part, nodes=tuple(name for name in part.nodes if name in self._heads))
+            for part in find_components(self.prepared.graph)
+        )
         if not self.layers:
             raise ModelError("the model has no layer with a weight that could be quantized")
         self._ranges: dict[str, Range] = {}
@@ -109,10 +121,28 @@ class MixedNetwork:
         self._rounded: RoundedWeights | None = None
 
     def weight(self, layer: str) -> NDArray[np.float32]:
-        """The float weight of a layer, in its operator's shape."""
-        weight = linear_weight(self._heads[layer])
+        """The float weight of a layer, in its operator's shape.
+
+        Of what aggregates: its factors where they are part of the model, such as an adjacency
+        matrix, else (0,).
+        """
+        form = self._regions[layer].form
+        if form is None:
+            weight = linear_weight(self._heads[layer])
+        else:
+            factors = None if form.coefficients is None else float_constant(form.coefficients)
+            weight = np.zeros(0, np.float32) if factors is None else factors
         assert weight is not None
         return weight
+
+    def num_scales(self, layer: str) -> int:
+        """Scales of a layer's weight: one of each output, or of each row of a matrix."""
+        weight, form = self.weight(layer), self._regions[layer].form
+        if form is None:
+            return num_outputs(self._heads[layer], weight)
+        if not weight.size:
+            return 0
+        return weight.shape[0] if form.kind is Kind.PRODUCT else 1
 
     def head(self, layer: str) -> ir.Node:
         """The node of a layer in the prepared model."""
@@ -120,7 +150,11 @@ class MixedNetwork:
 
     def macs(self, layer: str) -> int:
         """Multiply-accumulates of a layer in one run."""
-        head, weight = self._heads[layer], self.weight(layer)
+        head, form = self._heads[layer], self._regions[layer].form
+        if form is not None:
+            shape = static_shape(form.features[-1]) or (0,)
+            return form.num_edges * math.prod(shape) // shape[form.axis]
+        weight = self.weight(layer)
         # A transposed convolution spreads what it reads, the others gather what they write.
         is_spread = head.op_type == "ConvTranspose"
         value = head.inputs[0] if is_spread else head.outputs[0]
@@ -143,13 +177,32 @@ class MixedNetwork:
         job = self._job_of(formats)
         calibrate_missing(self.prepared, self._ranges, job)
         quantized = insert_quantizers(self._corrected, self._ranges, job)
-        is_narrow = any(f.weight_bits < EIGHT_BITS.weight_bits for f in formats.values())
+        is_narrow = any(
+            chosen.weight_bits < EIGHT_BITS.weight_bits and self._regions[layer].form is None
+            for layer, chosen in formats.items()
+        )
         if self._recipe.rounding == NEAREST or not is_narrow:
             return quantized
         if self._rounded is None:
             self._rounded = RoundedWeights(
                 self.prepared, list(self._job.samples), rounding=self._recipe.rounding)
         return self._rounded.apply(quantized)
+
+    def live_bytes(self, formats: Formats) -> int:
+        """The most bytes of activations that are alive at one time; see ``live_bytes``.
+
+        Args:
+            formats: Of every layer; of none for the float network, in the same steps.
+        """
+        job = self._job_of(formats or dict.fromkeys(self.layers, EIGHT_BITS))
+        calibrate_missing(self.prepared, self._ranges, job)
+        graph = self._corrected.graph
+        placement = place_with_ranges(graph, job.options, self._ranges)
+        num_bits: dict[ir.Value, int] = {}
+        if formats:
+            parameters = choose_parameters(placement, self._ranges, job.options)
+            num_bits = {value: chosen.num_bits for value, chosen in parameters.of.items()}
+        return largest_live_bytes(graph, placement.regions, num_bits)
 
     def float_nodes(self, formats: Formats) -> Mapping[str, str]:
         """Name of each node that computes in float in a configuration, with the reason."""
@@ -163,10 +216,10 @@ class MixedNetwork:
         return replace(self._job, options=replace(self._job.options, overrides=overrides))
 
 
-def _heads(model: ir.Model, options: QuantizerOptions) -> dict[str, ir.Node]:
+def _regions(model: ir.Model, options: QuantizerOptions) -> dict[str, Region]:
     excluded = [node for node in model.graph if options.keeps_float(node)]
     return {
-        region.head.name or "": region.head
+        region.head.name or "": region
         for region in find_regions(model.graph, excluded)
-        if linear_weight(region.head) is not None
+        if region.form is not None or linear_weight(region.head) is not None
     }

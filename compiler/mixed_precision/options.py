@@ -15,6 +15,7 @@ BUDGET = 64
 MAX_JUDGING_SAMPLES = 512  # one of them is 0.2 points of accuracy
 
 LATENCY, BYTES = "latency", "bytes"
+BUFFER = "buffer"  # the most bytes of activations alive at one time, of graph networks
 MILLISECONDS = "ms"
 
 
@@ -28,8 +29,10 @@ class SearchOptions:
         budget: Configurations to evaluate at most.
         seed: Of all chance.
         limits: Largest value by name of an objective: "drop" in points, "noise" in decibels,
-            "latency" in milliseconds or in what an emulator counts, "bytes".
+            "latency" in milliseconds or in what an emulator counts, "bytes", "buffer".
         device: Where latency is measured; None: it is no objective.
+        by_component: One choice for all layers of a graph network that are the same to it, as
+            all that aggregate.
     """
 
     formats: tuple[LayerFormat, ...] = DEFAULT_FORMATS
@@ -38,6 +41,7 @@ class SearchOptions:
     seed: int = 0
     limits: Mapping[str, float] = field(default_factory=dict)
     device: SelectionOptions | None = None
+    by_component: bool = False
 
 
 def latency_unit(device: str, target: Target) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from octavo.compiler.mixed_precision.ablation import Ablation
 from octavo.compiler.mixed_precision.accuracy import DROP
 from octavo.compiler.mixed_precision.choices import Table
 from octavo.compiler.mixed_precision.finalists import Finalist
 from octavo.compiler.mixed_precision.measuring import Mixed
 from octavo.compiler.mixed_precision.network import MixedNetwork
-from octavo.compiler.mixed_precision.options import BYTES, LATENCY, SearchOptions
+from octavo.compiler.mixed_precision.options import BUFFER, BYTES, LATENCY, SearchOptions
 from octavo.compiler.mixed_precision.verdict import why_not_better
 from octavo.compiler.report.search_objectives import objective_of
 from octavo.compiler.search.front import Points, hypervolume
@@ -31,6 +32,7 @@ class Found:
         best: Of the finalists; None where nothing meets the limits.
         losses: Of single layers in single formats, noise over signal.
         unit: Of latency; "" where it was not measured.
+        ablation: Of the components of a graph network; None of another one.
     """
 
     problem: Problem[LayerFormat]
@@ -40,6 +42,7 @@ class Found:
     best: Finalist | None
     losses: Table
     unit: str
+    ablation: Ablation | None = None
 
 
 def search_record(
@@ -107,6 +110,7 @@ def search_record(
             }
             for layer, row in found.losses.items()
         },
+        **({} if found.ablation is None else {"ablation": found.ablation.record()}),
     }
 
 
@@ -122,7 +126,7 @@ def _layers(network: MixedNetwork) -> Iterator[dict[str, Any]]:
 
 def _values(problem: Problem[LayerFormat], evaluation: Mixed) -> dict[str, float]:
     known = evaluation.objectives
-    named = (*problem.objectives, "noise", DROP)
+    named = (*problem.objectives, "noise", DROP, BUFFER)
     return {name: known[name] for name in dict.fromkeys(named) if name in known}
 
 

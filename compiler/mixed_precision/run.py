@@ -16,6 +16,7 @@ from octavo.compiler.mixed_precision.evaluator import (
 )
 from octavo.compiler.mixed_precision.folder import FRONT, open_folder, write_results
 from octavo.compiler.mixed_precision.journal import Journal
+from octavo.compiler.mixed_precision.network import Samples
 from octavo.compiler.mixed_precision.options import MAX_JUDGING_SAMPLES, SearchOptions
 from octavo.compiler.mixed_precision.record import Found, search_record
 from octavo.compiler.mixed_precision.search import (
@@ -26,7 +27,7 @@ from octavo.compiler.mixed_precision.search import (
 from octavo.compiler.mixed_precision.solvers import check_solver
 from octavo.compiler.recipes import get_recipe, keep_float_overrides, read_overrides
 from octavo.compiler.samples import open_samples
-from octavo.compiler.sensitivity.labels import read_labels
+from octavo.compiler.sensitivity.labels import UNKNOWN, Labels, read_labels
 from octavo.compiler.workers import Make, Workers, in_process
 from octavo.errors import DataError
 from octavo.targets import get_target
@@ -165,7 +166,10 @@ def search_model(
         journal.bind(settings_of(maker, options))
         found, search = _search(maker, options, journal, executors or Executors(), progress)
         facts = {
-            "model": model_path.stem, "target": target, "num_judging": len(judging)}
+            "model": model_path.stem,
+            "target": target,
+            "num_judging": _num_judging(judging, labels),
+        }
         record = search_record(found, search.network, options, facts)
         _write(output, record, maker, search, found, options.seed)
     return SearchResult(output, record, found)
@@ -226,6 +230,13 @@ def _write(
         )
         makers[f"{FRONT}/{point['id']}"] = make
     write_results(output, record, render_search_page(record), makers)
+
+
+def _num_judging(judging: Samples, labels: Labels | None) -> int:
+    """What is judged: samples, or the rows of them that have labels."""
+    if labels is None or labels.ndim == 1:
+        return len(judging)
+    return int((labels != UNKNOWN).sum())
 
 
 def _silent(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from octavo.compiler.mixed_precision.ablation import ablate
 from octavo.compiler.mixed_precision.accuracy import DROP, NOISE
 from octavo.compiler.mixed_precision.choices import Table, bytes_table, make_problem
 from octavo.compiler.mixed_precision.evaluator import (
@@ -22,7 +23,7 @@ from octavo.compiler.mixed_precision.finalists import (
 from octavo.compiler.mixed_precision.journal import Journal
 from octavo.compiler.mixed_precision.measuring import AnswerWorkers, Measuring, Mixed
 from octavo.compiler.mixed_precision.network import Formats
-from octavo.compiler.mixed_precision.options import BYTES, SearchOptions, latency_unit
+from octavo.compiler.mixed_precision.options import BUFFER, BYTES, SearchOptions, latency_unit
 from octavo.compiler.mixed_precision.record import Found
 from octavo.compiler.mixed_precision.sensitivities import (
     Couplings,
@@ -85,6 +86,7 @@ class Search:
         self._check_bytes()
         losses = measure_losses(self.network, formats, self._measuring)
         problem = self._problem(losses)
+        ablation = ablate(self.network, problem.objectives[0], self._measuring)
         evaluations = self._search(problem, losses)
         finalists, references = self._measure_again(problem, evaluations)
         evaluations = self._on_one_scale(evaluations, references)
@@ -92,7 +94,8 @@ class Search:
         unit = ""
         if self.options.device is not None:
             unit = latency_unit(self.options.device.device, get_target(self.maker.target))
-        return Found(problem, evaluations, finalists, references, best, losses, unit)
+        return Found(
+            problem, evaluations, finalists, references, best, losses, unit, ablation)
 
     def _check_bytes(self) -> None:
         """Refuse a limit on bytes that no configuration meets, before anything is measured."""
@@ -155,8 +158,11 @@ class Search:
             finalists.append(Finalist(replace(evaluation, objectives=values), spread))
         float_bytes = 4.0 * sum(self.network.weight(n).size for n in self.network.layers)
         lost = {problem.objectives[0]: 0.0} if problem.objectives[0] == DROP else {}
+        buffer = {}
+        if self.network.components:
+            buffer[BUFFER] = float(self.network.live_bytes({}))
         references = {
-            FLOAT_REFERENCE: {**lost, BYTES: float_bytes},
+            FLOAT_REFERENCE: {**lost, BYTES: float_bytes, **buffer},
             str(self.options.formats[0]): dict(uniform.objectives),
         }
         if latencies:
@@ -236,6 +242,7 @@ def settings_of(maker: EvaluatorMaker, options: SearchOptions) -> dict[str, Any]
         "formats": [str(chosen) for chosen in options.formats],
         "solver": options.solver,
         "seed": options.seed,
+        "by_component": options.by_component,
         "limits": dict(options.limits),
         "device": None if options.device is None else asdict(options.device),
     }

@@ -31,6 +31,8 @@ def check_solver(options: SearchOptions) -> None:
     if solver == "bisection" and not {DROP, NOISE} & limits.keys():
         raise RecipeError(
             "solver bisection needs a limit on what is lost: --max-drop or --min-sqnr")
+    if solver == "bisection" and options.by_component:
+        raise RecipeError("solver bisection moves single layers; it has no components")
     if solver == "bisection" and not levels_of(options.formats):
         raise RecipeError(
             f"solver bisection needs a format of fewer bits than {options.formats[0]}")

@@ -38,8 +38,8 @@ def _record(document: Mapping[str, Any]) -> SearchRecord:
         Objective(str(o["name"]), str(o["title"]), str(o["unit"]))
         for o in document["objectives"]
     )
-    if not 2 <= len(objectives) <= 3:
-        raise ValueError(f"{len(objectives)} objectives; 2 or 3 are allowed")
+    if not 2 <= len(objectives) <= 4:
+        raise ValueError(f"{len(objectives)} objectives; 2 to 4 are allowed")
     names = [objective.name for objective in objectives]
     points = tuple(_point(entry, names) for entry in document["points"])
     by_id = {point.id: point for point in points}

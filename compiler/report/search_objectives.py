@@ -9,6 +9,7 @@ TITLES = {
     "noise": ("noise over signal", "dB"),
     "latency": ("latency", "ms"),
     "bytes": ("weights", "B"),
+    "buffer": ("live buffers", "B"),
 }
 
 
@@ -35,7 +36,7 @@ def objective_of(name: str, latency_unit: str = "ms") -> Objective:
     """An objective by its name.
 
     Args:
-        name: "drop", "noise", "latency" or "bytes"; another one is its own title.
+        name: "drop", "noise", "latency", "bytes" or "buffer"; another one is its own title.
         latency_unit: "ms", or what an emulator counts.
     """
     title, unit = TITLES.get(name, (name, ""))

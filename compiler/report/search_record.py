@@ -87,7 +87,7 @@ class SearchRecord:
         solver: Its name.
         budget: Evaluations that were allowed.
         num_judging: Samples that losses were measured on.
-        objectives: Two or three; the first is what the network loses.
+        objectives: Two to four; the first is what the network loses.
         limits: Largest value that is allowed, by name of the objective.
         references: To compare with.
         layers: In the order of the graph.

@@ -23,7 +23,7 @@ def search(tmp_path: Path) -> Searcher:
     """Search for formats of the digits network, without a device unless one is given."""
 
     def run(folder: str = "out", **options: Any) -> SearchResult:
-        names = ("formats", "solver", "budget", "seed", "limits", "device")
+        names = ("formats", "solver", "budget", "seed", "limits", "device", "by_component")
         wanted = {name: options.pop(name) for name in names if name in options}
         chosen = SearchOptions(**{"formats": FORMATS, "budget": 12, **wanted})
         return search_model(
