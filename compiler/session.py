@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.closing import Closing
 from octavo.compiler.counted_arrays import counted_dimensions, cut_off
+from octavo.compiler.example_inputs import example_inputs
 from octavo.compiler.fitting_arrays import (
     check_names,
     fitting,
@@ -178,14 +179,14 @@ class Session(Closing):
         """Measure every step.
 
         Args:
-            inputs: As for ``run``; None: zeros.
+            inputs: As for ``run``; None: ``examples``.
             runs: Measured runs, at least 1.
             warmup: Runs before them.
 
         Returns:
             One record per step, in the order of the run.
         """
-        arrays, _ = self._in_use(inputs if inputs is not None else self.zeros())
+        arrays, _ = self._in_use(inputs if inputs is not None else self.examples())
         samples = np.empty(
             (_positive(runs, "runs"), self._library.program.num_steps), np.uint64
         )
@@ -214,13 +215,13 @@ class Session(Closing):
         """Latencies of whole runs in microseconds, (runs,), without copies and step clocks.
 
         Args:
-            inputs: As for ``run``; None: zeros.
+            inputs: As for ``run``; None: ``examples``.
             runs: Measured runs, at least 1.
             warmup: Runs before them.
         """
         from time import perf_counter_ns
 
-        arrays, _ = self._in_use(inputs if inputs is not None else self.zeros())
+        arrays, _ = self._in_use(inputs if inputs is not None else self.examples())
         latencies_us = np.empty(_positive(runs, "runs"))
         with self._call:
             self._require_open()
@@ -265,9 +266,10 @@ class Session(Closing):
             self._require_open()
             self._succeed(self._library.reset(self._model))
 
-    def zeros(self) -> dict[str, NDArray[Any]]:
-        """Inputs of the right names, types and shapes."""
-        return {info.name: np.zeros(info.shape, info.dtype) for info in self.inputs}
+    def examples(self) -> dict[str, NDArray[Any]]:
+        """Inputs of the right names, types and shapes: zeros, and edges of random graphs."""
+        zeros = {info.name: np.zeros(info.shape, info.dtype) for info in self.inputs}
+        return zeros | example_inputs(self.manifest)
 
     def close(self) -> None:
         """Free the model's memory and threads; closing twice is allowed."""

@@ -12,6 +12,7 @@ from octavo.compiler.counting.counts import CountedRun, Counts
 from octavo.compiler.counting.execute import count
 from octavo.compiler.devices.inference import checked_inputs
 from octavo.compiler.devices.qemu import emulator_command
+from octavo.compiler.example_inputs import example_inputs
 from octavo.targets.base import Target
 
 RUNS = (1, 2)  # inferences of the two runs
@@ -34,7 +35,7 @@ def count_steps(
         artifact: The artifact's folder.
         manifest: Its manifest.
         target: What it was compiled for.
-        inputs: By name, as the program takes them; zeros when None.
+        inputs: By name, as the program takes them; see ``example_inputs`` when None.
         counts_memory: Count loads and stores too, which is slower.
 
     Raises:
@@ -49,7 +50,9 @@ def count_steps(
         folder = Path(name)
         program = build_bench_program(artifact, target, num_steps, folder)
         command = [str(program.path), "--weights", str((artifact / "weights.bin").resolve())]
-        arrays = {} if inputs is None else checked_inputs(artifact, inputs)
+        arrays = example_inputs(manifest)
+        if inputs is not None:
+            arrays = checked_inputs(artifact, inputs)
         for index, (port, array) in enumerate(arrays.items()):
             array.tofile(folder / f"input{index}")
             command += ["--input", f"{port}={folder / f'input{index}'}"]

@@ -18,6 +18,7 @@ from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.devices import Device
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.example_inputs import example_inputs
 from octavo.compiler.explain.float_twin import MODEL
 from octavo.compiler.explain.program_steps import ProgramStep
 from octavo.compiler.lowering.program import Program
@@ -135,7 +136,8 @@ def measured_times(
             stable = with_stable_symbols(program)
             write_artifact(stable, target, None, folders[-1], kernel_cache=kernels)
         deployments = [stack.enter_context(device.deploy(folder)) for folder in folders]
-        measured = measure_rounds(deployments, plan)
+        measured = measure_rounds(
+            deployments, plan, example_inputs(read_manifest(artifact)))
         failed = next((m.failure for m in measured if m.failure), "")
         if failed:
             raise DeviceError(failed)

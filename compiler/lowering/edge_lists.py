@@ -1,6 +1,6 @@
 """Edges that layers of message passing share: put in the order of nodes once for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,6 +116,10 @@ class EdgeLists:
     def __init__(self, count_input: CountInput) -> None:
         self._count_input = count_input
         self._lists: list[EdgeList] = []
+
+    def __iter__(self) -> Iterator[EdgeList]:
+        """Those that were asked for, in that order."""
+        return iter(self._lists)
 
     def of(self, form: Form) -> EdgeList | None:
         """The edges of a form, None where numbers of both ends have different types."""

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.context import Context
 from octavo.compiler.lowering.counted_rows import check_given_rows, counts_record
+from octavo.compiler.lowering.given_indices import indices_record
 from octavo.compiler.lowering.islands import IslandQueue
 from octavo.compiler.lowering.kernel_call import Scheduler, model_choice
 from octavo.compiler.lowering.matching import match_regions
@@ -87,7 +88,7 @@ def lower(
             islands.add(node)
     outputs = [_output_port(ctx, value) for value in graph.outputs]
     program = builder.program(name, inputs, outputs)
-    program.metadata |= counts_record(graph)
+    program.metadata |= counts_record(graph) | indices_record(view.edge_lists)
     run_small_programs_in_one_thread(program, builder.isa)
     return program
 

@@ -16,6 +16,7 @@ from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.noise import Noise, Surroundings, judge
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.example_inputs import example_inputs
 from octavo.compiler.measurements.kept_rounds import Keeper, KeptRounds, profile_key
 from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
@@ -62,7 +63,7 @@ def measure_profile(
         device: Where.
         artifact: Folder that the compiler wrote.
         plan: How; its CPUs are those of ``cores``.
-        inputs: As ``checked_inputs`` gives them; None: zeros.
+        inputs: As ``checked_inputs`` gives them; None: see ``example_inputs``.
         cores: As ``find_cpus`` takes it.
         keeper: Keeps every round when it ends; None: nothing is kept.
         on_round: Called with every round when it was kept.
@@ -91,7 +92,8 @@ def measure_profile(
         before = read_conditions(deployment)
         start_s = time.monotonic()
         (measured,) = measure_rounds(
-            [deployment], plan, inputs, earlier=[run.earlier], on_round=end_round)
+            [deployment], plan, inputs or example_inputs(manifest),
+            earlier=[run.earlier], on_round=end_round)
         elapsed_s = time.monotonic() - start_s
         after = before if measured.failure else _conditions_after(deployment, before)
     if not measured.failure:

@@ -13,6 +13,7 @@ from octavo.compiler.devices.base import Device
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.example_inputs import example_inputs
 from octavo.compiler.roofline.machine import Machine
 from octavo.errors import DeviceError
 
@@ -44,7 +45,8 @@ def measure_side_by_side(
         device: Where.
         artifacts: Folders that the compiler wrote, at least one.
         plan: How.
-        inputs: Of all of them, as ``checked_inputs`` gives them; None: zeros.
+        inputs: Of all of them, as ``checked_inputs`` gives them; None: those
+            of the first, see ``example_inputs``.
 
     Raises:
         ArtifactError: One is no artifact, or was changed after it was built.
@@ -55,7 +57,8 @@ def measure_side_by_side(
     with ExitStack() as stack:
         deployments = [stack.enter_context(device.deploy(path)) for path in artifacts]
         machine = deployments[0].machine()
-        measured = measure_rounds(deployments, plan, inputs)
+        measured = measure_rounds(
+            deployments, plan, inputs or example_inputs(manifests[0]))
     for artifact, found in zip(artifacts, measured, strict=True):
         if found.failure:
             raise DeviceError(f"{artifact}: {found.failure}")

@@ -11,6 +11,7 @@ from octavo.compiler.devices.cores import ALL, find_cpus
 from octavo.compiler.devices.measurement import Measurement, Round
 from octavo.compiler.devices.round_program import RoundPlan
 from octavo.compiler.devices.rounds import measure_rounds
+from octavo.compiler.example_inputs import example_inputs
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.kept_rounds import Keeper, KeptRounds, profile_key
 from octavo.compiler.measurements.key import (
@@ -36,7 +37,7 @@ class DeviceBench:
     Attributes:
         device: Where.
         target: What the programs are for.
-        plan: How they are measured; inputs are zeros.
+        plan: How they are measured; with ``example_inputs``.
         cores: CPUs of the device, as ``find_cpus`` takes them.
         keeper: Keeps rounds; None: nothing is kept.
     """
@@ -81,6 +82,7 @@ class DeviceBench:
         folder, manifest = self._programs.build(len(self._deployments), program)
         deployment = self._stack.enter_context(self.device.deploy(folder))
         if not self._deployments:
+            self._inputs = example_inputs(manifest)
             self._machine = deployment.machine()
             cpus = find_cpus(self.cores, deployment, self.plan.num_threads)
             self.plan = replace(self.plan, cpus=cpus)
@@ -129,6 +131,7 @@ class DeviceBench:
                 with_steps=with_steps,
                 seconds=self.plan.seconds * len(numbers),
             ),
+            self._inputs,
             earlier=[
                 self._kept[number].earlier if new else Measurement()
                 for number, new in zip(numbers, is_new, strict=True)

@@ -179,6 +179,18 @@ def test_counted_edges_alone(tmp_path):
     np.testing.assert_allclose(found, made.reference(inputs), rtol=0, atol=1e-4)
 
 
+def test_what_is_measured_without_inputs_is_the_largest_graph(network):
+    examples = network.session.examples()
+    assert {name: examples[name].tolist() for name in MAXIMA} == {
+        name: [most] for name, most in MAXIMA.items()}  # fmt: skip
+    degrees = np.bincount(examples["edge_index"][1], minlength=MAX_NODES)
+    assert degrees.sum() == MAX_EDGES
+    assert (degrees[:MAX_NODES] > 0).sum() > MAX_NODES / 2
+    assert network.session.profile(runs=1, warmup=0)
+    fewer = network.session.profile(network.sample(5, 7), runs=1, warmup=0)
+    assert len(fewer) == len(network.result.manifest["steps"])
+
+
 def test_the_command_takes_graphs_of_any_size(tmp_path, capfd):
     made = Network("pool_max", tmp_path, float_only=True)
     inputs = made.sample(11, 20)

@@ -292,7 +292,7 @@ def test_state_is_kept_between_runs_until_reset(make_kernel, host_target, tmp_pa
 def test_running_needs_numpy_only(add_artifact):
     script = (
         "import sys, json, octavo\n"
-        f"with octavo.load({str(add_artifact)!r}) as s: s.run(s.zeros())\n"
+        f"with octavo.load({str(add_artifact)!r}) as s: s.run(s.examples())\n"
         "heavy = ('tvm', 'onnx', 'onnx_ir', 'onnxruntime', 'scipy', 'ziglang')\n"
         "print(json.dumps([m for m in heavy if m in sys.modules]))\n"
     )
