@@ -96,7 +96,7 @@ def measure(edges: int) -> dict[str, Any]:
         ours, results = _our_programs(nodes, edges, inputs, Path(folder), stack)
         theirs, expected = _their_programs(nodes, inputs)
         _compare(results, expected)
-        times = _take_turns({**ours, **theirs})
+        times = take_turns({**ours, **theirs})
     return {"nodes": nodes, "edges": edges, "ms": {
         name: {"median": round(float(np.median(own)) / 1e3, 4),
                "lowest": round(min(own) / 1e3, 4), "runs": len(own)}
@@ -121,7 +121,7 @@ def _our_programs(
     results = {}
     for name, operations in _operations(nodes, edges).items():
         path = folder / name.replace(" ", "-")
-        feeds = _write(operations, given, path)
+        feeds = compile_operations(operations, given, path)
         session = stack.enter_context(octavo.load(path))
         results[name] = next(iter(session.run(feeds).values()))
         programs[name] = lambda s=session, f=feeds: float(s.measure(f, runs=1, warmup=0)[0])
@@ -150,7 +150,7 @@ def _operations(nodes: int, edges: int) -> dict[str, list[Any]]:
                 slope=0.2)],
         }
     return {"order": [replace(order, has_ids=True)], **programs}
-def _write(operations: list[Any], given: Arrays, folder: Path) -> dict[str, Any]:
+def compile_operations(operations: list[Any], given: Arrays, folder: Path) -> dict[str, Any]:
     """Compile operations, one after the other, for this machine.
 
     Returns:
@@ -179,10 +179,10 @@ def _write(operations: list[Any], given: Arrays, folder: Path) -> dict[str, Any]
             tensor(name, str(array.dtype), array.size) for name, array in read.items()]
         made = _outputs(op)
         outputs = [name for name, _, _ in made]
+        scale = 1.0 if _dtype_of(op) == "float32" else STEP / OUT_STEP
         constants = {
-            **given, **CONSTANTS, "offsets": given["offsets"],
-            "places": given["places"][: op.edges], "multiplier": np.array(
-                [1.0 if _dtype_of(op) == "float32" else STEP / OUT_STEP], np.float32)}
+            **given, **CONSTANTS, "places": given["places"][: op.edges],
+            "multiplier": np.array([scale], np.float32)}
         builder.call(
             op, inputs, constants, [tensor(*one) for one in made], Origin("fold"),
             "float32" if _dtype_of(op) == "float32" else "int8")
@@ -289,12 +289,13 @@ def _compare(ours: Arrays, theirs: Arrays) -> None:
                 rtol=0, atol=tolerance)
 
 
-def _take_turns(programs: Mapping[str, Timed]) -> dict[str, list[float]]:
+def take_turns(programs: Mapping[str, Timed]) -> dict[str, list[float]]:
+    """Microseconds of every run, by program."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for run in programs.values():
         run()
     end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times["constant uint8"]) < MIN_ROUNDS:
+    while time.perf_counter() < end or len(next(iter(times.values()))) < MIN_ROUNDS:
         for name, run in programs.items():
             times[name].append(run())
     return times

@@ -23,6 +23,7 @@ from octavo.targets.ops.aggregation import Aggregation
 Arrays = Mapping[str, NDArray[Any]]
 Parameter = tuple[str, int, str]
 
+ROWS_AHEAD = 8  # results whose memory is asked for, where nodes have an order of their own
 TASK_NODES = 64  # nodes of one task: the loads of constants are shared
 
 
@@ -57,7 +58,7 @@ class NodeFolds:
             edges in the order of nodes: "offsets", from which on node i has its own; "places",
             the row of x, and ``places_ahead`` more of them; "weight" where there are such, and
             "ids" if they lie by the number of the edge. With "rows", offset i is of the node
-            rows[i].
+            rows[i]; ``ROWS_AHEAD`` more of them.
     """
 
     def __init__(self, op: Aggregation, isa: Isa, operands: Mapping[str, Any]) -> None:
@@ -92,6 +93,8 @@ class NodeFolds:
         node = index
         if "rows" in self.operands:
             node = vector.bind(vector.load(self.operands["rows"], index))
+            later = vector.load(self.operands["rows"], index + ROWS_AHEAD)
+            vector.prefetch(self.operands["y"], later * op.channels)
         degree = vector.bind(end - begin)
         scales = self._scales(finish, node, degree)
         # Heads take turns where a block does not hold the channels of all of them.

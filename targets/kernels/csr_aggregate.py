@@ -113,7 +113,7 @@ def _graph(op: CsrAggregate) -> list[Parameter]:
         ("places", max(op.edges + behind, 1), "int32"),
         *([] if op.weight_dtype is None else [("weight", weights, op.weight_dtype)]),
         *([("ids", op.edges + behind, "int32")] if op.by_edge else []),
-        *([("rows", op.nodes, "int32")] if op.has_rows else []),
+        *([("rows", op.nodes + aggregation.ROWS_AHEAD, "int32")] if op.has_rows else []),
     ]
 
 
