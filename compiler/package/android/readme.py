@@ -1,0 +1,83 @@
+"""README.md of a package for Android."""
+
+from collections.abc import Sequence
+
+import octavo
+from octavo.compiler.package.android.sizes import AndroidPackage
+from octavo.compiler.report.units import size_text
+
+_TEXT = """\
+# {name}
+
+{models}, compiled by Octavo {version} for {abis}, Android API level {api_level} and
+later. All models share one runtime; an app takes one such package, with all of its models.
+
+## Use
+
+Copy `{aar}` to the app's `libs` folder, and in its `build.gradle`:
+
+    dependencies {{
+        implementation files("libs/{aar}")
+    }}
+
+Kotlin:
+
+    OctavoModel.load(context, "{model}", OctavoOptions().threads(4)).use {{ model ->
+        val input = model.input(0).allocate()     // a direct ByteBuffer of the right size
+        val output = model.output(0).allocate()
+        // ... fill the input
+        model.run(input, output)
+    }}
+
+Java has the same with `try (OctavoModel model = ...)`. A buffer of another size, type or byte
+order is an `IllegalArgumentException`, a closed model an `IllegalStateException`, and what the
+runtime refuses an `OctavoException` with its message.
+
+`sample/` is an app that classifies a picture: open the folder in Android Studio.
+
+Weights are assets that are mapped out of the app's package, not copied: their names end in
+`.so`, and packagers store such files uncompressed at the begin of a page.
+`model.usage().weightsMappedBytes()` says whether that held; elsewhere they were copied.
+
+## Sizes
+
+{sizes}
+
+## Licence
+
+Classes, runtime and kernels: see [LICENSE](LICENSE). The weights are whoever's the model is.
+"""
+
+
+def android_readme(package: AndroidPackage, names: Sequence[str], api_level: int) -> str:
+    """The file.
+
+    Args:
+        package: What was written.
+        names: Of the models.
+        api_level: Oldest version of Android.
+    """
+    return _TEXT.format(
+        name=package.name,
+        models=", ".join(names),
+        version=octavo.__version__,
+        abis=", ".join(size.abi for size in package.sizes),
+        api_level=api_level,
+        aar=package.aar.name,
+        model=names[0],
+        sizes="\n".join(_size_lines(package)),
+    )
+
+
+def _size_lines(package: AndroidPackage) -> list[str]:
+    lines = ["| ABI | part | code | weights |", "|---|---|---|---|"]
+    for abi in package.sizes:
+        lines.append(f"| {abi.abi} | runtime | {size_text(abi.runtime_bytes)} | |")
+        lines += [
+            f"| | {model.name} | {size_text(model.kernel_bytes + model.table_bytes)}"
+            f" | {size_text(model.weights_bytes)} |"
+            for model in abi.models
+        ]
+        lines.append(f"| | library | {size_text(abi.library_bytes)} | |")
+    lines.append(f"| | classes | {size_text(package.classes_bytes)} | |")
+    return [*lines, f"| | whole AAR | {size_text(package.aar_bytes)} | |"]
