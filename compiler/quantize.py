@@ -11,6 +11,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.calibration.balance import MULTIPLICATION_REASON
 from octavo.compiler.calibration.calibrate import Progress, calibrate
+from octavo.compiler.calibration.hub_ranges import choose_hub_ranges
 from octavo.compiler.calibration.layer_errors import (
     Layer,
     LayerError,
@@ -35,6 +36,7 @@ from octavo.compiler.quantize_steps import (
     prepare_network,
 )
 from octavo.compiler.recipes import (
+    DEFAULT_CALIBRATOR,
     DEFAULT_RECIPE,
     Recipe,
     check_patterns_match,
@@ -113,7 +115,9 @@ def quantize_model(
             they come from: a path, or "synthetic" for samples that are made up from what
             BatchNormalization nodes store.
         recipe: Name of a recipe, or one made with ``get_recipe``.
-        calibrator: Observer of activations; None takes the recipe's.
+        calibrator: Observer of activations; None takes the recipe's, and of a graph network
+            with the recipe's default also tries ranges by degree and keeps what measures
+            better.
         rounding: How the integers of weights are chosen; None takes the recipe's.
         rounding_mode: "sequential" or "parallel"; None takes the recipe's.
         keep_float: Layers to keep in float: node names, globs or operator types.
@@ -176,6 +180,9 @@ def quantize_model(
         num_samples=job.num_samples,
         progress=progress,
     )
+    if calibrator is None and job.chosen.calibrator == DEFAULT_CALIBRATOR:
+        ranges, hub_notes = choose_hub_ranges(prepared, plan, ranges, job)
+        notes += hub_notes
     corrected = correct_biases(prepared, ranges, job)
     placement = place_with_ranges(corrected.graph, options, ranges)
     parameters = choose_parameters(placement, ranges, options)
@@ -298,7 +305,8 @@ def _measure(
 
 
 def _layer(region: Region, parameters: Parameters | None = None) -> Layer:
-    op_types = "+".join(node.op_type for node in region.nodes)
+    inside = region.nodes if region.form is None else (region.head,)
+    op_types = "+".join(node.op_type for node in inside)
     output = region.outputs[0]
     name, tensor = region.head.name or "", output.name or ""
     if parameters is None or output not in parameters.narrowed:

@@ -15,6 +15,7 @@ from octavo.passes.rounding.methods import NEAREST, ROUNDING_MODES, ROUNDINGS
 from octavo.passes.weight_scales import BLOCK_SIZES, RANGE_METHODS
 
 MAX_OVERRIDES_BYTES = 2**20
+DEFAULT_CALIBRATOR = "minmax"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Recipe:
     name: str
     description: str
     quantize_activations: bool = True
-    calibrator: str = "minmax"
+    calibrator: str = DEFAULT_CALIBRATOR
     weight_bits: int = 8
     activation_bits: int = 8
     block_size: int = 0

@@ -7,11 +7,12 @@ from typing import Any
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from octavo.compiler.calibration.ranges_by_degree import observe_by_degree
 from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.errors import DataError, RecipeError
 from octavo.passes.narrow_ranges import Range, feeds_softmax_only
 from octavo.passes.observers.base import Observer
-from octavo.passes.observers.choose import make_observer
+from octavo.passes.observers.choose import make_observer, protected_share
 from octavo.passes.observers.softmax_input import SoftmaxInputObserver
 from octavo.passes.placement import Placement
 from octavo.passes.quantizer_options import QuantizerOptions
@@ -62,17 +63,44 @@ def calibrate(
         raise DataError("no samples to calibrate with; at least 1 is needed")
     ranges = {name: observer.range() for name, observer in observers.items()}
     _check_inputs(model, ranges, done)
+    shares = _protected_shares(placement, calibrator, options)
+    if shares:
+        found = observe_by_degree(model, shares, samples, num_samples)
+        ranges.update(
+            (value.name or "", found[value.name or ""].range(share))
+            for value, share in shares.items()
+            if value.name in found
+        )
     return ranges
+
+
+def _protected_shares(
+    placement: Placement, calibrator: str, options: QuantizerOptions
+) -> dict[ir.Value, float]:
+    """Tensors that are observed by degree, with the share of nodes to protect."""
+    names = _calibrators(placement, calibrator, options)
+    shares = {value: protected_share(name) for value, name in names.items()}
+    return {value: share for value, share in shares.items() if share is not None}
+
+
+def _calibrators(
+    placement: Placement, calibrator: str, options: QuantizerOptions
+) -> dict[ir.Value, str]:
+    making = placement.region_making()
+    heads = {
+        value: making[value].head if value in making else None for value in placement.tensors
+    }
+    return {
+        value: calibrator if head is None else options.calibrator(head, calibrator)
+        for value, head in heads.items()
+    }
 
 
 def _observers(
     placement: Placement, calibrator: str, options: QuantizerOptions
 ) -> dict[str, Observer]:
-    making = placement.region_making()
     observers: dict[str, Observer] = {}
-    for value in placement.tensors:
-        region = making.get(value)
-        name = calibrator if region is None else options.calibrator(region.head, calibrator)
+    for value, name in _calibrators(placement, calibrator, options).items():
         try:
             observer = make_observer(name)
         except ValueError as error:

@@ -1,0 +1,72 @@
+"""How many edges end at each node of the graphs that samples hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.passes.message_passing.adjacency import constant_edges
+from octavo.passes.message_passing.find import recognize
+from octavo.passes.message_passing.node_index import NodeIndex
+from octavo.passes.wiring import static_shape
+
+Degrees = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class NodeDegrees:
+    """Where degrees come from, for each number of nodes that a network has.
+
+    Attributes:
+        given: The node of each edge, as samples give it.
+        stored: Degrees (nodes,) of graphs that are part of the model.
+    """
+
+    given: Mapping[int, NodeIndex]
+    stored: Mapping[int, Degrees]
+
+    @classmethod
+    def of(cls, graph: ir.Graph) -> "NodeDegrees":
+        """Find the edges of the message passing of a graph; the first of each size count."""
+        given: dict[int, NodeIndex] = {}
+        stored: dict[int, Degrees] = {}
+        for passing in recognize(graph).passings:
+            adjacency = passing.adjacency
+            size = adjacency.num_targets
+            if size in given or size in stored:
+                continue
+            ends = constant_edges(adjacency)
+            if ends is not None:
+                stored[size] = np.bincount(ends[1], minlength=size)
+            elif adjacency.targets is not None:
+                given[size] = adjacency.targets
+        return cls(given, stored)
+
+    @property
+    def origins(self) -> tuple[ir.Value, ...]:
+        """What has to be known of a sample."""
+        return tuple(dict.fromkeys(index.origin for index in self.given.values()))
+
+    def count(self, arrays: Mapping[str, NDArray[Any]]) -> dict[int, Degrees]:
+        """Degrees (nodes,) by the number of nodes.
+
+        Args:
+            arrays: The ``origins`` of one sample, by name.
+        """
+        found = dict(self.stored)
+        for size, index in self.given.items():
+            array = np.moveaxis(arrays[index.origin.name or ""], index.axis, 0)
+            numbers = array.reshape(index.length, -1)[:, index.row or 0].astype(np.int64)
+            inside = numbers[(numbers >= -size) & (numbers < size)]
+            found[size] = np.bincount(inside % size, minlength=size)
+        return found
+
+    def size_of(self, value: ir.Value) -> int | None:
+        """The number of nodes along the first axis of a tensor of features, else None."""
+        shape = static_shape(value)
+        if shape is None or len(shape) < 2:
+            return None
+        return shape[0] if shape[0] in self.given or shape[0] in self.stored else None
