@@ -6,7 +6,7 @@ import onnx
 from onnx import helper
 
 from octavo.compiler.importer.limits import Limits
-from octavo.compiler.importer.tflite import dense, elementwise, shaping, spatial
+from octavo.compiler.importer.tflite import dense, elementwise, recurrent, shaping, spatial
 from octavo.compiler.importer.tflite.container import Operator, read_container
 from octavo.compiler.importer.tflite.network import Network
 from octavo.compiler.importer.tflite.shape_check import PRODUCER
@@ -26,6 +26,7 @@ HANDLERS: Mapping[str, Handler] = {
     "RESIZE_NEAREST_NEIGHBOR": spatial.resize,
     "FULLY_CONNECTED": dense.fully_connected,
     "BATCH_MATMUL": dense.batch_matmul,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": recurrent.lstm,
     **dict.fromkeys(elementwise.BINARY, elementwise.binary),
     "SQUARED_DIFFERENCE": elementwise.squared_difference,
     **dict.fromkeys((*elementwise.UNARY, *elementwise.LIMITS), elementwise.unary),

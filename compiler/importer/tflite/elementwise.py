@@ -119,9 +119,15 @@ def prelu(network: Network, operator: Operator) -> None:
 
 
 def quantize(network: Network, operator: Operator) -> None:
-    """QUANTIZE, DEQUANTIZE: of a real value nothing is left but its scale."""
+    """QUANTIZE, DEQUANTIZE: of a real value nothing is left but its scale.
+
+    Files with weights of float16 have a DEQUANTIZE behind each of them.
+    """
     x, output = network.required(operator, 0), operator.outputs[0]
     if network.tensors[output].quantization is None:
+        if network.tensors[x].data is not None:
+            network.define_constant(output, x)
+            return
         network.define_as(output, x)
         return
     layout = shared_layout(network, operator)

@@ -9,6 +9,7 @@ through ``DequantizeLinear``.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
@@ -48,7 +49,7 @@ class Network(GraphWriter):
 
     def __init__(self, model: TfliteModel) -> None:
         super().__init__()
-        self.tensors = model.tensors
+        self.tensors = list(model.tensors)
         self.operators = model.operators
         self.producers = {
             o: operator for operator in model.operators for o in operator.outputs
@@ -237,6 +238,32 @@ class Network(GraphWriter):
             self._integer[index, layout] = quantized
             value = self._dequantized(index, quantized)
         self._real[index, layout] = value
+
+    def rounded(self, index: int, value: str) -> str:
+        """Round a real value as a quantized tensor is stored; others are as they are."""
+        if not self._is_integer(index):
+            return value
+        inputs = [value, *self._activation_parameters(index)]
+        return self._dequantized(
+            index, self.node("QuantizeLinear", inputs, f"{value}/quantized")
+        )
+
+    def define_constant(self, index: int, other: int) -> None:
+        """Note that a tensor is a constant of the file in another form: a weight can be one.
+
+        Raises:
+            ModelError: They have different shapes.
+        """
+        constant, declared = self.tensors[other], self.tensors[index]
+        if constant.shape != declared.shape:
+            raise ModelError(
+                f"tensor '{self.names[index]}' has shape {list(declared.shape)} in the file, "
+                f"but its operator computes {list(constant.shape)}"
+            )
+        if constant.quantization is None and constant.data is not None:
+            self.tensors[index] = replace(declared, data=constant.data.astype(np.float32))
+        else:
+            self.tensors[index] = replace(constant, name=declared.name)
 
     def define_as(self, index: int, other: int) -> None:
         """Note that a float tensor is the real value of another one."""
