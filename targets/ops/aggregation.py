@@ -169,7 +169,7 @@ def _scaled(op: Aggregation, arrays: Arrays, degree: NDArray[Any]) -> Arrays:
     if op.kind != "mean":
         return arrays
     count = np.maximum(degree, 1)
-    if op.requantize.mode == "dyadic" and op.requantize.dtype != "float32":
+    if op.requantize.is_integer:
         significand = arrays["significand"].astype(np.int64).reshape(-1)
         return {**arrays, "significand": significand // count}
     multiplier = arrays["multiplier"].astype(np.float32).reshape(-1)

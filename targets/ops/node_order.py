@@ -4,15 +4,16 @@ Nodes that lie near each other in the graph read the same rows. Where all rows t
 more than caches hold, it is worth computing such nodes one after the other; where they fit,
 rows are asked for early enough in any order. benchmarks/message_passing_order.py measures it.
 
-Source: Cuthill and McKee, "Reducing the bandwidth of sparse symmetric matrices", ACM 1969; here
-reversed.
+Source: Cuthill and McKee, "Reducing the bandwidth of sparse symmetric matrices", ACM 1969.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.targets.ops.aggregation import Arrays
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 
 FAR_BYTES = 1 << 23  # rows in all that are read from far away in any order
@@ -20,6 +21,14 @@ NEAR_BYTES = 1 << 20  # of a second-level cache
 LEAST_GAIN = 0.2  # of all reads, that an order of its own has to bring near
 
 Indices = NDArray[np.integer[Any]]
+
+
+def with_order(op: CsrAggregate, arrays: Arrays) -> tuple[CsrAggregate, Arrays]:
+    """Give an operation the order that wins something, and its constants "rows"."""
+    order = node_order(op, arrays["offsets"].reshape(-1), arrays["places"].reshape(-1))
+    if order is None:
+        return op, arrays
+    return replace(op, has_rows=True), {**arrays, "rows": order}
 
 
 def node_order(

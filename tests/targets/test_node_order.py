@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from octavo.targets.ops.csr_aggregate import CsrAggregate
-from octavo.targets.ops.node_order import NEAR_BYTES, node_order, share_near
+from octavo.targets.ops.node_order import NEAR_BYTES, node_order, share_near, with_order
 
 SIDE = 200  # of a grid
 
@@ -34,6 +34,11 @@ def test_neighbours_are_computed_one_after_the_other():
     again = places.reshape(-1, 8)[order].reshape(-1)
     assert share_near(places, window) < 0.2
     assert share_near(again, window) > 0.6
+    graph = {"offsets": offsets, "places": places}
+    ordered, arrays = with_order(operation(64), graph)
+    assert ordered == operation(64, has_rows=True)
+    np.testing.assert_array_equal(arrays["rows"], order)
+    assert with_order(operation(4), graph) == (operation(4), graph)
 
 
 def test_no_order_where_little_is_won():

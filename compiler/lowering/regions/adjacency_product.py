@@ -32,6 +32,7 @@ from octavo.compiler.lowering.weights import integer_weights
 from octavo.passes.message_passing.forms import Form
 from octavo.targets.ops.aggregation import LARGEST_DIFFERENCE, LARGEST_SUM
 from octavo.targets.ops.csr_aggregate import CsrAggregate
+from octavo.targets.ops.node_order import with_order
 from octavo.targets.ops.requantize import Requantize
 
 
@@ -95,7 +96,8 @@ def integer_product(form: Form, view: QdqView, params: QuantParams) -> Region | 
             has_bias=bool(tail.biases),
             per_node=acc_scale.size > 1,
         )
-        ctx.builder.call(op, [x], {**arrays, **_arrays(rows)}, [output], origin)
+        op, constants = with_order(op, {**arrays, **_arrays(rows)})
+        ctx.builder.call(op, [x], constants, [output], origin)
 
     return Region(nodes, emit)
 
@@ -124,7 +126,8 @@ def float_product(form: Form, view: QdqView) -> Region | None:
             has_bias=bool(tail.biases),
             has_limits=has_limits(tail),
         )
-        ctx.builder.call(op, [x], arrays, [output], origin, "float32")
+        op, constants = with_order(op, arrays)
+        ctx.builder.call(op, [x], constants, [output], origin, "float32")
 
     return Region(nodes, emit)
 

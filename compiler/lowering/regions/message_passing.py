@@ -37,6 +37,7 @@ from octavo.passes.message_passing.forms import Form, Kind
 from octavo.passes.message_passing.segments import Aggregation
 from octavo.targets.ops.aggregation import LARGEST_SUM, LARGEST_WEIGHT
 from octavo.targets.ops.csr_aggregate import CsrAggregate
+from octavo.targets.ops.node_order import with_order
 from octavo.targets.ops.requantize import Requantize
 
 KINDS = {
@@ -182,7 +183,8 @@ def _call(
         arrays |= {"offsets": known.offsets, "places": places}
         if stored is not None:
             arrays["weight"] = stored.reshape(form.num_edges, form.heads)[known.ids]
-        ctx.builder.call(op, inputs, arrays, [output], origin, placement)
+        op, constants = with_order(op, arrays)
+        ctx.builder.call(op, inputs, constants, [output], origin, placement)
         return
     order = edge_tensors(ctx, edges)
     given = order.ids if form.kind is Kind.MESSAGES else order.places
