@@ -130,7 +130,8 @@ def quantize_options(function: FunctionT) -> FunctionT:
                 "--calibrator",
                 metavar="NAME",
                 help="How activation ranges are chosen: minmax, moving_average, percentile,"
-                " mse or entropy. The recipe's own when left out.",
+                " mse, entropy or degree. The recipe's own when left out; graph networks then"
+                " take degree where it measures better.",
             ),
             click.option(
                 "--weight-bits",
