@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from octavo.passes.constants import constant_array
 from octavo.passes.message_passing.axes import Shared, axis_of_input
+from octavo.passes.message_passing.linear_weights import is_stored
 from octavo.passes.message_passing.node_index import NodeIndex, resolve_index
 from octavo.passes.message_passing.scatter_softmax import ScatterSoftmax, match_scatter_softmax
 from octavo.passes.message_passing.segments import is_reducing_scatter
@@ -147,7 +148,7 @@ def _behind(
             return []
         if not isinstance(before, Shared):
             found.append((operand, before))
-        elif constant_array(operand) is None:
+        elif not is_stored(operand):
             shared[operand] = None
     if not found:
         trace.attributes[value] = axis

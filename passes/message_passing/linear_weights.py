@@ -23,7 +23,7 @@ def is_linear_layer(node: ir.Node) -> bool:
     if not is_op(node, "MatMul", "Gemm"):
         return False
     left, right = node.inputs[0], node.inputs[1]
-    return _is_stored(right) and not _is_stored(left)
+    return is_stored(right) and not is_stored(left)
 
 
 def layers_before(values: Iterable[ir.Value]) -> tuple[ir.Node, ...]:
@@ -60,14 +60,14 @@ def layers_behind(value: ir.Value, excluded: Iterable[ir.Node] = ()) -> tuple[ir
 def _layer_before(value: ir.Value) -> ir.Node | None:
     node = value.producer()
     while node is not None and not is_linear_layer(node):
-        computed = [v for v in node.inputs if v is not None and not _is_stored(v)]
+        computed = [v for v in node.inputs if v is not None and not is_stored(v)]
         if not is_op(node, *_BEFORE) or len(computed) != 1:
             return None
         node = computed[0].producer()
     return node
 
 
-def _is_stored(value: ir.Value | None) -> bool:
+def is_stored(value: ir.Value | None) -> bool:
     """Whether a value is a constant, or a quantized constant."""
     if constant_array(value) is not None:
         return True

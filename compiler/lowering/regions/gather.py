@@ -34,7 +34,7 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
             ctx.define(node.outputs[0], _sliced(table, axis, progression, known.ndim))
             return
         table = ctx.dense(table, identity(table.rank), origin)
-        at = ctx.plain(indices, identity(len(shape_of(indices))))
+        at = _indices(ctx, indices)
         shape = shape_of(node.outputs[0])
         output = replace(
             ctx.new(origin.name, table.dtype, shape, identity(len(shape))),
@@ -56,6 +56,15 @@ def match(node: ir.Node, view: QdqView) -> Region | None:
         )
 
     return Region((node,), emit)
+
+
+def _indices(ctx: Context, value: ir.Value) -> Tensor:
+    """The indices without gaps: a row of a matrix of them where it lies."""
+    tensor = ctx.tensor(value)
+    order = identity(tensor.rank)
+    if replace(tensor, offset=0).is_dense(order):
+        return tensor.addressed_directly()
+    return ctx.plain(value, order)
 
 
 def _progression(indices: NDArray[Any], size: int) -> tuple[int, int, int] | None:
