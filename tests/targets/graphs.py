@@ -15,6 +15,7 @@ EPILOGUES = {
     "dyadic": Requantize(mode="dyadic", dtype="int8"),
     "table": Requantize(has_table=True, dtype="int8"),
     "real": Requantize(dtype="float32"),
+    "tflite": Requantize(mode="tflite", dtype="int8"),
 }
 
 
