@@ -1,6 +1,7 @@
 """``octavo package``: artifacts as something that an app's build takes."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.options import (
     EXISTING_FOLDER,
     NEW_PATH,
+    READABLE_FILE,
     force_option,
     output_options,
 )
@@ -26,6 +28,25 @@ from octavo.compiler.cli.options import (
     " example.",
 )
 @click.option(
+    "--android",
+    "android_folder",
+    type=NEW_PATH,
+    metavar="DIR",
+    help="Write an AAR, of one target for each ABI, and a sample app. Needs a JDK.",
+)
+@click.option(
+    "--picture",
+    type=READABLE_FILE,
+    metavar="FILE",
+    help="What the sample app classifies (.png, .jpg, .webp); drawn when left out.",
+)
+@click.option(
+    "--labels",
+    type=READABLE_FILE,
+    metavar="FILE.txt",
+    help="Names of the sample app's classes, one a line; numbers when left out.",
+)
+@click.option(
     "--name",
     metavar="NAME",
     help="Name of the package and its libraries; octavo_MODEL when left out, or octavo_models"
@@ -38,20 +59,36 @@ def package_command(
     console: Console,
     artifacts: tuple[Path, ...],
     c_folder: Path | None,
+    android_folder: Path | None,
+    picture: Path | None,
+    labels: Path | None,
     name: str | None,
     force: bool,
 ) -> None:
     """Pack the folders ARTIFACTS, which share one runtime, for an app's build."""
-    if c_folder is None:
-        raise click.UsageError("say what to make: --c DIR")
-    from octavo.compiler.package.c_sdk import package_c
+    if (c_folder is None) == (android_folder is None):
+        raise click.UsageError("say what to make, one of: --c DIR, --android DIR")
+    if android_folder is None and (picture or labels):
+        raise click.UsageError("--picture and --labels are of the sample app of --android")
+    if c_folder is not None:
+        from octavo.compiler.package.c_sdk import package_c
 
-    package = package_c(artifacts, c_folder, name=name, force=force)
-    console.result(
-        {"package": package.directory, "name": package.name, "sizes": package.sizes},
-        _size_table(package.sizes),
-        f"{package.name}: {package.directory}",
-    )
+        sdk = package_c(artifacts, c_folder, name=name, force=force)
+        console.result(
+            {"package": sdk.directory, "name": sdk.name, "sizes": sdk.sizes},
+            _size_table(sdk.sizes),
+            f"{sdk.name}: {sdk.directory}",
+        )
+    elif android_folder is not None:
+        from octavo.compiler.package.android.aar import SampleFiles, package_android
+
+        sample = SampleFiles(picture, labels)
+        package = package_android(
+            artifacts, android_folder, name=name, sample=sample, force=force
+        )
+        facts = {"package": package.directory} | asdict(package)
+        del facts["directory"]
+        console.result(facts, _aar_table(package), f"{package.name}: {package.aar}")
 
 
 def _size_table(sizes: Sequence[Any]) -> Any:
@@ -78,4 +115,28 @@ def _size_table(sizes: Sequence[Any]) -> Any:
             label = ""
         table.add_row("", "runtime", size_text(target.runtime_bytes))
         table.add_row("", "shared library", size_text(target.shared_bytes))
+    return table
+
+
+def _aar_table(package: Any) -> Any:
+    """Everything is in the archive; its own tables and padding are what is left."""
+    from rich.table import Table
+
+    from octavo.compiler.report.units import size_text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("abi")
+    table.add_column("part")
+    for header in ("kernels", "tables", "weights"):
+        table.add_column(header, justify="right")
+    for abi in package.sizes:
+        label = abi.abi
+        for model in abi.models:
+            parts = (model.kernel_bytes, model.table_bytes, model.weights_bytes)
+            table.add_row(label, model.name, *map(size_text, parts))
+            label = ""
+        table.add_row("", "runtime", size_text(abi.runtime_bytes))
+        table.add_row("", "library", size_text(abi.library_bytes))
+    table.add_row("", "classes", size_text(package.classes_bytes))
+    table.add_row("", "aar", size_text(package.aar_bytes))
     return table
