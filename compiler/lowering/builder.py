@@ -115,7 +115,9 @@ class ProgramBuilder:
             factors: What the weight is products of, where that is known.
         """
         accelerator = self.target.accelerator
-        gpu_kernel = None if accelerator is None else select_gpu(op, accelerator)
+        gpu_kernel = None
+        if accelerator is not None:
+            gpu_kernel = select_gpu(op, accelerator, arrays)
         if accelerator is not None and gpu_kernel is not None:
             made = self._constants(
                 origin.name, partial(gpu_kernel.constants, op, accelerator), arrays, factors

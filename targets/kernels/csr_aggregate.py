@@ -37,24 +37,7 @@ class CsrRows:
     def reject_constants(self, op: CsrAggregate, isa: Isa, arrays: Arrays) -> str:
         """Say why sums may overflow, or which part of the graph is none."""
         del isa
-        if op.is_given:
-            weight = LARGEST_WEIGHT.get(op.weight_dtype, 1)
-            return aggregation_checks.reject_constants(op, arrays, op.degree_limit * weight)
-        offsets = arrays["offsets"].astype(np.int64).reshape(-1)
-        places = arrays["places"].astype(np.int64).reshape(-1)
-        if (len(offsets) != op.nodes + 1 or offsets[0] != 0 or offsets[-1] != op.edges
-                or (np.diff(offsets) < 0).any()):
-            return f"offsets do not rise from 0 to {op.edges} in {op.nodes} steps"
-        if len(places) != op.edges or ((places < 0) | (places >= op.sources)).any():
-            return f"places are not {op.edges} numbers in [0, {op.sources})"
-        if op.has_rows and sorted(arrays["rows"].reshape(-1)) != list(range(op.nodes)):
-            return f"rows are no order of {op.nodes} nodes"
-        weights = np.ones((op.edges, op.heads), np.int64)
-        if op.weight_dtype not in (None, "float32"):
-            weights = np.abs(arrays["weight"].astype(np.int64)).reshape(-1, op.heads)
-        sums = np.concatenate([np.zeros((1, op.heads), np.int64), np.cumsum(weights, axis=0)])
-        most = int((sums[offsets[1:]] - sums[offsets[:-1]]).max())
-        return aggregation_checks.reject_constants(op, arrays, most)
+        return reject_graph(op, arrays)
 
     def variant(self, op: CsrAggregate, isa: Isa) -> str:
         """Name what is folded."""
@@ -73,7 +56,7 @@ class CsrRows:
         parameters = [
             ("x", op.sources * op.channels, op.dtype),
             *([] if op.pair is None else [("target", op.nodes * op.channels, op.dtype)]),
-            *_graph(op),
+            *graph_operands(op),
             *aggregation.constants_of(op),
             ("y", op.nodes * op.channels, op.requantize.dtype),
         ]
@@ -85,18 +68,7 @@ class CsrRows:
     def constants(self, op: CsrAggregate, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
         """Pack the graph, if it is constant, then the epilogue's constants."""
         del isa
-        epilogue = aggregation.pack_constants(op, arrays)
-        if op.is_given:
-            return epilogue
-        if op.has_rows:
-            arrays = _in_rows(op, arrays)
-        graph = []
-        for name, count, dtype in _graph(op):
-            values = np.zeros(count, dtype)
-            found = arrays[name].reshape(-1)
-            values[: len(found)] = found
-            graph.append(values)
-        return [*graph, *epilogue]
+        return [*pack_graph(op, arrays), *aggregation.pack_constants(op, arrays)]
 
     def scratch_bytes(self, op: CsrAggregate, isa: Isa) -> int:
         """Need none."""
@@ -104,7 +76,29 @@ class CsrRows:
         return 0
 
 
-def _graph(op: CsrAggregate) -> list[Parameter]:
+def reject_graph(op: CsrAggregate, arrays: Arrays) -> str:
+    """Why sums of a graph may overflow, or which part of it is none, or ""."""
+    if op.is_given:
+        weight = LARGEST_WEIGHT.get(op.weight_dtype, 1)
+        return aggregation_checks.reject_constants(op, arrays, op.degree_limit * weight)
+    offsets = arrays["offsets"].astype(np.int64).reshape(-1)
+    places = arrays["places"].astype(np.int64).reshape(-1)
+    if (len(offsets) != op.nodes + 1 or offsets[0] != 0 or offsets[-1] != op.edges
+            or (np.diff(offsets) < 0).any()):
+        return f"offsets do not rise from 0 to {op.edges} in {op.nodes} steps"
+    if len(places) != op.edges or ((places < 0) | (places >= op.sources)).any():
+        return f"places are not {op.edges} numbers in [0, {op.sources})"
+    if op.has_rows and sorted(arrays["rows"].reshape(-1)) != list(range(op.nodes)):
+        return f"rows are no order of {op.nodes} nodes"
+    weights = np.ones((op.edges, op.heads), np.int64)
+    if op.weight_dtype not in (None, "float32"):
+        weights = np.abs(arrays["weight"].astype(np.int64)).reshape(-1, op.heads)
+    sums = np.concatenate([np.zeros((1, op.heads), np.int64), np.cumsum(weights, axis=0)])
+    most = int((sums[offsets[1:]] - sums[offsets[:-1]]).max())
+    return aggregation_checks.reject_constants(op, arrays, most)
+
+
+def graph_operands(op: CsrAggregate) -> list[Parameter]:
     """Operands that are the graph, inputs or constants, in their order."""
     behind = PLACES_BEHIND if op.is_given else places_ahead(op)
     weights = max(op.edges, 1) * op.heads
@@ -115,6 +109,21 @@ def _graph(op: CsrAggregate) -> list[Parameter]:
         *([("ids", op.edges + behind, "int32")] if op.by_edge else []),
         *([("rows", op.nodes + aggregation.ROWS_AHEAD, "int32")] if op.has_rows else []),
     ]
+
+
+def pack_graph(op: CsrAggregate, arrays: Arrays) -> list[NDArray[Any]]:
+    """Arrays of ``graph_operands`` that are constants: none if the graph is given."""
+    if op.is_given:
+        return []
+    if op.has_rows:
+        arrays = _in_rows(op, arrays)
+    graph = []
+    for name, count, dtype in graph_operands(op):
+        values = np.zeros(count, dtype)
+        found = arrays[name].reshape(-1)
+        values[: len(found)] = found
+        graph.append(values)
+    return graph
 
 
 def _in_rows(op: CsrAggregate, arrays: Arrays) -> Arrays:

@@ -14,6 +14,7 @@ from octavo.targets.accelerator import Accelerator
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
+from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.layer_norm import LayerNorm
@@ -64,6 +65,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     from octavo.targets.opencl.attention import GpuAttention
     from octavo.targets.opencl.binary import GpuBinary
     from octavo.targets.opencl.conv import GpuConv
+    from octavo.targets.opencl.csr_aggregate import GpuCsrAggregate
     from octavo.targets.opencl.depthwise import GpuDepthwise
     from octavo.targets.opencl.float_layer_norm import GpuFloatLayerNorm
     from octavo.targets.opencl.gather import GpuGather
@@ -85,6 +87,7 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
         (AveragePool, (GpuAveragePool(),)),
         (Reduce, (GpuReduce(),)),
         (Gather, (GpuGather(),)),
+        (CsrAggregate, (GpuCsrAggregate(),)),
         (Resize, (GpuResize(),)),
         (Softmax, (GpuSoftmax(),)),
         (LayerNorm, (GpuLayerNorm(),)),
@@ -92,7 +95,21 @@ def kernel_table() -> tuple[tuple[type, tuple[GpuKernel[Any], ...]], ...]:
     )
 
 
-def select_gpu(op: Any, accelerator: Accelerator) -> GpuKernel[Any] | None:
-    """The kernel that serves an operation, or None: then the CPU computes it."""
+def select_gpu(
+    op: Any, accelerator: Accelerator, arrays: Mapping[str, NDArray[Any]]
+) -> GpuKernel[Any] | None:
+    """The kernel that serves an operation, or None: then the CPU computes it.
+
+    Args:
+        op: An operation record of ``octavo.targets.ops``.
+        accelerator: The GPU.
+        arrays: The operation's constants by name: a kernel whose results depend on what they
+            are has a method ``reject_constants``.
+    """
     kernels = next((found for kind, found in kernel_table() if type(op) is kind), ())
-    return next((k for k in kernels if not k.reject(op, accelerator)), None)
+    for kernel in kernels:
+        reject = getattr(kernel, "reject_constants", None)
+        reason = kernel.reject(op, accelerator)
+        if not (reason or (reject is not None and reject(op, accelerator, arrays))):
+            return kernel
+    return None
