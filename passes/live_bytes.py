@@ -52,17 +52,27 @@ def largest_live_bytes(
 def _steps(
     graph: ir.Graph, regions: Iterable[Region]
 ) -> list[tuple[tuple[ir.Value, ...], tuple[ir.Value, ...]]]:
-    """What each step reads and makes, in order."""
+    """What each step reads and makes, in order.
+
+    What no step reads is left out: a kernel that computes a mean counts edges itself, and the
+    nodes that count them have no reader.
+    """
     last = {region.nodes[-1]: region for region in regions}
     inside = {node for region in last.values() for node in region.nodes}
+    wanted = set(map(_root, graph.outputs))
     steps = []
-    for node in graph:
+    for node in reversed(graph):
         if node in last:
-            steps.append((last[node].inputs, last[node].outputs))
+            reads, writes = last[node].inputs, last[node].outputs
         elif node not in inside and not is_op(node, *_RESHAPES):
             reads = tuple(value for value in node.inputs if value is not None)
-            steps.append((reads, tuple(node.outputs)))
-    return steps
+            writes = tuple(node.outputs)
+        else:
+            continue
+        if any(_root(value) in wanted for value in writes):
+            wanted.update(map(_root, reads))
+            steps.append((reads, writes))
+    return steps[::-1]
 
 
 def _root(value: ir.Value) -> ir.Value:

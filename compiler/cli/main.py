@@ -23,6 +23,7 @@ from octavo.compiler.cli.profile import profile_command
 from octavo.compiler.cli.quantize import quantize_command
 from octavo.compiler.cli.run import run_command
 from octavo.compiler.cli.search import search_command
+from octavo.compiler.cli.search_graph import search_graph_command
 from octavo.compiler.cli.targets import targets_command
 from octavo.errors import OctavoError
 
@@ -33,6 +34,7 @@ COMMANDS: tuple[click.Command, ...] = (
     estimate_command,
     compile_command,
     search_command,
+    search_graph_command,
     run_command,
     profile_command,
     explain_command,

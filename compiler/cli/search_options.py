@@ -26,9 +26,10 @@ _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|)", re.ASCII)
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
 
 
-def _checked_device(
+def device_or_none(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> str | None:
+    """Refuse what is neither "none" nor a device that has a known form."""
     return text if text == NO_DEVICE else checked_device(context, parameter, text)
 
 
@@ -96,7 +97,7 @@ def search_options(function: FunctionT) -> FunctionT:
                 " gathers messages, and layers by what they read.",
             ),
             click.option(
-                "--device", callback=_checked_device, metavar="DEVICE",
+                "--device", callback=device_or_none, metavar="DEVICE",
                 help="Where latency is measured: local (the default where this machine runs"
                 " the target), ssh://[USER@]HOST[:PORT], adb[:SERIAL]; qemu, which counts"
                 " instructions; or none.",

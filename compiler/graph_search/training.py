@@ -4,7 +4,8 @@ Weights follow the loss of training nodes, choices that of validation nodes plus
 L = CE(validation) + lambda * size.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -127,6 +128,17 @@ def network_logits(
 
         operators[name] = TorchOperators(weights, graph, rounding)
     return network_output(operators, architecture, graph["x"])
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One order of summation, so that a seed gives the same network again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def graph_tensors(data: GraphData) -> dict[str, Tensor]:

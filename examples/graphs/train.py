@@ -44,13 +44,13 @@ STEPS, RATE, DECAY = 400, 1e-2, 5e-3
 TRAIN_SEED, TEST_SEED = 1, 2
 
 
-def start(shapes: Shapes) -> dict[str, Tensor]:
+def start(shapes: Shapes, seed: int = samples.SEED) -> dict[str, Tensor]:
     """Return random weights to train; vectors start at 0, GIN's 1 + epsilon at 1.
 
     What multiplies a sum over neighbours starts smaller by their mean number: GIN does not
     recover from the first steps otherwise.
     """
-    drawn = random_weights(shapes, np.random.default_rng(samples.SEED))
+    drawn = random_weights(shapes, np.random.default_rng(seed))
     for name, array in drawn.items():
         if name.endswith("bias") or name == "gru.b":
             array[:] = 0

@@ -60,3 +60,9 @@ def test_own_features_that_are_added_do_not_widen_messages(name) -> None:
     parameters = choose_parameters(placement, ranges, options)
     gathered = [r.form.features[0] for r in placement.regions if r.form is not None]
     assert {parameters.of[value].num_bits for value in gathered} == {4}
+
+
+def test_what_a_kernel_counts_itself_is_nowhere() -> None:
+    model = prepare(import_model(GRAPHS / "sage_mean.onnx"))
+    # x, the mean of its rows, and what the layer of the mean makes; no degrees in float.
+    assert live(model) == NODES * (16 + 16 + 16)
