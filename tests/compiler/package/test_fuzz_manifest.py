@@ -49,7 +49,7 @@ def _damage_value(manifest, generator):
             case 1 if isinstance(parent, dict):
                 parent[generator.choice(["x", "", "weights.bin", "target"])] = parent[key]
             case _:
-                parent[key] = generator.choice(JUNK)
+                parent[key] = copy.deepcopy(generator.choice(JUNK))
         if not damaged:
             break
     return json.dumps(damaged).encode()
