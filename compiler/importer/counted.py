@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from octavo.compiler.importer.build import build_model
 from octavo.compiler.importer.draft import Draft, ValueType
-from octavo.compiler.importer.varying import constant_axes, varying_axes
+from octavo.compiler.importer.varying import beginning_axes, varying_axes
 from octavo.errors import ModelError
 from octavo.passes.message_passing.counted_axes import CountedAxis, counted_axes
 from octavo.passes.message_passing.counted_rows import check_rows
@@ -73,7 +73,7 @@ def _count(draft: Draft, name: str, maximum: int, axes: Mapping[str, int]) -> Co
         maximum=maximum,
         inputs={key: axes[key] for key in draft.inputs if key in axes},
         outputs={key: axes[key] for key in draft.outputs if key in axes},
-        constants=constant_axes(draft, axes),
+        constants=beginning_axes(draft, axes),
     )
 
 

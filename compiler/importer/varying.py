@@ -104,18 +104,15 @@ def _maker(draft: Draft, name: str) -> str:
     return f"constant '{name}'" if node is None else f"{node.op_type} '{node.name}'"
 
 
-def constant_axes(draft: Draft, axes: Mapping[str, int]) -> dict[str, int]:
-    """Of those values the ones that are constants, or computed of constants alone.
+def beginning_axes(draft: Draft, axes: Mapping[str, int]) -> dict[str, int]:
+    """Of those values the ones that are constants, or computed of what has no such axis.
 
     Args:
         draft: With the largest size.
         axes: See ``varying_axes``.
     """
-    given = set(draft.inputs)
     found = {name: axis for name, axis in axes.items() if name in draft.constants}
     for node in draft.nodes:
-        if given.intersection(node.input):
-            given.update(node.output)
-        else:
+        if axes.keys().isdisjoint(node.input):
             found |= {name: axes[name] for name in node.output if name in axes}
     return found

@@ -24,7 +24,8 @@ class Count:
         maximum: The largest number, and the size everywhere in the graph.
         inputs: Where it is in graph inputs: the axis by name.
         outputs: The same of graph outputs; they are cut to the count.
-        constants: The same of constants, and of values that are computed of constants alone.
+        constants: The same of constants, and of values that are computed of what has not the
+            dimension: one row that is repeated.
     """
 
     dimension: str

@@ -69,7 +69,7 @@ class _Opening:
         declare_counts(graph, ())
 
     def _all_rows(self, counts: tuple[Count, ...]) -> list[ir.Value]:
-        """Constants, and what is computed of constants, that have every row."""
+        """Constants, and what repeats one row, that have every row."""
         named = {name for count in counts for name in count.constants}
         values = [*self._graph.initializers.values()]
         values += [output for node in self._graph for output in node.outputs]

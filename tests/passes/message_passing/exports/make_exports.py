@@ -158,6 +158,22 @@ CASES = {
 }
 # The older exporter writes some of them in another way.
 SCRIPTED = ("gat", "sage_max", "sage_mean", "pool_mean")
+# With sizes known at run time, in the folder any_size: edges, and nodes but for some.
+ANY_SIZE = (
+    "gcn",
+    "gcn_norm",
+    "gatv2",
+    "gru",
+    "nnconv",
+    "pool_max",
+    "sage_mean",
+    "sage_min",
+    "sheaf",
+    "sir",
+)
+ANY_SIZE_SCRIPTED = ("gat", "pool_mean", "sage_max")
+FIXED_NODES = ("gatv2", "gru")
+NODE_INPUTS, EDGE_INPUTS = ("x", "batch"), ("edge_weight", "edge_attr")
 
 
 def main() -> None:
@@ -172,6 +188,32 @@ def main() -> None:
             path = folder / f"{name}_script.onnx"
             torch.onnx.export(net, args, path, dynamo=False, **options)
             strip(path)
+        export_any_size(name, net, args, options, folder / "any_size")
+
+
+def export_any_size(name, net, args, options, folder) -> None:
+    """Write a model of any number of edges and nodes, where it is wanted."""
+    nodes = {} if name in FIXED_NODES else {0: "nodes"}
+    axes = dict.fromkeys(NODE_INPUTS, nodes) | {key: {0: "edges"} for key in EDGE_INPUTS}
+    axes["edge_index"] = {1: "edges"}
+    if name in ANY_SIZE:
+        dims = {key: torch.export.Dim(key, min=2, max=100_000) for key in ("nodes", "edges")}
+        shapes = tuple(
+            {axis: dims[text] for axis, text in axes.get(key, {}).items()}
+            for key in options["input_names"]
+        )
+        if isinstance(net, Two):  # its forward takes the edges by *
+            shapes = (shapes[0], shapes[1:])
+        path = folder / f"{name}.onnx"
+        torch.onnx.export(
+            net, args, path, dynamo=True, external_data=False, dynamic_shapes=shapes, **options
+        )
+        strip(path)
+    if name in ANY_SIZE_SCRIPTED:
+        path = folder / f"{name}_script.onnx"
+        given = {key: axes[key] for key in options["input_names"]}
+        torch.onnx.export(net, args, path, dynamo=False, dynamic_axes=given, **options)
+        strip(path)
 
 
 def strip(path: Path) -> None:
