@@ -1,0 +1,79 @@
+"""package: from a model to a program of an app, by the command alone."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def artifact(octavo, model, samples, tmp_path):
+    done = octavo(
+        "compile", model, "--target", "host", "--data", samples, "-o", tmp_path / "a"
+    )
+    assert done.code == 0, done.err
+    return tmp_path / "a"
+
+
+def test_the_example_gives_the_bytes_of_run(octavo, artifact, samples, tmp_path):
+    gcc = shutil.which("gcc") or pytest.skip("needs gcc")
+    sdk = tmp_path / "sdk"
+    done = octavo("package", artifact, "--c", sdk, "--json")
+    assert done.code == 0, done.err
+    assert done.json["name"] == "octavo_tiny"
+    image = np.load(samples)["image"][:1]
+    np.savez(tmp_path / "x.npz", image=image)
+    run = octavo("run", artifact, "--input", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert run.code == 0, run.err
+    # The one command of the package's own README.
+    command = next(
+        line.strip().replace("cc ", f"{gcc} ", 1)
+        for line in (sdk / "README.md").read_text().splitlines()
+        if line.strip().startswith("cc -std=c11")
+    )
+    subprocess.run(command, shell=True, cwd=sdk, check=True, timeout=120)
+    outputs = subprocess.run(
+        ["./tiny", "models/host/tiny/weights.bin"],
+        input=image.tobytes(),
+        cwd=sdk,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert outputs == np.load(tmp_path / "y.npz")["scores"].tobytes()
+
+
+def test_it_says_what_each_part_weighs(octavo, artifact, tmp_path):
+    done = octavo("package", artifact, "--c", tmp_path / "sdk", "--name", "mine")
+    assert done.code == 0, done.err
+    words = done.out.split()
+    for word in (
+        "kernels",
+        "tables",
+        "weights",
+        "manifest",
+        "runtime",
+        "shared",
+        "host",
+        "tiny",
+    ):
+        assert word in words
+    assert f"mine: {tmp_path / 'sdk'}" in done.out
+    assert (tmp_path / "sdk/lib/host/libmine.a").is_file()
+
+
+def test_mistakes_are_one_line(octavo, artifact, tmp_path):
+    nothing = octavo("package", artifact)
+    assert nothing.code == 2
+    assert "--c DIR" in nothing.error_line
+    twice = octavo("package", artifact, artifact, "--c", tmp_path / "sdk")
+    assert twice.code == 2
+    assert "are both 'tiny' for host" in twice.error_line
+    no_artifact = octavo("package", tmp_path, "--c", tmp_path / "sdk")
+    assert no_artifact.code == 2
+    assert "is not an artifact" in no_artifact.error_line
+    occupied = octavo("package", artifact, "--c", tmp_path, "--force")
+    assert occupied.code == 2
+    assert "is not a package: it will not be replaced" in occupied.error_line
+    assert not (tmp_path / "sdk").exists()
