@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.artifact.write import check_destination, write_artifact
+from octavo.compiler.counted_arrays import counted_dimensions, counted_notes
 from octavo.compiler.data_source import is_synthetic, open_data
 from octavo.compiler.importer import InputShape, import_model
 from octavo.compiler.ready_model import (
@@ -24,6 +25,7 @@ from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
 from octavo.errors import LoweringError
 from octavo.targets import get_target
+from octavo.targets.ops.edge_softmax import EdgeSoftmax
 
 Progress = Callable[[str, int, int], None]
 PathLike = str | os.PathLike[str]
@@ -211,7 +213,10 @@ def compile_model(
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
     if (rounded or chosen) and samples is not None and not is_quantized(model):
         done = with_outputs_of(done, lowered, model, rounded, samples, max_samples)
-    narrow = narrow_weight_notes(lowered.graph, program.steps, packed=packed_weights)
+    more = (
+        *counted_notes(counted_dimensions({"metadata": program.metadata})),
+        *narrow_weight_notes(lowered.graph, program.steps, packed=packed_weights),
+    )
     program.metadata |= {
         "requantize": mode,
         "float_precision": float_precision,
@@ -220,7 +225,7 @@ def compile_model(
             name: float(value) if np.isfinite(value) else None
             for name, value in done.output_sqnr_db.items()
         },
-        "notes": [*done.notes, *narrow],
+        "notes": [*done.notes, *more],
         **({"rounding": done.rounding} if done.rounding else {}),
         **({"selection": chosen.record} if chosen and chosen.record else {}),
     }
@@ -236,7 +241,7 @@ def compile_model(
         packed_weights=packed_weights,
     )
     report("build", 1, 1)
-    notes = (*done.notes, *narrow, *tuning_notes, *(() if chosen is None else chosen.notes))
+    notes = (*done.notes, *more, *tuning_notes, *(() if chosen is None else chosen.notes))
     return CompileResult(destination, manifest, done.errors, notes)
 
 
@@ -255,11 +260,16 @@ def check_integer_only(steps: Sequence[Any]) -> None:
         LoweringError: Naming the first float step and the reason.
     """
     for step in steps:
-        if step.placement != "int8" and not BOUNDARY_OPS.issuperset(step.op_types):
-            raise LoweringError(
-                f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
-                f" float: {step.reason or 'it has no integer kernel'}"
-            )
+        if isinstance(step.op, EdgeSoftmax):
+            why = "a softmax over the edges of a node has float exponentials"
+        elif step.placement != "int8" and not BOUNDARY_OPS.issuperset(step.op_types):
+            why = step.reason or "it has no integer kernel"
+        else:
+            continue
+        raise LoweringError(
+            f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
+            f" float: {why}"
+        )
 
 
 def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:

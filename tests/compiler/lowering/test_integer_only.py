@@ -17,6 +17,7 @@ from tests.compiler.lowering.qdq_builder import GraphBuilder
 from octavo.compiler import compile as driver
 from octavo.compiler.compile import compile_model
 from octavo.compiler.session import load
+from octavo.errors import LoweringError
 from octavo.targets.ops.requantize import dyadic
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -190,3 +191,23 @@ def test_residual_and_concat_equal_int64_on_a_thousand_inputs(tmp_path):
             np.testing.assert_array_equal(ours, reference(x[0], weights))
             varied.update(ours.reshape(-1).tolist())
     assert len(varied) > 200  # not everything saturates
+
+
+def test_a_softmax_over_edges_is_refused(tmp_path):
+    graphs = EXAMPLES / "graphs"
+    with pytest.raises(LoweringError, match=r"layer1/ScatterElements_4\.attention.*float"):
+        compile_model(
+            graphs / "gat.onnx",
+            "host",
+            tmp_path / "out",
+            samples=graphs / "calibration_loops.npz",
+            integer_only=True,
+        )
+
+
+def test_message_passing_is_integer(tmp_path, monkeypatch):
+    graphs = EXAMPLES / "graphs"
+    (tmp_path / "m.onnx").write_bytes((graphs / "gcn.onnx").read_bytes())
+    program = lowered(monkeypatch, tmp_path / "m.onnx", graphs / "calibration_loops.npz")
+    assert float_steps_inside(program) == []
+    assert sum("csr_rows" in step.variant for step in program.steps) == 2
