@@ -28,7 +28,7 @@ from octavo.passes.insert_quantizers import place_with_ranges
 from octavo.passes.layer_format import EIGHT_BITS, LayerFormat
 from octavo.passes.linear_layers import linear_weight, num_outputs
 from octavo.passes.live_bytes import largest_live_bytes
-from octavo.passes.message_passing.components import find_components
+from octavo.passes.message_passing.components import Component, Role, find_components
 from octavo.passes.message_passing.forms import Kind
 from octavo.passes.narrow_ranges import Range
 from octavo.passes.prepare import prepare
@@ -108,10 +108,7 @@ class MixedNetwork:
         self._regions = _regions(self.prepared, self._job.options)
         self._heads = {name: region.head for name, region in self._regions.items()}
         self.layers = tuple(self._heads)
-        self.components = tuple(
-            replace(part, nodes=tuple(name for name in part.nodes if name in self._heads))
-            for part in find_components(self.prepared.graph)
-        )
+        self.components = self._find_components()
         if not self.layers:
             raise ModelError("the model has no layer with a weight that could be quantized")
         self._ranges: dict[str, Range] = {}
@@ -210,6 +207,22 @@ class MixedNetwork:
             return {}
         options = self._job_of(formats).options
         return place_with_ranges(self._corrected.graph, options, self._ranges).float_nodes
+
+    def _find_components(self) -> tuple[Component, ...]:
+        """Components by the nodes that take a format, without those that change nothing."""
+
+        def has_width(role: Role, name: str) -> bool:
+            form = self._regions[name].form if name in self._regions else None
+            if role is Role.COEFFICIENTS:
+                # Where messages are computed in float, so are their factors.
+                return form is not None and form.coefficients is not None
+            return name in self._regions
+
+        found = [
+            replace(part, nodes=tuple(n for n in part.nodes if has_width(part.role, n)))
+            for part in find_components(self.prepared.graph)
+        ]
+        return tuple(part for part in found if part.nodes)
 
     def _job_of(self, formats: Formats) -> QuantizeJob:
         overrides = (*self._job.options.overrides, *configuration_overrides(formats))

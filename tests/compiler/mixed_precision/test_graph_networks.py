@@ -53,6 +53,13 @@ def test_a_stored_adjacency_has_bytes_of_its_own() -> None:
     assert weight_bytes(club, first, LayerFormat(4, 8)) < 34 * 34
 
 
+def test_factors_of_messages_that_are_computed_in_float_have_no_width() -> None:
+    sheaf = graph_network("sheaf", "calibration.npz")
+    roles = {part.role for part in sheaf.components}
+    assert Role.MESSAGES in roles
+    assert Role.COEFFICIENTS not in roles
+
+
 def test_components_choose_alike(network) -> None:
     # Both layers read different things: features, and what nodes have aggregated.
     assert set(tied_layers(network)) == {(LINEAR[0],), (LINEAR[1],), SUMS}
