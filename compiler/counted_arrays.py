@@ -3,7 +3,7 @@
 Needs numpy and nothing else of the compiler.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,27 @@ def counted_dimensions(manifest: Mapping[str, Any]) -> tuple[CountedDimension, .
         raise ArtifactError(
             f"manifest.json is malformed ({type(error).__name__}: {error}); compile again"
         ) from error
+
+
+def counted_ports(
+    dimensions: Sequence[CountedDimension],
+) -> dict[str, tuple[int, CountedDimension]]:
+    """Inputs and outputs with a counted dimension: its axis, and which one."""
+    return {
+        name: (axis, counted)
+        for counted in dimensions
+        for name, axis in (*counted.inputs.items(), *counted.outputs.items())
+    }
+
+
+def counted_notes(dimensions: Sequence[CountedDimension]) -> Iterator[str]:
+    """What the user should know of counted dimensions, a line for each."""
+    for counted in dimensions:
+        renamed = "" if counted.input == counted.dimension else ": its name is taken"
+        yield (
+            f"{counted.dimension}: at most {counted.maximum}; input {counted.input!r}"
+            f" says how many there are{renamed}"
+        )
 
 
 def rows_in_use(counted: CountedDimension, arrays: Arrays) -> int:

@@ -10,6 +10,7 @@ from octavo.compiler.artifact.c_text import (
     unique_identifiers,
     unsigned_literal,
 )
+from octavo.compiler.counted_arrays import counted_dimensions, counted_ports
 from octavo.compiler.lowering.program import Port, Program
 from octavo.errors import LoweringError
 
@@ -158,6 +159,19 @@ class ModelApi:
             parameters.append(f"{DTYPES[port.dtype].c_type} *{name}")
         return f"octavo_status octavo_{self.program.name}_run({', '.join(parameters)})"
 
+    def _rows_in_use(self, port: Port) -> Iterable[str]:
+        """What the caller of a dimension that is counted at run time has to know."""
+        dimensions = counted_dimensions({"metadata": self.program.metadata})
+        for counted in dimensions:
+            if port.name == counted.input:
+                yield f"/* How many there are, 0 to {counted.maximum}, in:"
+                named = [*counted.inputs, *counted.outputs]
+                yield f" * {comment_text(', '.join(named))}."
+                yield " * Rows lie as if all were in use; what is behind them is ignored. */"
+        axis, of = counted_ports(dimensions).get(port.name, (0, None))
+        if of is not None:
+            yield f"/* Axis {axis} has as many rows as {comment_text(of.input)} says. */"
+
     def _constants(
         self, prefix: str, names: Sequence[str], ports: Sequence[Port]
     ) -> Iterable[str]:
@@ -167,6 +181,7 @@ class ModelApi:
             shape = "x".join(str(extent) for extent in port.shape) or "scalar"
             yield ""
             yield f"/* {comment_text(port.name)}: {port.dtype} {shape} */"
+            yield from self._rows_in_use(port)
             yield f"#define {macro} {index}u /* index */"
             yield f"#define {macro}_BYTES {unsigned_literal(port.num_bytes)}"
             if port.scale is not None:

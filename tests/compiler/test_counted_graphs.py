@@ -167,6 +167,10 @@ def test_counted_edges_alone(tmp_path):
     counts = made.result.manifest["metadata"]["counts"]
     assert counts == [{"dimension": "edges", "input": "edges", "maximum": MAX_EDGES,
                        "inputs": {"edge_index": 1, "edge_weight": 0}, "outputs": {}}]
+    header = (made.directory / "model.h").read_text()
+    assert "How many there are, 0 to 150, in:\n * edge_index, edge_weight." in header
+    assert "Axis 1 has as many rows as edges says." in header
+    assert "edges: at most 150; input 'edges' says how many there are" in made.result.notes
     inputs = made.sample(25, 77)
     with octavo.load(made.directory) as session:
         found = session.run(inputs)["logits"]
