@@ -263,6 +263,7 @@ def epilogue(
     acc_scale: NDArray[np.float64],
     output: Tensor,
     residual: Tensor | None,
+    table_mode: str | None = None,
 ) -> tuple[Requantize, dict[str, NDArray[Any]]]:
     """Make the epilogue of an integer kernel and its constants.
 
@@ -274,12 +275,13 @@ def epilogue(
             as the tensor that the result is concatenated to, then rounded twice as the model
             says.
         residual: Tensor that is added: quantized, or float32 to a float32 result.
+        table_mode: Contract of the functions behind the rounding, where it is another one.
     """
     if output.scale is None:
         added = "float32" if residual is not None else None
         record = Requantize(mode=mode, dtype="float32", residual=added)
         return record, {"multiplier": acc_scale.astype(np.float32)}
-    rounded, table = _rounding(tail, output, mode)
+    rounded, table = _rounding(tail, output, table_mode or mode)
     record = Requantize(
         mode=mode,
         dtype=output.dtype,

@@ -71,8 +71,8 @@ def binary_constants(
     if kind == "mul":
         record, arrays = epilogue(tail, mode, np.array([scale_a * scale_b]), output, None)
     else:
-        mode = mode_beside(mode)
-        record, arrays = epilogue(tail, mode, np.array([scale_a]), output, b)
+        tables, mode = mode, mode_beside(mode)
+        record, arrays = epilogue(tail, mode, np.array([scale_a]), output, b, tables)
         record = replace(record, residual=None)  # the second operand, not a third
         if kind == "sub":
             name = "residual_multiplier" if mode == "float32" else "residual_significand"

@@ -124,7 +124,7 @@ def match_integer(node: ir.Node, view: QdqView) -> Region | None:
             output = ctx.new_quantized(tail.result, tail.params, identity(rank))
         acc_scale = np.float64(x.scale or 1.0) * weights.scale.astype(np.float64)
         record, arrays = epilogue(
-            tail, mode_of_products(ctx.mode), acc_scale, output, residual
+            tail, mode_of_products(ctx.mode), acc_scale, output, residual, ctx.mode
         )
         rows = weights.values if product.transposed else weights.values.T
         arrays |= {

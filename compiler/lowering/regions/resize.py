@@ -80,7 +80,7 @@ def match_linear(node: ir.Node, view: QdqView) -> Region | None:
             acc_scale = acc_scale * 2.0 ** (-2 * WEIGHT_BITS)
             for name in ("row_weight", "col_weight"):
                 arrays[name] = _fixed(arrays[name])
-        record, constants = epilogue(tail, mode, acc_scale, output, None)
+        record, constants = epilogue(tail, mode, acc_scale, output, None, ctx.mode)
         arrays |= constants | {"zero_point": np.array([source.zero_point], np.int32)}
         ctx.builder.call(replace(op, requantize=record), [source], arrays, [output], origin)
 

@@ -84,6 +84,10 @@ def test_operators_equal_the_reference(name, tmp_path):
     x = file.tensor("x", SHAPE, "int8", scale=SCALE, zero=ZERO)
     y = file.tensor("y", shape, "int8", scale=scale, zero=zero)
     file.operator(kind, operands(file, x), [y], options, **fields)
+    check(file, x, y, tmp_path)
+
+
+def check(file, x, y, tmp_path):
     content = file.pack([x], [y])
     feeds = {"x": RNG.integers(-128, 128, SHAPE).astype(np.int8)}
     (expected,) = litert_run(content, feeds)
@@ -93,6 +97,18 @@ def test_operators_equal_the_reference(name, tmp_path):
         actual = session.run(feeds)["y"]
     assert np.unique(expected).size > min(20, expected.size // 2)
     np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("name", ["fully connected", "sum", "conv"])
+def test_functions_behind_other_operators_equal_the_reference(name, tmp_path):
+    kind, operands, shape, scale, zero, options, fields = CASES[name]
+    file = TfliteFile()
+    x = file.tensor("x", SHAPE, "int8", scale=SCALE, zero=ZERO)
+    between = file.tensor("between", shape, "int8", scale=scale, zero=zero)
+    y = file.tensor("y", shape, "int8", scale=0.0299, zero=-100)
+    file.operator(kind, operands(file, x), [between], options, **fields)
+    file.operator("HARD_SWISH", [between], [y], "HardSwishOptions")
+    check(file, x, y, tmp_path)
 
 
 def test_rounding_is_that_of_gemmlowp():
