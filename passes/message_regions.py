@@ -19,10 +19,16 @@ from octavo.passes.message_passing.edge_trace import GATHERS
 from octavo.passes.message_passing.find import recognize
 from octavo.passes.message_passing.forms import Form, form_of, readout_form
 from octavo.passes.message_passing.regions import GraphNetwork
-from octavo.passes.message_passing.segments import Aggregation, is_reducing_scatter
+from octavo.passes.message_passing.segments import (
+    Aggregation,
+    Segments,
+    is_reducing_scatter,
+    match_segments,
+)
 from octavo.passes.message_passing.sum_bounds import why_sums_overflow
 from octavo.passes.wiring import is_float, is_op, only_consumer, static_shape
 
+PREPARES_BASE = "prepares what extremes start from: their kernel starts from nothing"
 EDGES_ALONE = "computed from edges alone: degrees would set the scale of their own powers"
 _CARRIERS = (*GATHERS, "Expand", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze")
 _RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
@@ -84,6 +90,7 @@ def plan_messages(graph: ir.Graph) -> MessagePlan:
             float_nodes.setdefault(head, f"no integer kernel: {problem}")
         elif isinstance(form, Form) and head not in float_nodes:
             forms.append(form)
+            float_nodes.update((n, PREPARES_BASE) for n in _bases(head, form))
     for node in graph:
         if is_reducing_scatter(node) and (node.name or "") in network.reasons:
             float_nodes.setdefault(
@@ -100,6 +107,13 @@ def plan_messages(graph: ir.Graph) -> MessagePlan:
     ]
     regions = [_with_tail(form, order) for form in forms]
     return MessagePlan(tuple(regions), float_nodes, frozenset(scores))
+
+
+def _bases(head: ir.Node, form: Form) -> list[ir.Node]:
+    """What prepares the base of several extremes: each could have its own."""
+    segments = match_segments(head) if is_reducing_scatter(head) else ""
+    bases = segments.base_nodes if isinstance(segments, Segments) else ()
+    return [node for node in bases if node not in form.nodes]
 
 
 def _made_of_edges(graph: ir.Graph, network: GraphNetwork) -> dict[ir.Node, str]:

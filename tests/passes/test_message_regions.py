@@ -17,6 +17,7 @@ from octavo.passes.prepare import prepare
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions
 
 GRAPHS = Path(__file__).parents[2] / "examples" / "graphs"
+EXPORTS = sorted((Path(__file__).parent / "message_passing" / "exports").glob("*.onnx"))
 
 # Every tensor of the first layer that is rounded: type, zero point, what reads it.
 GOLDEN = {
@@ -100,7 +101,13 @@ GOLDEN = {
 
 
 def quantized(name: str, options: QuantizerOptions | None = None, **ranges) -> ir.Model:
-    model = prepare(import_model(GRAPHS / f"{name}.onnx"))
+    return with_quantizers(import_model(GRAPHS / f"{name}.onnx"), options, **ranges)
+
+
+def with_quantizers(
+    model: ir.Model, options: QuantizerOptions | None = None, **ranges
+) -> ir.Model:
+    prepare(model)
     options = options or QuantizerOptions()
     plan = plan_placement(model.graph, options)
     limits = {value.name: (-1.0, 1.0) for value in plan.tensors}
@@ -137,6 +144,17 @@ def test_every_operand_of_a_kernel_is_made_of_integers(name):
     forms = [f for f in aggregation_forms(quantized(name).graph) if not is_degree(f)]
     assert forms
     for form in forms:
+        factors = () if form.coefficients is None else (form.coefficients,)
+        made = {v.producer().op_type for v in (*form.features, *factors)}
+        assert made == {"DequantizeLinear"}
+
+
+@pytest.mark.parametrize("path", EXPORTS, ids=lambda path: path.stem)
+def test_exports_are_quantized_alike(path):
+    model = with_quantizers(import_model(path))
+    found = [form for form in aggregation_forms(model.graph) if not is_degree(form)]
+    assert bool(found) == (path.stem != "mul")  # no kernel multiplies messages
+    for form in found:
         factors = () if form.coefficients is None else (form.coefficients,)
         made = {v.producer().op_type for v in (*form.features, *factors)}
         assert made == {"DequantizeLinear"}
