@@ -217,6 +217,8 @@ def _of_nodes(
 def _problem(segments: Segments, aggregation: Aggregation) -> str:
     if aggregation is Aggregation.MUL:
         return "no kernel multiplies the messages of a node"
+    if 0 in (static_shape(segments.values) or ()) or not segments.num_nodes:
+        return "there is nothing to aggregate"
     if segments.axis != 0:
         return f"nodes are counted along axis {segments.axis}"
     if segments.fill != 0.0:

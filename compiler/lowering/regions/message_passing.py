@@ -26,7 +26,7 @@ from octavo.compiler.lowering.edge_lists import EdgeList
 from octavo.compiler.lowering.edge_tensors import edge_tensors
 from octavo.compiler.lowering.fusion import Tail, epilogue
 from octavo.compiler.lowering.needed import needed_nodes
-from octavo.compiler.lowering.qdq_graph import shape_of
+from octavo.compiler.lowering.qdq_graph import QuantParams, shape_of
 from octavo.compiler.lowering.regions.adjacency_product import (
     float_product,
     integer_product,
@@ -75,10 +75,7 @@ def _take(form: Form, view: QdqView, integers: Regions, floats: Regions) -> None
 
 def _integer(form: Form, view: QdqView) -> Region | None:
     """DQ -> messages -> aggregation -> [tail] -> [Q]."""
-    params = [view.params(value) for value in form.features]
-    if any(p is None or p.is_word or not p.is_same_as(params[0]) for p in params if params[0]):
-        return None
-    first = params[0]
+    first = _common_params(form, view)
     if first is None:
         return None
     if form.kind is Kind.PRODUCT:
@@ -125,6 +122,15 @@ def _integer(form: Form, view: QdqView) -> Region | None:
         _call(ctx, view, form, edges, op, x, arrays, output, origin, factors)
 
     return Region(nodes, emit, _reads(form, edges))
+
+
+def _common_params(form: Form, view: QdqView) -> QuantParams | None:
+    """The 8-bit quantization that all features have, or None."""
+    first, *others = (view.params(value) for value in form.features)
+    if first is None or first.is_word:
+        return None
+    same = all(p is not None and not p.is_word and p.is_same_as(first) for p in others)
+    return first if same else None
 
 
 def _float(form: Form, view: QdqView) -> Region | None:

@@ -112,3 +112,28 @@ def test_a_kernel_computes_no_node_that_others_read():
         inner = set(form.nodes) - {form.output.producer()}
         users = {use.node for node in inner for out in node.outputs for use in out.uses()}
         assert users <= set(form.nodes)
+
+
+@pytest.mark.parametrize(
+    ("edges", "axis", "base", "why"),
+    [
+        (0, 0, 0.0, "there is nothing to aggregate"),
+        (8, 0, 2.0, "nodes without edges have 2"),
+        (8, 1, 0.0, "nodes are counted along axis 1"),
+    ],
+)
+def test_what_has_no_form_says_why(build, edges, axis, base, why):
+    shape = (5, 3) if axis == 0 else (3, 5)
+    wide = (edges, 3) if axis == 0 else (3, edges)
+    arrays = {"zero": np.int64(0), "one": np.int64(1), "wide": np.array(wide)}
+    arrays |= {"column": np.array([-1, 1]), "base": np.full(shape, base, np.float32)}
+    column = (
+        "c = Reshape(d, column) i = Expand(c, wide)" if axis == 0 else "i = Expand(d, wide)"
+    )
+    nodes = f"""s = Gather<axis=0>(e, zero) d = Gather<axis=0>(e, one) {column}
+        m = Gather<axis={axis}>(x, s)
+        y = ScatterElements<axis={axis}, reduction="add">(base, i, m)"""
+    sizes = ",".join(map(str, shape))
+    header = f"g (float[{sizes}] x, int64[2,{edges}] e) => (float[{sizes}] y)"
+    model = build(f"{header} {{ {nodes} }}", **arrays)
+    assert form_of(recognize(model.graph).passings[0]) == why
