@@ -1,6 +1,7 @@
 """Emit the sort of given edges by their nodes, and the checks of everything that is given.
 
-A counting sort takes two passes over the edges. Later reads of rows rely on what is checked
+A counting sort takes two passes over the edges: one tells how many edges of its node come
+before an edge, the other one gives it its place. Later reads of rows rely on what is checked
 here: an index outside of its rows, or more edges than there is memory or 32 bits for, is a
 status of the call.
 """
@@ -8,6 +9,7 @@ status of the call.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout TVM
@@ -55,6 +57,7 @@ class CountingSort:
             ("offsets", op.nodes + 1, "int32"),
             *([("places", op.places, "int32")] if op.gathers else []),
             *([("ids", op.places, "int32")] if op.has_ids else []),
+            ("scratch", op.edges, "int32"),
         ]
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
@@ -67,9 +70,9 @@ class CountingSort:
         return []
 
     def scratch_bytes(self, op: EdgeOrder, isa: Isa) -> int:
-        """Need none: the offsets count first."""
-        del op, isa
-        return 0
+        """Hold the rank of every edge among those of its node."""
+        del isa
+        return op.edges * np.dtype("int32").itemsize
 
 
 class _Emitter:
@@ -82,22 +85,23 @@ class _Emitter:
     def emit(self) -> None:
         op, operands = self.op, self.operands
         count = self._count()
-        # Element t + 1 counts the edges of node t; sums make it the place of the first one,
-        # and giving places moves that to behind the last one, which is where t + 1 begins.
-        # Wrong indices are limited meanwhile, so that one pass counts and checks.
-        offsets = operands["offsets"]
+        # Element t + 1 counts the edges of node t; sums make it the end of their places, which
+        # is where t + 1 begins. Wrong indices are limited meanwhile, so that one pass counts
+        # and checks.
+        offsets, ranks = operands["offsets"], operands["scratch"]
         vector.fill(offsets, 0, T.int32(0), op.nodes + 1)
         is_wrong = _variable()
         with T.serial(0, count) as edge:
             at = vector.bind(self._row("node", edge, op.nodes, is_wrong) + 1)
-            vector.store(offsets, at, vector.load(offsets, at) + T.int32(1))
+            rank = vector.bind(vector.load(offsets, at))
+            vector.store(ranks, edge, rank)
+            vector.store(offsets, at, rank + T.int32(1))
         _fail_if(vector.load(is_wrong, 0) != 0)
         self._sum()
         is_wrong = _variable()
         with T.serial(0, count) as edge:
-            at = vector.bind(self._row("node", edge, op.nodes) + 1)
-            place = vector.bind(vector.load(offsets, at))
-            vector.store(offsets, at, place + T.int32(1))
+            node = self._row("node", edge, op.nodes)
+            place = vector.bind(vector.load(offsets, node) + vector.load(ranks, edge))
             if op.gathers:
                 row = self._row("source", edge, op.sources, is_wrong)
                 vector.store(operands["places"], place, row)
@@ -118,15 +122,15 @@ class _Emitter:
         return vector.bind(vector.cast(count, "int32", 1))
 
     def _sum(self) -> None:
-        """Turn numbers of edges into places; fail if a node has too many."""
+        """Turn numbers of edges into ends of places; fail if a node has too many."""
         offsets = self.operands["offsets"]
         most, total = _variable(), _variable()
         with T.serial(0, self.op.nodes) as node:
             degree = vector.bind(vector.load(offsets, node + 1))
-            first = vector.bind(vector.load(total, 0))
+            end = vector.bind(vector.load(total, 0) + degree)
             vector.store(most, 0, T.max(vector.load(most, 0), degree))
-            vector.store(offsets, node + 1, first)
-            vector.store(total, 0, first + degree)
+            vector.store(offsets, node + 1, end)
+            vector.store(total, 0, end)
         if self.op.degree_limit < self.op.edges:
             _fail_if(vector.load(most, 0) > T.int32(self.op.degree_limit))
 

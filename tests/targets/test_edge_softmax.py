@@ -77,6 +77,15 @@ def test_rows_of_scores_beside_the_vector_width(run_kernel, isa, heads):
     check(run_kernel, isa, op)
 
 
+@pytest.mark.parametrize(("change", "is_asked"), [
+    ({"sources": 20_000}, True), ({"sources": 16_000}, False),
+    ({"form": "edges", "slope": 1.0, "edges": 20_000}, True),
+    ({"form": "sorted", "slope": 1.0, "edges": 20_000}, False)])
+def test_scores_that_no_cache_holds_are_asked_for(isas, change, is_asked):
+    op = replace(CASES[0], **change)
+    assert ("llvm.prefetch" in str(KERNEL.build(op, isas[0]))) == is_asked
+
+
 @pytest.mark.parametrize("index", [0, 1, 5])
 def test_coefficients_are_those_of_float64(index):
     op = CASES[index]
