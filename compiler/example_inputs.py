@@ -35,6 +35,13 @@ def example_inputs(manifest: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return {**_indices(manifest), **counts}
 
 
+def examples_note(manifest: Mapping[str, Any]) -> str:
+    """One line for who measures without inputs."""
+    if not example_inputs(manifest):
+        return "no --input: every input is zero"
+    return "no --input: edges are random, as many as there can be; every other input is zero"
+
+
 def _indices(manifest: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     try:

@@ -122,16 +122,18 @@ def _measured(
     seconds: float,
     num_threads: int,
 ) -> "Comparison":
+    from octavo.compiler.artifact.manifest import read_manifest
     from octavo.compiler.cli.device_option import chosen_device
     from octavo.compiler.cli.tensors import read_tensors
     from octavo.compiler.devices.inference import checked_inputs, input_names
     from octavo.compiler.devices.round_program import RoundPlan
+    from octavo.compiler.example_inputs import examples_note
     from octavo.compiler.measurements.side_by_side import measure_side_by_side
     from octavo.compiler.report.side_by_side import compare_measured
 
     inputs = None
     if input_file is None:
-        console.note("no --input: every input is zero")
+        console.note(examples_note(read_manifest(artifacts[0])))
     else:
         for artifact in artifacts:
             arrays = read_tensors(input_file, input_names(artifact))

@@ -51,6 +51,7 @@ def profile_counts(
     from octavo.compiler.counting.steps import count_steps
     from octavo.compiler.devices.inference import input_names
     from octavo.compiler.devices.qemu import manifest_target
+    from octavo.compiler.example_inputs import examples_note
     from octavo.compiler.report.manifest import report_from_manifest
 
     manifest = read_manifest(artifact)
@@ -58,7 +59,7 @@ def profile_counts(
     facts = report_from_manifest(manifest)
     inputs = None
     if input_file is None:
-        console.note("no --input: every input is zero")
+        console.note(examples_note(manifest))
     else:
         inputs = read_tensors(input_file, input_names(artifact))
     counted = count_steps(artifact, manifest, manifest_target(manifest), inputs)

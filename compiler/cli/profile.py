@@ -72,6 +72,7 @@ def profile_command(
 
         profile_counts(console, artifact, input_file, output)
         return
+    from octavo.compiler.example_inputs import examples_note
     from octavo.compiler.report.manifest import report_from_manifest
     from octavo.compiler.report.origin import Origin
 
@@ -86,7 +87,7 @@ def profile_command(
     for note in profile.noise.notes:
         console.note(note)
     if input_file is None:
-        console.note("no --input: every input is zero")
+        console.note(examples_note(manifest))
     # The peaks that are measured are those of this machine.
     is_without = no_roofline or device != LOCAL
     peaks = () if is_without else _peaks(console, manifest, num_threads)

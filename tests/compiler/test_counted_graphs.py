@@ -26,6 +26,7 @@ from tests.graph_samples import graph_samples
 import octavo
 from octavo.compiler.cli import main
 from octavo.compiler.compile import compile_model
+from octavo.compiler.example_inputs import examples_note
 from octavo.errors import ArtifactError, DataError, LoweringError, ModelError
 
 MAX_NODES, MAX_EDGES, NUM_GRAPHS, NUM_FEATURES = 40, 150, 4, 6
@@ -190,6 +191,7 @@ def test_what_is_measured_without_inputs_is_the_largest_graph(network):
     degrees = np.bincount(examples["edge_index"][1], minlength=MAX_NODES)
     assert degrees.sum() == MAX_EDGES
     assert (degrees[:MAX_NODES] > 0).sum() > MAX_NODES / 2
+    assert "edges are random" in examples_note(network.session.manifest)
     assert network.session.profile(runs=1, warmup=0)
     fewer = network.session.profile(network.sample(5, 7), runs=1, warmup=0)
     assert len(fewer) == len(network.result.manifest["steps"])
