@@ -17,7 +17,7 @@ from octavo.passes.placement import Placement
 # Shares of nodes, of the highest degrees, whose values no range leaves out.
 PROTECTED_SHARES = (0.0, 0.001)
 HUB_SAMPLES = 4
-# What hubs lose has to buy something: the error of a row in the mean falls by a third.
+# What hubs lose has to buy something: noise over signal in the mean row falls by a third.
 MIN_GAIN = 1 / 3
 # Rows that lose less than this of their energy, 30 dB, rarely change an answer.
 GOOD_ENOUGH = 1e-3
@@ -53,7 +53,7 @@ def choose_hub_ranges(
         if tried == best:
             continue
         error = meter.measure(insert_quantizers(prepared, tried, job))
-        if error < least * (1.0 - MIN_GAIN):
+        if _noise(error) < _noise(least) * (1.0 - MIN_GAIN):
             best, least = tried, error
             protected = f", {share:.1%} of the nodes protected" if share else ""
             notes = (
@@ -61,3 +61,8 @@ def choose_hub_ranges(
                 f" error of a row {error:.2%} instead of {extremes:.2%}",
             )
     return best, notes
+
+
+def _noise(error: float) -> float:
+    """Energy of noise in that of the signal, where it is ``error`` of both together."""
+    return error / max(1.0 - error, 1e-9)
