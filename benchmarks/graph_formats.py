@@ -259,7 +259,10 @@ def lines(runs: list[Run]) -> Iterable[str]:
     yield ""
     yield "## One component alone"
     yield ""
-    yield "Points lost where one has fewer bits and the others 8."
+    yield (
+        "Points lost where one has fewer bits and the others 8. What breaks first is the"
+        " component that loses most in the widest width in which one loses more than a point."
+    )
     yield ""
     widths = [str(bits) for bits in NARROW_BITS]
     yield "| network | component | " + " | ".join(widths) + " |"
