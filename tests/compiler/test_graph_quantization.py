@@ -18,7 +18,9 @@ from octavo.compiler.calibration.reference_run import ReferenceRun
 from octavo.compiler.importer import import_model
 from octavo.compiler.quantize import QuantizeResult, quantize_model
 from octavo.compiler.recipes import get_recipe
+from octavo.passes.constants import constant_array
 from octavo.passes.insert_quantizers import InsertQuantizers
+from octavo.passes.message_passing.forms import aggregation_forms
 from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
 from octavo.passes.quantizer_options import QuantizerOptions
@@ -163,3 +165,47 @@ def test_a_mean_has_no_hubs(tmp_path):
     for calibrator in (None, "minmax"):
         result = quantize_model(model, samples[:2], calibrator=calibrator, measure=False)
         assert agreement(exact, outputs(result.model, samples[2:])) >= 0.98
+
+
+def test_a_sum_is_one_rounding_of_integers():
+    """What a kernel has to compute: sums of integer products, rounded once for each node."""
+    model, result = quantized("gcn", "_loops")
+    sample = feeds(model, arrays("test", "_loops"))[0]
+    form = aggregation_forms(result.model.graph)[0]
+    x, factors = (value.producer() for value in (*form.features, form.coefficients))
+    behind = next(n for n in result.model.graph if n.name == "layer1/Relu_1_quantize")
+    bias = next(v for v in result.model.graph.initializers.values() if v.name == "layer1.bias")
+    tensors = [x.inputs[0], factors.inputs[0], behind.outputs[0]]
+    values = ReferenceRun(result.model, tensors).run(sample)
+    scales = [float(constant_array(n.inputs[1])) for n in (x, factors, behind)]
+    zero_points = [int(constant_array(n.inputs[2])) for n in (x, factors, behind)]
+    centred = values[tensors[0].name].astype(np.int64) - zero_points[0]
+    weights = values[tensors[1].name].astype(np.int64)
+    sources, targets = sample["edge_index"]
+    sums = np.zeros_like(centred)
+    np.add.at(sums, targets, weights[:, None] * centred[sources])
+    real = np.maximum(sums * scales[0] * scales[1] + bias.const_value.numpy(), 0.0)
+    expected = np.clip(np.rint(real / scales[2]) + zero_points[2], 0, 255)
+    # ONNX Runtime adds float32: a sum between two steps can round the other way.
+    difference = np.abs(values[tensors[2].name].astype(np.int64) - expected)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+    assert zero_points[1] == 0
+
+
+def test_one_layer_can_be_observed_by_degree(tmp_path):
+    model = hub_network("gin", tmp_path / "hubs.onnx")
+    samples = hub_samples(2)
+    overrides = {"layer": [{"match": "layer2/ScatterElements_1", "calibrator": "degree"}]}
+    scales = {}
+    for name, chosen in (("plain", None), ("degree", overrides)):
+        result = quantize_model(
+            model, samples, calibrator="minmax", overrides=chosen, measure=False
+        )
+        rounding = [n for n in result.model.graph if n.op_type == "QuantizeLinear"]
+        scales[name] = {n.name: float(constant_array(n.inputs[1])) for n in rounding}
+    changed = {
+        name for name in scales["plain"] if scales["plain"][name] != scales["degree"][name]
+    }
+    assert changed == {"layer2/ScatterElements_1_quantize"}
+    assert all(scales["degree"][name] < scales["plain"][name] for name in changed)

@@ -5,15 +5,19 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from octavo.compiler.importer import import_model
 from octavo.passes.constants import constant_array
 from octavo.passes.insert_quantizers import InsertQuantizers
+from octavo.passes.message_parameters import factor_params
 from octavo.passes.message_passing.forms import aggregation_forms
 from octavo.passes.message_regions import EDGES_ALONE
 from octavo.passes.placement import plan_placement
 from octavo.passes.prepare import prepare
+from octavo.passes.quant_math import quantize
 from octavo.passes.quantizer_options import LayerOverride, QuantizerOptions
 
 GRAPHS = Path(__file__).parents[2] / "examples" / "graphs"
@@ -235,3 +239,22 @@ def test_messages_of_few_bits_are_limited_before_they_are_stored():
 def params_of(model: ir.Model, name: str) -> tuple[float, int]:
     node = next(n for n in model.graph if n.name == f"{name}_quantize")
     return float(constant_array(node.inputs[1])), int(constant_array(node.inputs[2]))
+
+
+@given(st.floats(-100, 0), st.floats(0.01, 100), st.sampled_from([3, 4, 8]))
+@settings(max_examples=50, deadline=None)
+def test_factors_are_rounded_to_half_a_step_without_a_zero_point(low, high, num_bits):
+    region = next(r for r in GCN_REGIONS if r.form is not None)
+    params = factor_params(region, low, high, num_bits)
+    assert params.zero_point == 0
+    assert params.dtype == ("int8" if low < 0 else "uint8")
+    x = np.linspace(low, high, 101, dtype=np.float32)
+    q = quantize(x, params.scale, 0, params.dtype, num_bits=num_bits)
+    # The largest of a symmetric range is one step less than the smallest.
+    step = params.scale * (0.5 if low == 0 or high <= params.high else 1.0)
+    assert np.abs(q * params.scale - x).max() <= step * (1 + 1e-4)
+
+
+GCN_REGIONS = plan_placement(
+    prepare(import_model(GRAPHS / "gcn.onnx")).graph, QuantizerOptions()
+).regions
