@@ -16,6 +16,7 @@ from benchmarks.peers.protocol import Inputs
 from benchmarks.workloads import Data, find_workload
 from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
+from tests.conformance.graph_networks import GRAPH_NETWORKS, graph_data
 
 import octavo
 from octavo.compiler.artifact.manifest import read_manifest
@@ -70,6 +71,8 @@ def measure(
 
 def find_data(network: str) -> Data:
     """Model file, calibration samples and inputs."""
+    if network in GRAPH_NETWORKS:
+        return graph_data(network)
     try:
         return find_workload(network).make()
     except KeyError:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 GRAPHS = Path(__file__).resolve().parents[2] / "examples" / "graphs"
 # Samples of a network are graphs: with self loops where its layers want them.
-SAMPLES = {
+GRAPH_NETWORKS = {
     "gcn": "_loops", "sage_mean": "", "sage_max": "", "gin": "", "gat": "_loops",
     "gatv2": "_loops", "chebyshev": "", "sir_gcn": "", "sheaf": "",
 }  # fmt: skip
@@ -17,8 +17,8 @@ SAMPLES = {
 def graph_data(
     name: str,
 ) -> tuple[Path, list[dict[str, NDArray[Any]]], list[dict[str, NDArray[Any]]]]:
-    """Of one of ``SAMPLES``: its model, calibration samples and one test graph."""
-    suffix = SAMPLES[name]
+    """Of one of ``GRAPH_NETWORKS``: its model, calibration samples and one test graph."""
+    suffix = GRAPH_NETWORKS[name]
     calibration, test = (
         _graphs(name, f"{part}{suffix}.npz") for part in ("calibration", "test")
     )

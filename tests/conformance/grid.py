@@ -28,7 +28,10 @@ RESULTS = Path(__file__).with_name("targets.json")
 DOCUMENT = ROOT / "docs" / "targets.md"
 BEGIN, END = "<!-- conformance table: make conformance writes it -->", "<!-- end of table -->"
 FOLDER = ROOT / "build" / "conformance"
-NETWORKS = ("digits", "ds_cnn", "mobilenet_v2", "resnet18", "vit_tiny", "minilm_l6")
+NETWORKS = (
+    "digits", "ds_cnn", "mobilenet_v2", "resnet18", "vit_tiny", "minilm_l6",
+    "gcn", "gat", "sir_gcn",
+)  # fmt: skip
 LEVELS = tuple(name for name in TARGETS if name != "host")
 TIMEOUT_S = 3600.0
 # What no cell depends on, and the folders of one family of targets each. All are compared with

@@ -87,6 +87,17 @@ def test_float_sums_between_integers_have_the_bits_of_the_host(name, folder, tra
     assert found["float_steps"] >= 4  # the normalizations at least
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["gat", "sir_gcn"])
+@pytest.mark.parametrize("name", ["arm64-neon", "hexagon-v68", "opencl"])
+def test_graph_networks_have_the_bits_of_the_host(name, network, folder):
+    skip_what_does_not_run_here(get_target(name))
+    found = measure(network, name, folder, counts=False)
+    assert found["num_outputs"] == 300 * 4
+    assert found["num_different"] == 0
+    assert found["float_steps"] == 0
+
+
 def test_one_bit_is_a_difference():
     array = np.array([1.0, 2.0, 3.0], np.float32)
     other = array.copy()
