@@ -59,7 +59,7 @@ class NodeDegrees:
         found = dict(self.stored)
         for size, index in self.given.items():
             array = np.moveaxis(arrays[index.origin.name or ""], index.axis, 0)
-            numbers = array.reshape(index.length, -1)[:, index.row or 0].astype(np.int64)
+            numbers = array.reshape(len(array), -1)[:, index.row or 0].astype(np.int64)
             inside = numbers[(numbers >= -size) & (numbers < size)]
             found[size] = np.bincount(inside % size, minlength=size)
         return found

@@ -44,5 +44,6 @@ def observe_by_degree(
         arrays = run.run(sample)
         counts = degrees.count(arrays)
         for name, (observer, size) in observers.items():
-            observer.observe(arrays[name], counts[size])
+            # Of nodes that are counted at run time, a sample has fewer than the model.
+            observer.observe(arrays[name], counts[size][: len(arrays[name])])
     return {name: observer for name, (observer, _) in observers.items()}

@@ -27,7 +27,7 @@ def samples(num_nodes=NUM_NODES, num_edges=NUM_EDGES, num_samples=NUM_SAMPLES):
     return graph_samples(num_nodes, num_edges, num_samples, SIZES.num_features)
 
 
-@pytest.mark.parametrize("name", ["gcn", "sage_mean", "gat", "sir_gcn"])
+@pytest.mark.parametrize("name", ["gcn", "sage_mean", "gat", "sir_gcn", "gin", "sheaf"])
 def test_ranges_are_those_of_a_model_of_the_samples_size(name, tmp_path):
     path, data = saved(name, tmp_path), samples()
     shapes = {key: array.shape[1:] for key, array in data.items()}
