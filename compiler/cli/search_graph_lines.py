@@ -54,4 +54,6 @@ def _values_text(measured: Mapping[str, Any], latency_unit: str) -> str:
     if measured["latency"] is not None:
         objective = objective_of("latency", latency_unit)
         texts.insert(1, f"latency {value_text(objective, measured['latency'])}")
+    if measured["arena_bytes"] is not None:
+        texts.append(f"arena {size_text(round(measured['arena_bytes']))}")
     return ", ".join(texts)

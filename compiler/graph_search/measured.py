@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Measured:
         latency: Median of one run, milliseconds or what an emulator counts; NaN without a
             device.
         spread: Half of the 95% interval over the latency.
+        arena_bytes: What the program takes besides its weights: whole bytes of activations,
+            and the order of edges; NaN where no artifact was built.
     """
 
     accuracy: float
@@ -48,6 +50,7 @@ class Measured:
     buffer_bytes: float
     latency: float = math.nan
     spread: float = math.nan
+    arena_bytes: float = math.nan
 
 
 def measure_network(
@@ -124,7 +127,7 @@ def measure_network(
             times.get(f"latency {number}", math.nan),
             times.get(f"spread {number}", math.nan),
         )
-    write_configuration(
+    manifest = write_configuration(
         network,
         ProgramMaker(network, machine, machine.requantize, maker.name),
         chosen,
@@ -133,7 +136,8 @@ def measure_network(
         measured=_known(measured["found"]),
         seed=seed,
     )
-    return measured
+    arena_bytes = float(manifest["memory"]["arena_bytes"])
+    return {**measured, "found": replace(measured["found"], arena_bytes=arena_bytes)}
 
 
 def _weight_bytes(network: MixedNetwork, formats: Formats) -> float:

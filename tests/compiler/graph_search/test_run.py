@@ -68,13 +68,19 @@ def test_wrong_choices_are_one_line(options, message, tmp_path: Path, capsys) ->
 
 
 def test_every_network_is_shown_against_itself_in_other_widths() -> None:
-    measured = {"accuracy": 90.0, "weight_bytes": 100.0, "buffer_bytes": 2048.0}
+    measured = {
+        "accuracy": 90.0,
+        "weight_bytes": 100.0,
+        "buffer_bytes": 2048.0,
+        "arena_bytes": None,
+    }
     layer = {"kind": "gcn", "activation": "none", "shortcut": True, "bits": {"messages": 4}}
     point = {
         "id": 1, "size_weight": 0.5, "on_front": True, "layers": [layer],
         "measured": {
-            "found": {**measured, "latency": 0.01}, "w8a8": {**measured, "latency": None},
-            "float32": {**measured, "latency": None},
+            "found": {**measured, "latency": 0.01, "arena_bytes": 4096},
+            "w8a8": measured,
+            "float32": measured,
         },
     }  # fmt: skip
     record = {
@@ -85,7 +91,8 @@ def test_every_network_is_shown_against_itself_in_other_widths() -> None:
     assert " *#1 size weight 0.5" in lines
     assert "      layer 1: gcn with a shortcut; bits: messages 4" in lines
     found = next(line for line in lines if "in these widths" in line)
-    assert found.endswith("90.0% right, latency 10.0 us, weights 100 B, live buffers 2.00 KiB")
+    assert "90.0% right, latency 10.0 us, weights 100 B, live buffers 2.00 KiB" in found
+    assert found.endswith(", arena 4.00 KiB")
 
 
 def test_a_search_leaves_networks_that_compile_again(tmp_path: Path, capsys) -> None:
@@ -103,6 +110,8 @@ def test_a_search_leaves_networks_that_compile_again(tmp_path: Path, capsys) -> 
         folder = out / point["model"]
         assert (out / point["artifact"] / "manifest.json").is_file()
         manifest = json.loads((out / point["artifact"] / "manifest.json").read_text())
+        arena_bytes = point["measured"]["found"]["arena_bytes"]
+        assert arena_bytes == manifest["memory"]["arena_bytes"]
         chosen = manifest["metadata"]["search"]["formats"]
         assert chosen == {name: point["formats"].get(name, "w8a8") for name in chosen}
     words = ["quantize", str(folder / "network.onnx"), "--data", str(folder / "graph.npz")]
