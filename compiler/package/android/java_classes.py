@@ -43,12 +43,15 @@ def find_javac() -> str:
     return found
 
 
-def compile_java(sources: Iterable[Path], folder: Path) -> None:
+def compile_java(
+    sources: Iterable[Path], folder: Path, *, classes: Path | None = None
+) -> None:
     """Compile Java sources to class files of level 8.
 
     Args:
         sources: Files, or folders of files.
         folder: Gets the class files.
+        classes: Archive of classes that the sources use.
 
     Raises:
         ToolchainError: There is no compiler, or it refuses the sources.
@@ -61,7 +64,8 @@ def compile_java(sources: Iterable[Path], folder: Path) -> None:
     javac = find_javac()
     # -options: newer compilers warn of the level itself.
     common = ["-encoding", "UTF-8", "-g:source,lines", "-Xlint:-options", "-d", str(folder)]
-    _run([javac, *_level(javac), *common, *files])
+    known = ["-classpath", str(classes)] if classes is not None else []
+    _run([javac, *_level(javac), *common, *known, *files])
 
 
 def write_classes(path: Path, build: Path) -> None:

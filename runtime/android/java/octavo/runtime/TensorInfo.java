@@ -78,9 +78,10 @@ public final class TensorInfo {
     Buffer view(Buffer buffer, boolean isOutput) {
         Buffer rest = DataType.rest(buffer);
         if (!(rest instanceof ByteBuffer) && !type.bufferClass().isInstance(rest)) {
+            String own = type.bufferClass().getSimpleName();
+            String allowed = own.equals("ByteBuffer") ? own : own + " or a ByteBuffer";
             throw new IllegalArgumentException(
-                    this + ": a " + type.bufferClass().getSimpleName()
-                            + " or a ByteBuffer is needed, not a " + className(buffer));
+                    this + ": a " + allowed + " is needed, not a " + className(buffer));
         }
         if (!rest.isDirect()) {
             throw new IllegalArgumentException(
