@@ -1,6 +1,7 @@
 """Compiled for the largest graph, run on any: exact, whatever lies behind the rows in use."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -26,8 +27,10 @@ from tests.graph_samples import graph_samples
 import octavo
 from octavo.compiler.cli import main
 from octavo.compiler.compile import compile_model
+from octavo.compiler.devices import DEVICES
+from octavo.compiler.devices.inference import run_inference
 from octavo.compiler.example_inputs import examples_note
-from octavo.errors import ArtifactError, DataError, LoweringError, ModelError
+from octavo.errors import ArtifactError, DataError, DeviceError, LoweringError, ModelError
 
 MAX_NODES, MAX_EDGES, NUM_GRAPHS, NUM_FEATURES = 40, 150, 4, 6
 MAXIMA = {"nodes": MAX_NODES, "edges": MAX_EDGES}
@@ -252,3 +255,21 @@ def test_a_quantized_file_is_open_for_any_size_and_compiles_again(tmp_path):
                 (expected,) = reference.run(None, inputs)
                 # The last layer's output is float: sums of integers, rounded in float32.
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="no emulator")
+def test_another_processor_computes_the_same_bits(tmp_path):
+    data = graph_samples(25, 70, 4, NUM_FEATURES)
+    (tmp_path / "host").mkdir()
+    (tmp_path / "arm").mkdir()
+    own = Network("pool_mean", tmp_path / "host", samples=data)
+    path = own.directory / "model.int8.onnx"
+    compile_model(path, "arm64-neon", tmp_path / "arm" / "out", maxima=MAXIMA)
+    with octavo.load(own.directory) as session:
+        for num_nodes, num_edges in ((11, 20), (MAX_NODES, MAX_EDGES)):
+            inputs = own.sample(num_nodes, num_edges, num_nodes)
+            found = run_inference(DEVICES["qemu"], tmp_path / "arm" / "out", inputs)
+            np.testing.assert_array_equal(found["logits"], session.run(inputs)["logits"])
+    wrong = {**inputs, "batch": inputs["batch"] + NUM_GRAPHS}
+    with pytest.raises(DeviceError, match="kernel"):
+        run_inference(DEVICES["qemu"], tmp_path / "arm" / "out", wrong)
