@@ -1,6 +1,6 @@
 """How many edges end at each node of the graphs that samples hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.passes.message_passing.adjacency import constant_edges
+from octavo.passes.message_passing.counts import counts_of
 from octavo.passes.message_passing.find import recognize
 from octavo.passes.message_passing.node_index import NodeIndex
 from octavo.passes.wiring import static_shape
@@ -23,10 +24,13 @@ class NodeDegrees:
     Attributes:
         given: The node of each edge, as samples give it.
         stored: Degrees (nodes,) of graphs that are part of the model.
+        counts: The input that says how many edges of a given index are in use, by what holds
+            the index; where their number is fixed there is none.
     """
 
     given: Mapping[int, NodeIndex]
     stored: Mapping[int, Degrees]
+    counts: Mapping[ir.Value, ir.Value]
 
     @classmethod
     def of(cls, graph: ir.Graph) -> "NodeDegrees":
@@ -43,12 +47,13 @@ class NodeDegrees:
                 stored[size] = np.bincount(ends[1], minlength=size)
             elif adjacency.targets is not None:
                 given[size] = adjacency.targets
-        return cls(given, stored)
+        return cls(given, stored, _counts(graph, given.values()))
 
     @property
     def origins(self) -> tuple[ir.Value, ...]:
         """What has to be known of a sample."""
-        return tuple(dict.fromkeys(index.origin for index in self.given.values()))
+        origins = [index.origin for index in self.given.values()]
+        return tuple(dict.fromkeys((*origins, *self.counts.values())))
 
     def count(self, arrays: Mapping[str, NDArray[Any]]) -> dict[int, Degrees]:
         """Degrees (nodes,) by the number of nodes.
@@ -60,6 +65,10 @@ class NodeDegrees:
         for size, index in self.given.items():
             array = np.moveaxis(arrays[index.origin.name or ""], index.axis, 0)
             numbers = array.reshape(len(array), -1)[:, index.row or 0].astype(np.int64)
+            if index.origin in self.counts:
+                # What lies behind the edges in use is no edge.
+                counted = arrays[self.counts[index.origin].name or ""]
+                numbers = numbers[: int(counted.reshape(-1)[0])]
             inside = numbers[(numbers >= -size) & (numbers < size)]
             found[size] = np.bincount(inside % size, minlength=size)
         return found
@@ -70,3 +79,14 @@ class NodeDegrees:
         if shape is None or len(shape) < 2:
             return None
         return shape[0] if shape[0] in self.given or shape[0] in self.stored else None
+
+
+def _counts(graph: ir.Graph, indices: Iterable[NodeIndex]) -> dict[ir.Value, ir.Value]:
+    inputs = {value.name: value for value in graph.inputs}
+    found = {}
+    for index in indices:
+        for count in counts_of(graph):
+            is_counted = count.inputs.get(index.origin.name or "") == index.axis
+            if is_counted and count.input in inputs and index.origin in graph.inputs:
+                found[index.origin] = inputs[count.input]
+    return found
