@@ -72,6 +72,7 @@ def test_every_network_is_shown_against_itself_in_other_widths() -> None:
         "accuracy": 90.0,
         "weight_bytes": 100.0,
         "buffer_bytes": 2048.0,
+        "latency": None,
         "arena_bytes": None,
     }
     layer = {"kind": "gcn", "activation": "none", "shortcut": True, "bits": {"messages": 4}}
