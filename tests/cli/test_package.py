@@ -77,3 +77,42 @@ def test_mistakes_are_one_line(octavo, artifact, tmp_path):
     assert occupied.code == 2
     assert "is not a package: it will not be replaced" in occupied.error_line
     assert not (tmp_path / "sdk").exists()
+
+
+def test_an_aar_is_of_artifacts_for_android(octavo, artifact, tmp_path):
+    done = octavo("package", artifact, "--android", tmp_path / "aar")
+    assert done.code == 2
+    assert "not Android; targets that are: android-arm64" in done.err
+    assert not (tmp_path / "aar").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [("--c", "a", "--android", "b"), (), ("--c", "a", "--labels", "LABELS")]
+)
+def test_one_package_is_made_and_its_own_options_taken(octavo, artifact, tmp_path, options):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("zero\none\n")
+    done = octavo("package", artifact, *(labels if o == "LABELS" else o for o in options))
+    assert done.code == 2
+    assert "--android" in done.err
+
+
+def test_an_aar_has_the_picture_and_the_labels(octavo, model, samples, tmp_path):
+    if shutil.which("javac") is None:
+        pytest.skip("needs javac, of default-jdk-headless")
+    folder = tmp_path / "a"
+    compiling = ("--target", "android-arm64", "--data", samples, "-o", folder)
+    done = octavo("compile", model, *compiling)
+    assert done.code == 0, done.err
+    (tmp_path / "dog.JPG").write_bytes(b"a picture")
+    (tmp_path / "labels.txt").write_text("zero\none\n")
+    files = ("--picture", tmp_path / "dog.JPG", "--labels", tmp_path / "labels.txt")
+    done = octavo("package", folder, "--android", tmp_path / "aar", *files, "--json")
+    assert done.code == 0, done.err
+    assert done.json["aar"] == str(tmp_path / "aar" / "octavo_tiny.aar")
+    assert [size["abi"] for size in done.json["sizes"]] == ["arm64-v8a"]
+    assets = tmp_path / "aar" / "sample" / "app" / "src" / "main" / "assets"
+    assert (assets / "picture.jpg").read_bytes() == b"a picture"
+    assert (assets / "labels.txt").read_text() == "zero\none\n"
+    activity = assets.parent / "java" / "octavo" / "sample" / "MainActivity.java"
+    assert 'open("picture.jpg")' in activity.read_text()

@@ -12,12 +12,14 @@ from benchmarks.zoo.store import model_path
 import octavo
 from octavo.compiler.artifact import toolchain, write_artifact
 from octavo.compiler.artifact.write import LIBRARY
+from octavo.compiler.package.android.aar import package_android
 from octavo.errors import ToolchainError
 from octavo.targets import PRODUCTS
 from octavo.targets.android import ANDROID_ARM64
 
 PAGE_BYTES = 16 * 1024
 MAX_LIBRARY_BYTES = 400_000  # without weights, which are a file of their own
+MAX_AAR_BYTES = 500_000  # without weights
 TARGET = PRODUCTS["pixel-8"]
 
 
@@ -127,7 +129,7 @@ def test_the_declarations_for_android_are_those_of_the_kernel(
 
 
 @pytest.mark.slow
-def test_a_library_of_a_network_is_small(tmp_path):
+def test_a_library_and_an_aar_of_a_network_are_small(tmp_path):
     entry = find_entry("mobilenet_v2")
     samples = entry.samples(2, input_size=entry.small_size)
     octavo.compile(
@@ -139,3 +141,9 @@ def test_a_library_of_a_network_is_small(tmp_path):
     )
     num_bytes = (tmp_path / "out" / LIBRARY).stat().st_size
     assert num_bytes < MAX_LIBRARY_BYTES
+    if shutil.which("javac") is None:
+        return
+    package = package_android([tmp_path / "out"], tmp_path / "app")
+    (size,) = package.sizes
+    assert size.library_bytes < MAX_LIBRARY_BYTES
+    assert package.aar_bytes < size.models[0].weights_bytes + MAX_AAR_BYTES
