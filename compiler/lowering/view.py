@@ -16,6 +16,7 @@ from octavo.compiler.lowering.qdq_graph import (
     operand,
     quantize_params,
     quantized_constant,
+    shape_of,
     string_attribute,
 )
 from octavo.compiler.lowering.weights import integer_weights, why_float
@@ -256,4 +257,13 @@ def moves_elements(node: ir.Node) -> bool:
         return string_attribute(node, "mode", "nearest") == "nearest"
     if node.op_type == "MaxPool" and len(node.outputs) > 1:
         return False
-    return node.op_type in MOVES_ELEMENTS
+    return node.op_type in MOVES_ELEMENTS or gathers_rows(node)
+
+
+def gathers_rows(node: ir.Node) -> bool:
+    """Whether a GatherND picks along the first axis alone: Gather, with one axis more."""
+    indices = operand(node, 1) if node.op_type == "GatherND" else None
+    if indices is None or int_attribute(node, "batch_dims", 0):
+        return False
+    shape = shape_of(indices)
+    return len(shape) > 0 and shape[-1] == 1

@@ -273,3 +273,26 @@ def test_another_processor_computes_the_same_bits(tmp_path):
     wrong = {**inputs, "batch": inputs["batch"] + NUM_GRAPHS}
     with pytest.raises(DeviceError, match="kernel"):
         run_inference(DEVICES["qemu"], tmp_path / "arm" / "out", wrong)
+
+
+@pytest.mark.parametrize("style", ["elements", "nd"])
+def test_no_index_is_read_by_before_it_is_checked(style, tmp_path):
+    sizes = Sizes(25, 70, NUM_FEATURES, 8)
+    rng = np.random.default_rng(0)
+    weights = random_weights(weight_shapes("edge_conditioned", sizes), rng)
+    model = node_classifier("edge_conditioned", weights, sizes, style=style)
+    onnx.save(model, tmp_path / "net.onnx")
+    compile_model(tmp_path / "net.onnx", "host", tmp_path / "out", float_only=True)
+    arrays = graph_samples(25, 70, 1, NUM_FEATURES)
+    inputs = {"x": arrays["x"][0], "edge_index": arrays["edge_index"][0],
+              "edge_attr": rng.random((70, NUM_ATTRIBUTES), np.float32)}  # fmt: skip
+    with octavo.load(tmp_path / "out") as session:
+        for at in ((0, 3), (1, 69)):
+            for number in (25, -26, 2**31, -(2**40)):
+                wrong = inputs["edge_index"].copy()
+                wrong[at] = number
+                with pytest.raises(ArtifactError, match="kernel reported a failure"):
+                    session.run({**inputs, "edge_index": wrong})
+        expected = node_classifier_reference("edge_conditioned", weights, inputs)
+        found = session.run(inputs)["logits"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

@@ -1,6 +1,7 @@
 """Gather along one axis, from quantized or other tensors; the indices may be computed.
 
-Constant indices at equal distances are a slice, which costs nothing.
+Constant indices at equal distances are a slice, which costs nothing. GatherND of whole rows is
+the same along the first axis.
 """
 
 from dataclasses import replace
@@ -13,22 +14,25 @@ from numpy.typing import NDArray
 from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.qdq_graph import constant, int_attribute, operand, shape_of
 from octavo.compiler.lowering.tensor import Tensor, identity
-from octavo.compiler.lowering.view import QdqView
+from octavo.compiler.lowering.view import QdqView, gathers_rows
 from octavo.targets.ops.gather import Gather
 
 
 def match(node: ir.Node, view: QdqView) -> Region | None:
     """Gather of integers commutes with dequantization."""
     x, indices = operand(node, 0), operand(node, 1)
-    if node.op_type != "Gather" or x is None or indices is None:
+    by_rows = gathers_rows(node)
+    if not (by_rows or node.op_type == "Gather") or x is None or indices is None:
         return None
 
     def emit(ctx: Context) -> None:
         is_integer = view.is_dequantized(node.outputs[0])
         origin = Region((node,), emit).origin("" if is_integer else view.float_reason(node))
         table = ctx.tensor(x)
-        axis = int_attribute(node, "axis", 0) % table.rank
+        axis = 0 if by_rows else int_attribute(node, "axis", 0) % table.rank
         known = constant(indices)
+        if known is not None and by_rows:
+            known = known.reshape(known.shape[:-1])
         progression = None if known is None else _progression(known, table.shape[axis])
         if known is not None and progression is not None:
             ctx.define(node.outputs[0], _sliced(table, axis, progression, known.ndim))
