@@ -1,7 +1,7 @@
 """How TensorFlow Lite's reference kernels round, where that is more than an epilogue.
 
 The mode "tflite" rounds what those kernels multiply by a fixed-point number as they do. What
-they compute otherwise (sums of two tensors, softmax) rounds as in the mode "float32", which is
+they compute otherwise (softmax, resizing) rounds as in the mode "float32", which is
 nearer to them than "dyadic" is.
 
 Source: tensorflow/lite/kernels: internal/common.cc, reduce.cc, hard_swish in
@@ -19,6 +19,7 @@ from octavo.targets.ops.requantize import dyadic, round_twice
 
 TFLITE = "tflite"
 NUM_VALUES = 256
+_SUM_BITS = 20  # of an operand of a sum, behind its point
 INT16 = np.iinfo(np.int16)
 _HIGH_BITS = 7  # input steps are divided so often for 16-bit arithmetic
 _RELU_STEP = 3 / 32768  # x / 3 in [-1, 1) fills 16 bits
@@ -45,6 +46,28 @@ def divide_significand(arrays: dict[str, NDArray[Any]], count: int) -> None:
     divided = (arrays["significand"].astype(np.int64) << bits) // count
     arrays["significand"] = divided.astype(np.int32)
     arrays["shift"] = arrays["shift"] + np.int32(bits)
+
+
+def sum_constants(
+    scales: tuple[np.float64, np.float64], output: np.float64
+) -> dict[str, NDArray[Any]]:
+    """Constants of ADD and SUB: what scales the operands, and what scales their sum.
+
+    Source: tensorflow/lite/kernels/add.cc, the branch of 8-bit integers.
+
+    Args:
+        scales: Of the operands.
+        output: Scale of the result.
+    """
+    unit = 2 * max(scales)
+    significands, shifts = dyadic(np.array([scale / unit for scale in scales]))
+    significand, shift = dyadic(np.array([unit / (2.0**_SUM_BITS * output)]))
+    wide = significands << _SUM_BITS
+    return {
+        "terms": np.array([wide[0], shifts[0], wide[1], shifts[1]], np.int64),
+        "significand": significand.astype(np.int32),
+        "shift": shift.astype(np.int32),
+    }
 
 
 def average_plainly(arrays: dict[str, NDArray[Any]], zero_point: int) -> None:

@@ -83,7 +83,10 @@ class ElementwiseBinary:
         if op.is_float:
             return []
         zero_points = np.asarray(arrays["zero_points"]).reshape(-1).astype(np.int32)
-        return [zero_points, *constant_arrays(_two_terms(op), 1, arrays).values()]
+        found = [zero_points, *constant_arrays(_two_terms(op), 1, arrays).values()]
+        if op.rounds_terms:
+            found.insert(1, np.asarray(arrays["terms"], np.int64))
+        return found
 
     def scratch_bytes(self, op: Binary, isa: Isa) -> int:
         """Need none."""
@@ -93,7 +96,8 @@ class ElementwiseBinary:
 
 def _two_terms(op: Binary) -> Requantize:
     """The epilogue whose constants are this operation's: b is scaled like a residual."""
-    return replace(op.requantize, residual=op.b_dtype if op.has_two_terms else None)
+    is_scaled = op.has_two_terms and not op.rounds_terms
+    return replace(op.requantize, residual=op.b_dtype if is_scaled else None)
 
 
 class _Emitter:
@@ -108,7 +112,9 @@ class _Emitter:
         op = self.op
         constants = []
         if not op.is_float:
-            constants = [("zero_points", 2, "int32"), *constant_parameters(_two_terms(op), 1)]
+            terms = [("terms", 4, "int64")] if op.rounds_terms else []
+            constants = [("zero_points", 2, "int32"), *terms]
+            constants += constant_parameters(_two_terms(op), 1)
         parameters = [
             ("a", prod(op.a_shape), op.a_dtype),
             ("b", prod(op.b_shape), op.b_dtype),
@@ -140,7 +146,7 @@ class _Emitter:
             self._float_line(a, b, y, extent)
             return
         finish = Rescale(self.op.requantize, self.isa, self.operands)
-        arithmetic = _Arithmetic(self.op, self.isa, self.operands, finish.is_dyadic)
+        arithmetic = _Arithmetic(self.op, self.isa, self.operands, finish)
         inner = self.axes[-1]
 
         def emit(at: Expr, count: int) -> None:
@@ -190,8 +196,10 @@ class _Arithmetic:
     """Combines two vectors of centred integers to reals, or to dyadic totals."""
 
     def __init__(
-        self, op: Binary, isa: Isa, operands: Mapping[str, Any], is_dyadic: bool
+        self, op: Binary, isa: Isa, operands: Mapping[str, Any], finish: Rescale
     ) -> None:
+        is_dyadic = finish.is_dyadic
+        self.finish = finish
         self.op = op
         self.lanes = isa.lanes
         self.wide = isa.wide_lanes(isa.lanes) if is_dyadic else None
@@ -200,7 +208,9 @@ class _Arithmetic:
         first = "significand" if is_dyadic else "multiplier"
         self.shift = scalar(operands, "shift") if is_dyadic else None
         self.scale_a = scalar(operands, first)
-        if op.has_two_terms:
+        if op.rounds_terms:
+            self.terms = [scalar(operands, "terms", i) for i in range(4)]
+        elif op.has_two_terms:
             self.scale_b = scalar(operands, f"residual_{first}")
 
     def combine(self, a: Expr, b: Expr) -> Expr:
@@ -219,6 +229,11 @@ class _Arithmetic:
 
     def _total(self, wide: WideLanes, a: Expr, b: Expr) -> Wide:
         scale_a = wide.same(self.scale_a)
+        if self.op.rounds_terms:
+            ta, shift_a, tb, shift_b = self.terms
+            (left,) = self.finish.round_twice([wide.extend(a) * wide.same(ta)], shift_a)
+            (right,) = self.finish.round_twice([wide.extend(b) * wide.same(tb)], shift_b)
+            return (left + right if self.op.kind == "add" else left - right) * scale_a
         if self.op.kind == "mul":
             return wide.extend(a * b) * scale_a
         left = wide.extend(a) * scale_a

@@ -107,7 +107,7 @@ class Rescale:
             count: Elements that exist.
         """
         wide = self.wide
-        round_totals = self._round_twice if self.op.mode == "tflite" else self._round_once
+        round_totals = self.round_twice if self.op.mode == "tflite" else self._round_once
         zero_point, low, high = (
             vector.cast(value, "int64", 1) for value in (self.zero_point, self.low, self.high))
         moved = wide.same(zero_point)
@@ -121,7 +121,7 @@ class Rescale:
         half, places = wide.same(T.shift_left(one, shift - one)), wide.same(shift)
         return [(total + half) >> places for total in totals]
 
-    def _round_twice(self, totals: Sequence[Wide], shift: Expr) -> list[Wide]:
+    def round_twice(self, totals: Sequence[Wide], shift: Expr) -> list[Wide]:
         """Emit ``octavo.targets.ops.requantize.round_twice``."""
         wide, one = self.wide, T.int64(1)
         first = vector.bind(T.min(shift, T.int64(SIGNIFICAND_BITS)))

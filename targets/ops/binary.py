@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.targets.ops.requantize import Requantize, fma_float32
+from octavo.targets.ops.requantize import Requantize, fma_float32, round_twice
 from octavo.targets.ops.rounding import round_dyadic, round_real
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -47,6 +47,12 @@ class Binary:
         """Whether each operand has a multiplier of its own."""
         return self.kind != "mul"
 
+    @property
+    def rounds_terms(self) -> bool:
+        """Whether each operand is rounded before they are added: sums in the mode "tflite"."""
+        is_sum = self.kind in ("add", "sub")
+        return is_sum and self.requantize.mode == "tflite" and self.requantize.is_integer
+
 
 def reference(op: Binary, arrays: Arrays) -> NDArray[Any]:
     """Compute the operation.
@@ -55,13 +61,15 @@ def reference(op: Binary, arrays: Arrays) -> NDArray[Any]:
     round(a * ma + b * mb), rounded once; max and min compare a * ma with b * mb and round the
     one; mul is round(a * b * ma). Rounding is that of the epilogue's mode, see
     ``octavo.targets.ops.requantize``; the float32 addition is fma(b, mb, a * ma).
+    In the mode "tflite" sums are round(significand * (round(a * ta) +- round(b * tb))), each
+    time by ``round_twice``.
 
     Args:
         op: The operation.
         arrays: "a", "b"; for integers "zero_points" (2,) int32, "params" (4,) and, by mode,
             "multiplier" (1,) float32 with "residual_multiplier" (1,), or "significand" and
-            "shift" (1,) with "residual_significand" (1,) int64 at the same shift; "table"
-            (256,).
+            "shift" (1,) with "residual_significand" (1,) int64 at the same shift or, of
+            rounded terms, "terms" (4,) int64: ta, its shift, tb and its shift; "table" (256,).
 
     Returns:
         Output shape, output type.
@@ -108,7 +116,13 @@ def _real(op: Binary, a: NDArray[Any], b: NDArray[Any], arrays: Arrays) -> NDArr
 def _dyadic(op: Binary, a: NDArray[Any], b: NDArray[Any], arrays: Arrays) -> NDArray[Any]:
     shift = np.int64(arrays["shift"].reshape(-1)[0])
     total = a.astype(np.int64) * np.int64(arrays["significand"].reshape(-1)[0])
-    if op.kind == "mul":
+    if op.rounds_terms:
+        ta, shift_a, tb, shift_b = (np.int64(term) for term in arrays["terms"])
+        left = round_twice(a.astype(np.int64) * ta, shift_a)
+        right = round_twice(b.astype(np.int64) * tb, shift_b)
+        summed = left + right if op.kind == "add" else left - right
+        total = summed * np.int64(arrays["significand"].reshape(-1)[0])
+    elif op.kind == "mul":
         total = total * b
     else:
         right = b.astype(np.int64) * np.int64(arrays["residual_significand"].reshape(-1)[0])

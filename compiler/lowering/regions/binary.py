@@ -12,7 +12,7 @@ from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.fusion import Tail, epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
-from octavo.compiler.lowering.tflite_rounding import mode_beside
+from octavo.compiler.lowering.tflite_rounding import TFLITE, mode_beside, sum_constants
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.requantize import Requantize
@@ -70,6 +70,10 @@ def binary_constants(
     scale_a, scale_b = np.float64(a.scale or 1.0), np.float64(b.scale or 1.0)
     if kind == "mul":
         record, arrays = epilogue(tail, mode, np.array([scale_a * scale_b]), output, None)
+    elif kind in ("add", "sub") and mode == TFLITE:
+        record, arrays = epilogue(tail, mode, np.array([scale_a]), output, None)
+        rounded = tail.rounded or tail.params or output
+        arrays |= sum_constants((scale_a, scale_b), np.float64(rounded.scale or 1.0))
     else:
         tables, mode = mode, mode_beside(mode)
         record, arrays = epilogue(tail, mode, np.array([scale_a]), output, b, tables)
