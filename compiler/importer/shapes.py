@@ -196,4 +196,5 @@ def _size(name: str, dims: list[int | str], axis: int, symbols: Mapping[str, int
     raise ModelError(
         f"input '{name}' has no size in axis {axis} ({dim or '?'}); give one with "
         f"--shape {name}={example}"
+        + (f", or the largest with --max {dim}=..." if dim else "")
     )
