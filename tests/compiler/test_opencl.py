@@ -19,7 +19,7 @@ from octavo.compiler.artifact.memory_plan import plan_memory
 from octavo.compiler.artifact.segments import arena_ranges, find_segments, shared_ranges
 from octavo.compiler.artifact.toolchain import zig
 from octavo.compiler.lowering.program import Buffer, Operand, Port, Program, Step, Storage
-from octavo.errors import DeviceError, OctavoError
+from octavo.errors import CancelledError, DeviceError, OctavoError
 from octavo.targets import TARGETS, get_target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -327,6 +327,24 @@ def test_two_models_take_turns_in_one_thread(has_device, artifacts, images):
             two = other.run({"image": next_image[None]})["logits"]
             np.testing.assert_array_equal(one, first.run({"image": image[None]})["logits"])
             assert (one != two).any()
+
+
+def test_runs_that_are_cancelled_leave_a_model_that_can_be_used(has_device, artifacts, images):
+    with octavo.load(artifacts / "opencl") as session, ThreadPoolExecutor(1) as pool:
+        inputs = {"image": images[:1]}
+        expected = session.run(inputs)["logits"]
+
+        def run_until_cancelled():
+            while True:
+                np.testing.assert_array_equal(session.run(inputs)["logits"], expected)
+
+        for _ in range(5):
+            running = pool.submit(run_until_cancelled)
+            while not running.done():
+                session.cancel()
+            with pytest.raises(CancelledError):
+                running.result()
+            np.testing.assert_array_equal(session.run(inputs)["logits"], expected)
 
 
 def steps(*places):
