@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import octavo
 from octavo.compiler.package.android.aar import package_android, weights_assets
 from octavo.compiler.package.android.java_classes import compile_java, stubs_folder
 from octavo.compiler.package.android.jni_library import JNI_LIBRARY, compile_jni, link_jni
@@ -16,6 +17,11 @@ from octavo.compiler.package.models import collect_models
 from octavo.compiler.session import load
 
 INPUT = (np.arange(1000) * 7).astype(np.int8)
+DIGITS = Path(__file__).resolve().parents[3] / "examples" / "digits"
+MEAN, DEVIATION = (
+    np.float32(0.485),
+    np.float32(0.229),
+)  # PictureClassifier's, of its first colour
 FRONT_BYTES = 16 * 1024  # of a file that weights are in
 MAX_GROWTH_KIB = 4096  # 10,000 leaks of 1 KiB would be 10,000; the machine's own heap moves
 
@@ -34,7 +40,17 @@ def aar(make_artifact, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def machine(aar, artifacts, request, tmp_path_factory):
+def digits(tmp_path_factory):
+    """A network that classifies pictures of 8 x 8 grey levels, for this machine."""
+    folder = tmp_path_factory.mktemp("digits") / "digits"
+    with np.load(DIGITS / "calibration.npz") as samples:
+        calibration = {name: samples[name][:32] for name in samples}
+    octavo.compile(DIGITS / "digits.onnx", "host", folder, samples=calibration)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def machine(aar, artifacts, digits, request, tmp_path_factory):
     """A folder with the AAR's classes, the checks and the library, built for this machine."""
     folder = tmp_path_factory.mktemp("java")
     with zipfile.ZipFile(aar) as archive:
@@ -42,7 +58,7 @@ def machine(aar, artifacts, request, tmp_path_factory):
     sources = [_sources(request), stubs_folder(), aar.parent / "sample"]
     (folder / "checks").mkdir()
     compile_java(sources, folder / "checks", classes=folder / "classes.jar")
-    (models,) = collect_models(artifacts).values()
+    (models,) = collect_models([*artifacts, digits]).values()
     objects = build_objects(models[0].target, models, folder / "objects")
     assets = weights_assets({"host": models})["host"]
     link_jni(objects, compile_jni(objects, assets), folder / JNI_LIBRARY)
@@ -53,7 +69,7 @@ def machine(aar, artifacts, request, tmp_path_factory):
 def java(machine):
     """Function: arguments of Checks to what it prints."""
 
-    def run(*arguments, library=True):
+    def run(*arguments, library=True, main="Checks"):
         command = [
             # A heap that is there from the start: what grows is not Java's.
             "java", "-Xcheck:jni", "-Xms32m", "-Xmx32m", "-XX:+AlwaysPreTouch",
@@ -61,7 +77,7 @@ def java(machine):
             "--add-opens", "java.base/java.io=ALL-UNNAMED",
             f"-Djava.library.path={machine if library else machine / 'objects'}",
             "-cp", f"{machine / 'classes.jar'}:{machine / 'checks'}",
-            "octavo.check.Checks", *map(str, arguments),
+            f"octavo.check.{main}", *map(str, arguments),
         ]  # fmt: skip
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=300, check=False
@@ -98,7 +114,7 @@ def test_a_run_gives_the_bytes_of_a_session(java, weights, files, make_artifact,
 
 
 def test_models_share_the_library(java, weights):
-    assert java("names", weights).split() == ["other", "tiny"]
+    assert java("names", weights).split() == ["digits", "other", "tiny"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +165,21 @@ def test_ten_thousand_loads_take_no_memory(java, weights):
     assert count == 10_000
     assert growth_kib < MAX_GROWTH_KIB
     assert num_files == 0
+
+
+def test_the_sample_app_classifies_as_a_session_does(java, digits, weights):
+    grey = np.random.default_rng(3).integers(0, 256, (8, 8))
+    image = (grey[np.newaxis, np.newaxis] / np.float32(255) - MEAN) / DEVIATION
+    with load(digits) as session:
+        (scores,) = session.run({"image": image.astype(np.float32)}).values()
+    arguments = (digits / "weights.bin", *grey.ravel(), weights)
+    lines = java(*arguments, main="PictureCheck").splitlines()
+    best = np.argsort(-scores[0], kind="stable")[:3]
+    names = [line.split(": ")[0] for line in lines[:3]]
+    assert names == ["zero" if i == 0 else f"class {i}" for i in best]
+    values = [float(line.split(": ")[1]) for line in lines[:3]]
+    np.testing.assert_allclose(values, scores[0][best], rtol=1e-6)  # printed by Java
+    assert lines[3:] == ["x:0: int8 10x100 is not a picture"]
 
 
 def test_a_missing_library_is_an_exception(java, weights, files):

@@ -18,6 +18,7 @@ import octavo.runtime.OctavoOptions;
 public final class Checks {
     private static final int NUM_THREADS = 8;
     private static final int RUNS = 200;
+    private static final int CLOSINGS = 50;
     private static final int CYCLES = 10_000;
     private static final int WARM_CYCLES = 2_000;
 
@@ -243,7 +244,7 @@ public final class Checks {
     }
 
     private static void closeWhileRunning(String weights) throws Throwable {
-        for (int i = 0; i < RUNS; i++) {
+        for (int i = 0; i < CLOSINGS; i++) {
             OctavoModel model = OctavoModel.load(weights, "tiny", new OctavoOptions().threads(2));
             Buffer[] in = {model.input(0).allocate()};
             Buffer[] out = {model.output(0).allocate(), null};
