@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -223,6 +224,14 @@ def test_indices_that_are_computed_cannot_be_checked(tmp_path):
     with pytest.raises(LoweringError, match="by an index that is computed"):
         compile_model(tmp_path / "net.onnx", "host", tmp_path / "out", float_only=True,
                       maxima={"N": 9, "E": 20})  # fmt: skip
+
+
+def test_what_no_kernel_stops_is_refused(tmp_path):
+    exports = Path(__file__).parents[1] / "passes" / "message_passing" / "exports"
+    with pytest.raises(LoweringError, match=r"no kernel for it that stops .* 'edges'"):
+        compile_model(exports / "any_size" / "mul.onnx", "host", tmp_path / "out",
+                      float_only=True, maxima=MAXIMA)  # fmt: skip
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_maximum_for_no_dimension(tmp_path):

@@ -164,6 +164,7 @@ ANY_SIZE = (
     "gcn_norm",
     "gatv2",
     "gru",
+    "mul",
     "nnconv",
     "pool_max",
     "sage_mean",
