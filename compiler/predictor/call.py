@@ -8,7 +8,8 @@ from typing import Any
 
 from octavo.compiler.measurements.step_operation import GENERIC_TYPE, TRAFFIC
 from octavo.compiler.predictor.operations import operation_from_record
-from octavo.compiler.predictor.work import Work, work_of
+from octavo.compiler.predictor.work import work_of
+from octavo.compiler.predictor.work_size import Work
 
 FLOAT_BYTES = 4
 PRODUCTS = frozenset({"matmul", "dense", "conv1d", "conv2d", "conv3d"})

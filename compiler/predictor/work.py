@@ -1,25 +1,16 @@
-"""What an operation has to do, in the few numbers that all kinds of operations share.
+"""What an operation has to do, in the numbers of ``Work``: one rule for each kind."""
 
-Every multiply-accumulate kernel is seen as ``repeats`` products of (rows, depth) by (depth,
-columns); everything else as ``rows`` times ``columns`` results of ``depth`` terms each.
-"""
-
-from dataclasses import dataclass
 from functools import singledispatch
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from octavo.compiler.predictor import edge_work
+from octavo.compiler.predictor.work_size import Work, item_bytes
 from octavo.targets.ops.attention import Attention
 from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
-from octavo.targets.ops.csr_aggregate import CsrAggregate
-from octavo.targets.ops.edge_order import EdgeOrder
-from octavo.targets.ops.edge_softmax import EdgeSoftmax
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
-from octavo.targets.ops.index_check import IndexCheck
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
@@ -33,61 +24,6 @@ CHANNEL_CONSTANT_BYTES = 8  # a bias and a multiplier
 TABLE_BYTES = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """Size of an operation.
-
-    Attributes:
-        rows: Results along the dimension that tiles run over: output pixels, tokens.
-        columns: Results that lie side by side: output channels of a group, elements.
-        depth: Terms of one result; 1 without a reduction.
-        repeats: Independent products: groups, heads, time steps.
-        macs: Multiply-accumulates.
-        read_bytes: Activations that are read, each once.
-        weight_bytes: Constants, as the model has them.
-        written_bytes: Activations that are written.
-        span_bytes: From the first to the last byte of what is read and written: more than
-            their sum where tensors are slices of wider ones.
-        run: Input elements in a row in memory.
-        window: Taps of a window: kernel height times width.
-        window_h: Kernel height.
-        stride: Of a window along rows of the image, or of the innermost elements.
-        line: Results of one line of an image; ``rows`` without one.
-        extra_terms: Residuals, tables and limits that the end of the kernel handles.
-        in_bits: Of an element that is read.
-        out_bits: Of an element that is written.
-        is_padded: Some of a window's elements are made up.
-        is_dilated: A window has holes.
-        is_depthwise: Every channel has a window of its own.
-    """
-
-    rows: int
-    columns: int
-    depth: int = 1
-    repeats: int = 1
-    macs: int = 0
-    read_bytes: int = 0
-    weight_bytes: int = 0
-    written_bytes: int = 0
-    span_bytes: int = 0
-    run: int = 0
-    window: int = 1
-    window_h: int = 1
-    stride: int = 1
-    line: int = 0
-    extra_terms: int = 0
-    in_bits: int = 8
-    out_bits: int = 8
-    is_padded: bool = False
-    is_dilated: bool = False
-    is_depthwise: bool = False
-
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
-
-
 @singledispatch
 def work_of(op: Any) -> Work:
     """Size of an operation record.
@@ -96,6 +32,15 @@ def work_of(op: Any) -> Work:
         NotImplementedError: The kind of operation has no rule here.
     """
     raise NotImplementedError(type(op).__name__)
+
+
+for _rule in (
+    edge_work.aggregation,
+    edge_work.softmax_over_edges,
+    edge_work.order_of_edges,
+    edge_work.check_of_indices,
+):
+    work_of.register(_rule)
 
 
 @work_of.register
@@ -330,71 +275,6 @@ def _(op: Gather) -> Work:
         run=op.inner,
         in_bits=8 * item_bytes(op.dtype),
         out_bits=8 * item_bytes(op.dtype),
-    )
-
-
-@work_of.register
-def _(op: CsrAggregate) -> Work:
-    edges = op.edges * op.heads * (item_bytes(op.weight_dtype) if op.weight_dtype else 0)
-    edges += ((1 + op.by_edge) * op.edges + op.nodes + 1) * item_bytes("int32")
-    rows = min(op.edges, op.sources) * op.channels * item_bytes(op.dtype)
-    if op.pair is not None:
-        rows += op.nodes * op.channels * item_bytes(op.dtype)
-    return Work(
-        rows=op.nodes,
-        columns=op.channels,
-        depth=-(-op.edges // op.nodes),
-        macs=op.macs,
-        read_bytes=rows + (edges if op.is_given else 0),
-        weight_bytes=0 if op.is_given else edges,
-        written_bytes=op.nodes * op.channels * item_bytes(op.requantize.dtype),
-        run=op.channels,
-        in_bits=8 * item_bytes(op.dtype),
-        out_bits=8 * item_bytes(op.requantize.dtype),
-    )
-
-
-@work_of.register
-def _(op: EdgeSoftmax) -> Work:
-    ends = op.form == "ends"
-    scores = (op.sources + op.nodes if ends else op.edges) * op.heads
-    places = op.nodes + 1 + (0 if op.form == "sorted" else op.edges)
-    return Work(
-        rows=op.edges,
-        columns=op.heads,
-        read_bytes=scores * item_bytes(op.dtype) + places * item_bytes("int32"),
-        written_bytes=op.edges * op.heads * item_bytes(op.out_dtype),
-        run=op.heads,
-        in_bits=8 * item_bytes(op.dtype),
-        out_bits=8 * item_bytes(op.out_dtype),
-    )
-
-
-@work_of.register
-def _(op: EdgeOrder) -> Work:
-    arrays = int(op.gathers) + int(op.has_ids)
-    return Work(
-        rows=op.nodes,
-        columns=1,
-        read_bytes=op.edges * item_bytes(op.index_dtype) * (1 + op.gathers),
-        written_bytes=(op.nodes + 1 + arrays * op.places) * item_bytes("int32"),
-        run=1,
-        in_bits=8 * item_bytes(op.index_dtype),
-        out_bits=32,
-    )
-
-
-@work_of.register
-def _(op: IndexCheck) -> Work:
-    size = op.elements * item_bytes(op.index_dtype)
-    return Work(
-        rows=op.outer,
-        columns=op.rows * op.inner,
-        read_bytes=size,
-        written_bytes=size if op.clears else 0,
-        run=op.rows * op.inner,
-        in_bits=8 * item_bytes(op.index_dtype),
-        out_bits=8 * item_bytes(op.index_dtype),
     )
 
 
