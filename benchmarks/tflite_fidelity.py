@@ -1,10 +1,10 @@
 """How equal results of TFLite models are: Octavo, LiteRT with XNNPACK, LiteRT's reference.
 
-Networks of the zoo are converted, quantized by LiteRT's own quantizer and run on one input as
-integers. Besides whole networks, every operator alone: its ONNX form against the reference, on
-the integers that the reference had there.
+Networks of the zoo are converted, quantized by LiteRT's own quantizer and run on integers; so
+are float files from elsewhere. Besides whole networks, every operator alone: its ONNX form
+against the reference, on the integers that the reference had there.
 
-    python -m benchmarks.tflite_fidelity [NETWORK ...]
+    python -m benchmarks.tflite_fidelity [NETWORK | FILE.tflite ...]
 
 writes results/tflite_fidelity.md and .json.
 """
@@ -15,6 +15,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,60 +37,118 @@ from octavo.compiler.importer.tflite.network import Network
 from octavo.compiler.session import load
 
 RESULTS = Path(__file__).parent / "results"
-NETWORKS = ("mobilenet_v2", "resnet18")
+NETWORKS = ("mobilenet_v2", "resnet18", "mobilenet_v3_large")
+WIDE = ("mobilenet_v2", "resnet18")  # with activations of 16 bits too
 INPUT_SIZE = 64
-NUM_SAMPLES = 3
+NUM_SAMPLES = 8
 OPSET = 21
 Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A float network and inputs for it.
+
+    Attributes:
+        name: In the table.
+        content: The .tflite file.
+        signature: Which of its signatures is run.
+        samples: Inputs, in the layout of the file.
+    """
+
+    name: str
+    content: bytes
+    signature: str
+    samples: list[dict[str, NDArray[Any]]]
 
 
 @click.command()
 @click.argument("networks", nargs=-1)
 def main(networks: tuple[str, ...]) -> None:
-    """Measure and write both files."""
-    rows = [measure(name, bits) for name in networks or NETWORKS for bits in (8, 16)]
+    """Measure and write both files.
+
+    NETWORKS are names of the zoo, or float .tflite files, such as those that
+    benchmarks/peers/litert_torch_models.py writes.
+    """
+    rows = []
+    for network in networks or NETWORKS:
+        case = file_case(Path(network)) if network.endswith(".tflite") else zoo_case(network)
+        rows += [measure(case, bits) for bits in ((8, 16) if network in WIDE else (8,))]
     (RESULTS / "tflite_fidelity.json").write_text(json.dumps(rows, indent=1) + "\n")
     (RESULTS / "tflite_fidelity.md").write_text(table(rows))
 
 
-def measure(name: str, activation_bits: int) -> dict[str, Any]:
-    """Shares of equal outputs, and the farthest apart in steps, of one network."""
+def zoo_case(name: str) -> Case:
+    """A network of the zoo, converted by our own writer."""
     entry = find_entry(name)
-    samples = [native(x) for x in entry.samples(NUM_SAMPLES, input_size=INPUT_SIZE)]
-    content = quantized(convert(entry.build(input_size=INPUT_SIZE)), samples, activation_bits)
+    sizes = {} if entry.input_size is None else {"input_size": INPUT_SIZE}
+    samples = [native(x) for x in entry.samples(NUM_SAMPLES, **sizes)]
+    return Case(name, convert(entry.fitted(**sizes)), SIGNATURE, samples)
+
+
+def file_case(path: Path) -> Case:
+    """A file from elsewhere, with normally distributed inputs."""
+    content = path.read_bytes()
+    interpreter = Interpreter(model_content=content)
+    (signature,) = interpreter.get_signature_list()
+    details = interpreter.get_signature_runner(signature).get_input_details()
+    rng = np.random.default_rng(0)
+    samples = [
+        {
+            name: rng.standard_normal(d["shape"]).astype(np.float32)
+            for name, d in details.items()
+        }
+        for _ in range(NUM_SAMPLES)
+    ]
+    return Case(f"{path.stem} (litert-torch)", content, signature, samples)
+
+
+def measure(case: Case, activation_bits: int) -> dict[str, Any]:
+    """Shares of equal outputs, and the farthest apart in steps, of one network."""
+    content = quantized(case, activation_bits)
     usual = Interpreter(model_content=content)
     reference = Interpreter(
         model_content=content,
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,
     )
-    feeds = as_integers(usual, samples[0])
-    outputs = {}
-    for label, interpreter in (("xnnpack", usual), ("reference", reference)):
-        outputs[label] = _joined(interpreter.get_signature_runner()(**feeds))
+    feeds = [as_integers(usual, sample) for sample in case.samples]
+    runners = {
+        "xnnpack": usual.get_signature_runner(),
+        "reference": reference.get_signature_runner(),
+    }
+    outputs = {
+        label: _joined([runner(**feed) for feed in feeds]) for label, runner in runners.items()
+    }
+    pairs = [("octavo", "xnnpack"), ("octavo", "reference"), ("xnnpack", "reference")]
+    modes = {"octavo": "float32"}
+    if activation_bits == 8:
+        modes["octavo in mode tflite"] = "tflite"
+        pairs.insert(2, ("octavo in mode tflite", "reference"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         path.write_bytes(content)
-        compile_model(path, "host", Path(folder) / "artifact")
-        with load(Path(folder) / "artifact") as session:
-            outputs["octavo"] = _joined(session.run(feeds))
-    pairs = (("octavo", "xnnpack"), ("octavo", "reference"), ("xnnpack", "reference"))
+        for label, mode in modes.items():
+            compile_model(path, "host", Path(folder) / mode, requantize=mode)
+            with load(Path(folder) / mode) as session:
+                outputs[label] = _joined([session.run(feed) for feed in feeds])
     return {
-        "network": name,
+        "network": case.name,
         "activation_bits": activation_bits,
+        "num_outputs": outputs["reference"].size,
         "outputs": {f"{a} and {b}": apart(outputs[a], outputs[b]) for a, b in pairs},
         "operators": operators(content, reference),
     }
 
 
-def quantized(content: bytes, samples: list[dict[str, Any]], activation_bits: int) -> bytes:
+def quantized(case: Case, activation_bits: int) -> bytes:
     """Quantize everything, inputs and outputs too, as LiteRT's quantizer does."""
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer.qtyping import TFLOperationName
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder) / "float.tflite"
-        path.write_bytes(content)
+        path.write_bytes(case.content)
         tool = quantizer.Quantizer(str(path))
         tool.add_static_config(
             ".*",
@@ -97,7 +156,7 @@ def quantized(content: bytes, samples: list[dict[str, Any]], activation_bits: in
             activation_num_bits=activation_bits,
             weight_num_bits=8,
         )
-        found = tool.calibrate({SIGNATURE: samples})
+        found = tool.calibrate({case.signature: case.samples})
         return bytes(tool.quantize(found).quantized_model)
 
 
@@ -144,8 +203,8 @@ def apart(left: NDArray[Any], right: NDArray[Any]) -> dict[str, Any]:
     return {"equal": float((steps == 0).mean()), "max_steps": int(steps.max())}
 
 
-def _joined(outputs: Arrays) -> NDArray[Any]:
-    return np.concatenate([outputs[name].reshape(-1) for name in sorted(outputs)])
+def _joined(runs: list[Arrays]) -> NDArray[Any]:
+    return np.concatenate([run[name].reshape(-1) for run in runs for name in sorted(run)])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
