@@ -128,7 +128,7 @@ def graph_inputs(name: str, edges: int) -> dict[str, Any]:
     edge_index = graph.edge_index
     if name in WITH_SELF_LOOPS:
         edge_index = with_self_loops(edge_index, len(graph.features))
-    inputs = {"x": graph.features, "edge_index": edge_index}
+    inputs = {"x": graph.features, "edge_index": np.ascontiguousarray(edge_index)}
     if LAYERS[name].edge_input == "edge_weight":
         inputs["edge_weight"] = normalized_weights(edge_index, len(graph.features))
     return inputs
