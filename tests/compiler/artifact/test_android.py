@@ -14,7 +14,7 @@ from octavo.compiler.artifact import toolchain, write_artifact
 from octavo.compiler.artifact.write import LIBRARY
 from octavo.compiler.package.android.aar import package_android
 from octavo.errors import ToolchainError
-from octavo.targets import PRODUCTS
+from octavo.targets import PRODUCTS, get_target
 from octavo.targets.android import ANDROID_ARM64
 
 PAGE_BYTES = 16 * 1024
@@ -95,19 +95,22 @@ def test_a_function_that_android_lacks_is_refused(make_add_program, make_kernel,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["android-arm64", "android-armv7"])
 def test_the_declarations_for_android_are_those_of_the_kernel(
-    folder, make_add_program, tmp_path
+    make_add_program, tmp_path, name
 ):
     """Without its headers, the runtime opens, maps, waits and starts threads as with them.
 
     The runtime is compiled as for Android and linked with another C library of the same
     kernel interface, which an emulator can run.
     """
-    if shutil.which("qemu-aarch64") is None:
-        pytest.skip("needs qemu-aarch64, of qemu-user")
+    target = get_target(name)
+    emulator = shutil.which(target.emulator.program) or pytest.skip("needs qemu-user")
+    folder = tmp_path / "tiny"
+    write_artifact(make_add_program(), target, None, folder)
     sources = sorted((toolchain.runtime_folder() / "src").glob("*.c"))
     include = f"-I{toolchain.runtime_folder() / 'include'}"
-    musl = ["cc", "-target", TARGET.program_zig_target, "-std=c11", "-O2", include]
+    musl = ["cc", "-target", target.program_zig_target, "-std=c11", "-O2", include]
     as_android = [*musl, "-D__ANDROID__", "-nostdlibinc"]
     for source in sources:
         toolchain.zig([*as_android, "-c", str(source), "-o", f"{source.stem}.o"], tmp_path)
@@ -119,7 +122,7 @@ def test_the_declarations_for_android_are_those_of_the_kernel(
     x = np.arange(1000, dtype=np.int32).astype(np.int8)
     x.tofile(tmp_path / "x")
     command = [
-        "qemu-aarch64", "-cpu", TARGET.emulator.cpu, tmp_path / "bench", "--threads", "3",
+        emulator, "-cpu", target.emulator.cpu, tmp_path / "bench", "--threads", "3",
         "--weights", folder / "weights.bin",
         "--input", f"x:0={tmp_path / 'x'}", "--output", f"y={tmp_path / 'y'}",
     ]  # fmt: skip
