@@ -29,9 +29,8 @@ from octavo.compiler.native_library import (
     TILES_REFUSED,
     UNSUPPORTED_CPU,
     NativeLibrary,
-    OptionsStruct,
-    UsageStruct,
 )
+from octavo.compiler.native_structs import OptionsStruct, UsageStruct
 from octavo.compiler.session_records import BoundRun, StepProfile, Usage
 from octavo.compiler.tensor_info import arena_view, tensor_info
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.compiler.native_library import DTYPE_NAMES, TensorStruct
+from octavo.compiler.native_structs import DTYPE_NAMES, TensorStruct
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, 
 from octavo.compiler.artifact.weight_blob import WeightBlob, pack_weights
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import kernels_digest
-from octavo.compiler.native_library import ABI_VERSION
+from octavo.compiler.native_structs import ABI_VERSION
 from octavo.errors import ModelError
 from octavo.targets.base import Target
 from octavo.targets.opencl.prelude import prelude

@@ -35,6 +35,13 @@ from octavo.compiler.cli.options import (
     help="Write an AAR, of one target for each ABI, and a sample app. Needs a JDK.",
 )
 @click.option(
+    "--python",
+    "python_folder",
+    type=NEW_PATH,
+    metavar="DIR",
+    help="Write a wheel for each target, for boards that run Python.",
+)
+@click.option(
     "--picture",
     type=READABLE_FILE,
     metavar="FILE",
@@ -52,6 +59,11 @@ from octavo.compiler.cli.options import (
     help="Name of the package and its libraries; octavo_MODEL when left out, or octavo_models"
     " where there are several.",
 )
+@click.option(
+    "--version",
+    metavar="VERSION",
+    help="Version of the wheels of --python, such as 1.2.0; Octavo's when left out.",
+)
 @force_option
 @output_options
 @click.pass_obj
@@ -60,16 +72,22 @@ def package_command(
     artifacts: tuple[Path, ...],
     c_folder: Path | None,
     android_folder: Path | None,
+    python_folder: Path | None,
     picture: Path | None,
     labels: Path | None,
     name: str | None,
+    version: str | None,
     force: bool,
 ) -> None:
     """Pack the folders ARTIFACTS, which share one runtime, for an app's build."""
-    if (c_folder is None) == (android_folder is None):
-        raise click.UsageError("say what to make, one of: --c DIR, --android DIR")
+    if [c_folder, android_folder, python_folder].count(None) != 2:
+        raise click.UsageError(
+            "say what to make, one of: --c DIR, --android DIR, --python DIR"
+        )
     if android_folder is None and (picture or labels):
         raise click.UsageError("--picture and --labels are of the sample app of --android")
+    if python_folder is None and version:
+        raise click.UsageError("--version is of the wheels of --python")
     if c_folder is not None:
         from octavo.compiler.package.c_sdk import package_c
 
@@ -89,6 +107,15 @@ def package_command(
         facts = {"package": package.directory} | asdict(package)
         del facts["directory"]
         console.result(facts, _aar_table(package), f"{package.name}: {package.aar}")
+    elif python_folder is not None:
+        from octavo.compiler.package.python.wheels import package_python
+
+        wheels = package_python(
+            artifacts, python_folder, name=name, version=version, force=force
+        )
+        facts = {"package": wheels.directory} | asdict(wheels)
+        del facts["directory"]
+        console.result(facts, _wheel_table(wheels), f"{wheels.name}: {wheels.directory}")
 
 
 def _size_table(sizes: Sequence[Any]) -> Any:
@@ -115,6 +142,29 @@ def _size_table(sizes: Sequence[Any]) -> Any:
             label = ""
         table.add_row("", "runtime", size_text(target.runtime_bytes))
         table.add_row("", "shared library", size_text(target.shared_bytes))
+    return table
+
+
+def _wheel_table(package: Any) -> Any:
+    """Everything is in the archives, where all of it is compressed."""
+    from rich.table import Table
+
+    from octavo.compiler.report.units import size_text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("target")
+    table.add_column("part")
+    for header in ("kernels", "tables", "weights"):
+        table.add_column(header, justify="right")
+    for wheel in package.sizes:
+        label = wheel.target
+        for model in wheel.models:
+            parts = (model.kernel_bytes, model.table_bytes, model.weights_bytes)
+            table.add_row(label, model.name, *map(size_text, parts))
+            label = ""
+        table.add_row("", "runtime", size_text(wheel.runtime_bytes))
+        table.add_row("", "library", size_text(wheel.library_bytes))
+        table.add_row("", "wheel", size_text(wheel.wheel_bytes))
     return table
 
 

@@ -1,6 +1,5 @@
 """A C SDK: headers, libraries and an example, for builds that have no Python."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -8,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import octavo
-from octavo.compiler.artifact.c_text import is_identifier
-from octavo.compiler.artifact.manifest import MANIFEST, checksums
-from octavo.compiler.artifact.new_folder import FolderKind, new_folder
+from octavo.compiler.artifact.manifest import MANIFEST
+from octavo.compiler.artifact.new_folder import new_folder
 from octavo.compiler.artifact.write import RUNTIME_HEADER
-from octavo.compiler.native_library import ABI_VERSION
 from octavo.compiler.package.c_example import example_source
 from octavo.compiler.package.c_readme import c_readme
 from octavo.compiler.package.cmake_config import cmake_files
@@ -21,14 +17,10 @@ from octavo.compiler.package.interfaces import header_name, model_header
 from octavo.compiler.package.libraries import build_objects, make_shared, make_static
 from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel, collect_models
+from octavo.compiler.package.names import check_name, package_name
 from octavo.compiler.package.pkg_config import pkg_config_file
+from octavo.compiler.package.record import PACKAGE, write_record
 from octavo.compiler.package.sizes import TargetSize, measure_target
-from octavo.errors import ArtifactError
-
-PACKAGE_RECORD = "package.json"
-C_SDK = FolderKind("a package", PACKAGE_RECORD)
-_FORMAT = 1
-_MANY = "models"
 
 Models = dict[str, tuple[PackagedModel, ...]]
 
@@ -70,20 +62,15 @@ def package_c(
         TargetError: An artifact was compiled for a target that is not known.
         ToolchainError: The compiler or the linker failed.
     """
-    if name is not None and not is_identifier(name):
-        raise ArtifactError(
-            f"the name {name!r} is not allowed: letters, digits and underscores, and a letter"
-            " first"
-        )
-    with new_folder(directory, C_SDK, force=force) as folder:
+    check_name(name)
+    with new_folder(directory, PACKAGE, force=force) as folder:
         models = collect_models(artifacts)
-        names = [model.name for model in next(iter(models.values()))]
-        package = name or f"octavo_{names[0] if len(names) == 1 else _MANY}"
+        package = package_name(name, models)
         _write_headers(models, folder)
         sizes = tuple(_write_target(t, m, folder, package) for t, m in models.items())
         _write_models(models, folder)
         _write_texts(models, folder, package, sizes)
-        _write_record(folder, package, sizes)
+        write_record(folder, "c", package, {"sizes": [asdict(size) for size in sizes]})
     return Package(Path(os.path.abspath(directory)), package, sizes)
 
 
@@ -140,18 +127,3 @@ def _write_texts(
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-
-
-def _write_record(folder: Path, package: str, sizes: tuple[TargetSize, ...]) -> None:
-    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    record = {
-        "format": _FORMAT,
-        "kind": "c",
-        "name": package,
-        "abi_version": ABI_VERSION,
-        "octavo": octavo.__version__,
-        "sizes": [asdict(size) for size in sizes],
-        "files": checksums(folder, (path.as_posix() for path in files)),
-    }
-    text = json.dumps(record, indent=1, allow_nan=False)
-    (folder / PACKAGE_RECORD).write_text(text + "\n", encoding="ascii")

@@ -8,7 +8,7 @@ from typing import Any
 
 from octavo.compiler.artifact.c_text import is_identifier
 from octavo.compiler.artifact.manifest import MANIFEST, read_manifest, verify_files
-from octavo.compiler.native_library import ABI_VERSION
+from octavo.compiler.native_structs import ABI_VERSION
 from octavo.errors import ArtifactError
 from octavo.targets import get_target
 from octavo.targets.base import Target

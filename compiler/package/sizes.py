@@ -47,11 +47,11 @@ class TargetSize:
     models: tuple[ModelSize, ...]
 
 
-def measure_target(
-    objects: Objects, models: tuple[PackagedModel, ...], shared: Path, static: Path
-) -> TargetSize:
-    """Weigh the libraries of a target, and what they are made of."""
-    sizes = tuple(
+def measure_models(
+    objects: Objects, models: tuple[PackagedModel, ...]
+) -> tuple[ModelSize, ...]:
+    """Weigh what each model has of its own."""
+    return tuple(
         ModelSize(
             name=model.name,
             kernel_bytes=loaded_bytes(objects.models[model.name].kernels),
@@ -61,6 +61,13 @@ def measure_target(
         )
         for model in models
     )
+
+
+def measure_target(
+    objects: Objects, models: tuple[PackagedModel, ...], shared: Path, static: Path
+) -> TargetSize:
+    """Weigh the libraries of a target, and what they are made of."""
+    sizes = measure_models(objects, models)
     shared_bytes = shared.stat().st_size
     own_bytes = sum(size.kernel_bytes + size.table_bytes for size in sizes)
     return TargetSize(

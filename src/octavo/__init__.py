@@ -11,11 +11,20 @@ if TYPE_CHECKING:
     from octavo.compiler.compile import compile_model as compile
     from octavo.compiler.package.android.aar import package_android
     from octavo.compiler.package.c_sdk import package_c
+    from octavo.compiler.package.python.wheels import package_python
     from octavo.compiler.quantize import quantize_model as quantize
     from octavo.compiler.session import Session, load
 
 __version__ = "0.1.0"
-__all__ = ["Session", "compile", "load", "package_android", "package_c", "quantize"]
+__all__ = [
+    "Session",
+    "compile",
+    "load",
+    "package_android",
+    "package_c",
+    "package_python",
+    "quantize",
+]
 
 _LAZY = {
     "Session": ("octavo.compiler.session", "Session"),
@@ -23,6 +32,7 @@ _LAZY = {
     "load": ("octavo.compiler.session", "load"),
     "package_android": ("octavo.compiler.package.android.aar", "package_android"),
     "package_c": ("octavo.compiler.package.c_sdk", "package_c"),
+    "package_python": ("octavo.compiler.package.python.wheels", "package_python"),
     "quantize": ("octavo.compiler.quantize", "quantize_model"),
 }
 

@@ -1,7 +1,10 @@
 """package: from a model to a program of an app, by the command alone."""
 
+import os
 import shutil
 import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -79,6 +82,39 @@ def test_mistakes_are_one_line(octavo, artifact, tmp_path):
     assert not (tmp_path / "sdk").exists()
 
 
+def test_a_wheel_gives_the_bytes_of_run(octavo, artifact, samples, tmp_path):
+    options = ("--name", "net", "--version", "2.0", "--json")
+    done = octavo("package", artifact, "--python", tmp_path / "wheels", *options)
+    assert done.code == 0, done.err
+    assert (done.json["name"], done.json["version"]) == ("net", "2.0")
+    (size,) = done.json["sizes"]
+    # An installer unpacks it, and nothing else.
+    with zipfile.ZipFile(tmp_path / "wheels" / size["wheel"]) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    image = np.load(samples)["image"][:1]
+    np.savez(tmp_path / "x.npz", image=image)
+    run = octavo("run", artifact, "--input", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert run.code == 0, run.err
+    program = (
+        "import net, numpy as np\n"
+        "with net.load() as model, np.load('x.npz') as x:\n"
+        "    np.savez('z.npz', **model.run(dict(x)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+    outputs, expected = np.load(tmp_path / "z.npz"), np.load(tmp_path / "y.npz")
+    assert set(outputs) == set(expected)
+    for name in expected:
+        assert outputs[name].tobytes() == expected[name].tobytes()
+
+
+def test_a_table_says_what_a_wheel_weighs(octavo, artifact, tmp_path):
+    done = octavo("package", artifact, "--python", tmp_path / "wheels")
+    assert done.code == 0, done.err
+    assert {"host", "tiny", "runtime", "library", "wheel"} <= set(done.out.split())
+
+
 def test_an_aar_is_of_artifacts_for_android(octavo, artifact, tmp_path):
     done = octavo("package", artifact, "--android", tmp_path / "aar")
     assert done.code == 2
@@ -87,7 +123,12 @@ def test_an_aar_is_of_artifacts_for_android(octavo, artifact, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [("--c", "a", "--android", "b"), (), ("--c", "a", "--labels", "LABELS")]
+    "options",
+    [
+        ("--c", "a", "--android", "b"),
+        (),
+        ("--c", "a", "--labels", "LABELS"),
+    ],
 )
 def test_one_package_is_made_and_its_own_options_taken(octavo, artifact, tmp_path, options):
     labels = tmp_path / "labels.txt"
@@ -95,6 +136,12 @@ def test_one_package_is_made_and_its_own_options_taken(octavo, artifact, tmp_pat
     done = octavo("package", artifact, *(labels if o == "LABELS" else o for o in options))
     assert done.code == 2
     assert "--android" in done.err
+
+
+def test_only_wheels_have_a_version(octavo, artifact, tmp_path):
+    done = octavo("package", artifact, "--c", tmp_path / "sdk", "--version", "1")
+    assert done.code == 2
+    assert done.error_line.startswith("octavo: --version is of the wheels of --python")
 
 
 def test_an_aar_has_the_picture_and_the_labels(octavo, model, samples, tmp_path):

@@ -13,7 +13,8 @@ import pytest
 
 from octavo.compiler.artifact.manifest import sha256_of
 from octavo.compiler.artifact.toolchain import cache_folder
-from octavo.compiler.package.c_sdk import PACKAGE_RECORD, package_c
+from octavo.compiler.package.c_sdk import package_c
+from octavo.compiler.package.record import PACKAGE_RECORD
 from octavo.compiler.session import load
 from octavo.targets import get_target
 

@@ -1,0 +1,1 @@
+"""Wheels: models for boards that run Python, with numpy and nothing else."""
