@@ -1,17 +1,12 @@
 """An AAR: classes, native libraries and weights of models, as one dependency of an app."""
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import octavo
-from octavo.compiler.artifact.c_text import is_identifier
-from octavo.compiler.artifact.manifest import checksums
-from octavo.compiler.artifact.new_folder import FolderKind, new_folder
-from octavo.compiler.native_library import ABI_VERSION
+from octavo.compiler.artifact.new_folder import new_folder
 from octavo.compiler.package.android.abis import collect_abis
 from octavo.compiler.package.android.archive import (
     PAGE_BYTES,
@@ -37,13 +32,10 @@ from octavo.compiler.package.android.sizes import AbiSize, AndroidPackage, measu
 from octavo.compiler.package.libraries import build_objects
 from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel
-from octavo.errors import ArtifactError
+from octavo.compiler.package.names import check_name, package_name
+from octavo.compiler.package.record import PACKAGE, write_record
 
-PACKAGE_RECORD = "package.json"
 SAMPLE = "sample"
-_KIND = FolderKind("a package", PACKAGE_RECORD)
-_FORMAT = 1
-_MANY = "models"
 # Android's packagers store, and align to pages, whatever ends in .so, assets included: weights
 # of this name are mapped out of an app's package. They compress other files, or align them to
 # four bytes. Source: Android Gradle plugin, ApkFlinger; zipalign -p.
@@ -90,15 +82,11 @@ def package_android(
         TargetError: An artifact was compiled for a target that is not known.
         ToolchainError: The compiler or the linker failed, or there is no JDK.
     """
-    if name is not None and not is_identifier(name):
-        raise ArtifactError(
-            f"the name {name!r} is not allowed: letters, digits and underscores, and a letter"
-            " first"
-        )
-    with new_folder(directory, _KIND, force=force) as folder:
+    check_name(name)
+    with new_folder(directory, PACKAGE, force=force) as folder:
         models = collect_abis(artifacts)
         names = [model.name for model in next(iter(models.values()))]
-        package = name or f"octavo_{names[0] if len(names) == 1 else _MANY}"
+        package = package_name(name, models)
         aar = folder / f"{package}.aar"
         with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
             sizes, classes_bytes = _write_aar(models, aar, Path(build))
@@ -118,7 +106,8 @@ def package_android(
         text = android_readme(written, names, api_level)
         (folder / "README.md").write_text(text, encoding="utf-8")
         (folder / LICENSE).write_text(licence_text(), encoding="utf-8")
-        _write_record(folder, written)
+        facts = {key: asdict(written)[key] for key in ("aar_bytes", "classes_bytes", "sizes")}
+        write_record(folder, "android", package, facts)
     return written
 
 
@@ -179,20 +168,3 @@ def _api_level(models: Models) -> int:
 
 def _text(text: str) -> bytes:
     return text.encode()
-
-
-def _write_record(folder: Path, package: AndroidPackage) -> None:
-    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    record = {
-        "format": _FORMAT,
-        "kind": "android",
-        "name": package.name,
-        "abi_version": ABI_VERSION,
-        "octavo": octavo.__version__,
-        "aar_bytes": package.aar_bytes,
-        "classes_bytes": package.classes_bytes,
-        "sizes": [asdict(size) for size in package.sizes],
-        "files": checksums(folder, (path.as_posix() for path in files)),
-    }
-    text = json.dumps(record, indent=1, allow_nan=False)
-    (folder / PACKAGE_RECORD).write_text(text + "\n", encoding="ascii")

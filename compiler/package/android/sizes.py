@@ -3,26 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from octavo.compiler.package.elf_sizes import loaded_bytes
 from octavo.compiler.package.libraries import Objects
 from octavo.compiler.package.models import PackagedModel
-
-
-@dataclass(frozen=True)
-class AarModelSize:
-    """Bytes of one model on one ABI.
-
-    Attributes:
-        name: The model.
-        kernel_bytes: Machine code and tables of the layers.
-        table_bytes: The program that calls them.
-        weights_bytes: The asset.
-    """
-
-    name: str
-    kernel_bytes: int
-    table_bytes: int
-    weights_bytes: int
+from octavo.compiler.package.sizes import ModelSize, measure_models
 
 
 @dataclass(frozen=True)
@@ -41,7 +24,7 @@ class AbiSize:
     target: str
     library_bytes: int
     runtime_bytes: int
-    models: tuple[AarModelSize, ...]
+    models: tuple[ModelSize, ...]
 
 
 @dataclass(frozen=True)
@@ -69,15 +52,7 @@ def measure_abi(
     abi: str, objects: Objects, models: tuple[PackagedModel, ...], library: Path
 ) -> AbiSize:
     """Weigh the library of an ABI, and what it is made of."""
-    sizes = tuple(
-        AarModelSize(
-            name=model.name,
-            kernel_bytes=loaded_bytes(objects.models[model.name].kernels),
-            table_bytes=loaded_bytes(objects.models[model.name].table),
-            weights_bytes=model.num_bytes("weights.bin"),
-        )
-        for model in models
-    )
+    sizes = measure_models(objects, models)
     library_bytes = library.stat().st_size
     own = sum(size.kernel_bytes + size.table_bytes for size in sizes)
     return AbiSize(abi, objects.target.name, library_bytes, library_bytes - own, sizes)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from octavo.compiler.artifact import toolchain
-from octavo.compiler.package.android.aar import PACKAGE_RECORD, package_android
+from octavo.compiler.package.android.aar import package_android
 from octavo.compiler.package.android.jni_library import JNI_LIBRARY, model_table
 from octavo.compiler.package.libraries import build_objects
 from octavo.compiler.package.models import collect_models
+from octavo.compiler.package.record import PACKAGE_RECORD
 from octavo.errors import ArtifactError, ToolchainError
 from octavo.targets import SYSTEMS, get_target
 
