@@ -19,6 +19,7 @@ from octavo.errors import ArtifactError, CancelledError, DeviceError
 UNSUPPORTED_CPU = 6
 TILES_REFUSED = 10
 NO_ACCELERATOR = 11
+KERNEL_FAILED = 9
 ACCELERATOR_FAILED = 12
 CANCELLED = 13
 _MAX_FEATURES = 64
@@ -104,6 +105,9 @@ class NativeLibrary:
             raise DeviceError(f"the run failed: {self.message(status)}: {details}")
         if status == CANCELLED:
             raise CancelledError(self.message(status))
+        if status == KERNEL_FAILED:
+            step = self.failure(model)
+            raise ArtifactError(f"the run failed: {self.message(status)}: {step}")
         raise ArtifactError(f"the run failed: {self.message(status)}")
 
     def failure(self, model: ctypes.c_void_p) -> str:

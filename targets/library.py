@@ -19,6 +19,7 @@ from octavo.targets.ops.edge_softmax import EdgeSoftmax
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
+from octavo.targets.ops.index_bounds import IndexBounds
 from octavo.targets.ops.index_check import IndexCheck
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.lstm import Lstm
@@ -51,6 +52,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.float_layer_norm import FloatLayerNormRows
     from octavo.targets.kernels.gather import GatherSlices
     from octavo.targets.kernels.gru import GruGemm, GruNibbles
+    from octavo.targets.kernels.index_bounds import IndexBoundsRows
     from octavo.targets.kernels.index_check import IndexRows
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.lstm import LstmGemm, LstmNibbles
@@ -83,6 +85,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (Gather, (GatherSlices(),)),
         (EdgeOrder, (CountingSort(),)),
         (EdgeSoftmax, (EdgeSoftmaxNodes(),)),
+        (IndexBounds, (IndexBoundsRows(),)),
         (IndexCheck, (IndexRows(),)),
         (CsrAggregate, (CsrRows(),)),
         (Resize, (ResizeImage(),)),

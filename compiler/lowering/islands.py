@@ -12,6 +12,7 @@ from octavo.compiler.lowering.builder import Origin
 from octavo.compiler.lowering.context import Context, origin_of
 from octavo.compiler.lowering.elementwise_order import order_of, permuted, storage_order
 from octavo.compiler.lowering.float_island import FloatIsland, FloatStep, lower_float_nodes
+from octavo.compiler.lowering.index_bounds import check_indices
 from octavo.compiler.lowering.program import Buffer
 from octavo.compiler.lowering.program import Operand as Pointer
 from octavo.compiler.lowering.qdq_graph import dtype_of, shape_of
@@ -34,7 +35,8 @@ class IslandQueue:
         self._waiting: dict[ir.Node, None] = {}
 
     def add(self, node: ir.Node) -> None:
-        """Leave a node for later."""
+        """Leave a node for later; what could make it read wild memory is checked at once."""
+        check_indices(self._ctx, node)
         self._waiting[node] = None
 
     def flush_for(self, value: ir.Value) -> None:

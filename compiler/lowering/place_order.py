@@ -50,17 +50,19 @@ def _grouped(steps: Sequence[Step], place: bool) -> list[Step]:
 def _dependences(steps: Sequence[Step]) -> tuple[list[set[int]], list[int]]:
     """Steps that must come after each one, and how many each comes after.
 
-    Two steps keep their order where one writes a buffer that the other touches.
+    Two steps keep their order where one writes a buffer that the other touches. A step that
+    writes nothing checks what it reads: what reads that later comes after it.
     """
     following: list[set[int]] = [set() for _ in steps]
     writer: dict[Buffer, int] = {}
     readers: dict[Buffer, list[int]] = {}
     for index, step in enumerate(steps):
+        checks = not any(operand.is_written for operand in step.operands)
         for operand in step.operands:
             buffer = operand.buffer
             if buffer in writer:
                 following[writer[buffer]].add(index)
-            if operand.is_written:
+            if operand.is_written or checks:
                 for reader in readers.pop(buffer, ()):
                     following[reader].add(index)
                 writer[buffer] = index

@@ -4,6 +4,7 @@ from octavo.compiler.predictor.work_size import Work, item_bytes
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.edge_order import EdgeOrder
 from octavo.targets.ops.edge_softmax import EdgeSoftmax
+from octavo.targets.ops.index_bounds import IndexBounds
 from octavo.targets.ops.index_check import IndexCheck
 
 
@@ -67,6 +68,18 @@ def check_of_indices(op: IndexCheck) -> Work:
         read_bytes=size,
         written_bytes=size if op.clears else 0,
         run=op.rows * op.inner,
+        in_bits=8 * item_bytes(op.index_dtype),
+        out_bits=8 * item_bytes(op.index_dtype),
+    )
+
+
+def check_of_bounds(op: IndexBounds) -> Work:
+    """Indices compared with the axes that they pick from."""
+    return Work(
+        rows=op.count,
+        columns=len(op.limits),
+        read_bytes=op.elements * item_bytes(op.index_dtype),
+        run=op.elements,
         in_bits=8 * item_bytes(op.index_dtype),
         out_bits=8 * item_bytes(op.index_dtype),
     )

@@ -39,6 +39,7 @@ for _rule in (
     edge_work.softmax_over_edges,
     edge_work.order_of_edges,
     edge_work.check_of_indices,
+    edge_work.check_of_bounds,
 ):
     work_of.register(_rule)
 

@@ -35,7 +35,7 @@ typedef enum octavo_status {
   OCTAVO_UNSUPPORTED_CPU = 6,   /* see octavo_missing_cpu_features */
   OCTAVO_THREAD_ERROR = 7,      /* the system refused to start a thread */
   OCTAVO_NOT_PREPARED = 8,
-  OCTAVO_KERNEL_FAILED = 9,
+  OCTAVO_KERNEL_FAILED = 9,     /* a step was given what it cannot compute; see octavo_failure */
   OCTAVO_TILES_REFUSED = 10,    /* the system does not let this process use the AMX tiles */
   OCTAVO_NO_ACCELERATOR = 11,   /* no driver or no device that the program can run on */
   OCTAVO_ACCELERATOR_FAILED = 12, /* its driver refused something; see octavo_failure */
@@ -146,7 +146,8 @@ OCTAVO_API size_t octavo_arena_bytes(const octavo_program *program);
 /* Checks the CPU, allocates the arena and starts the threads. NULL options: one thread. Once. */
 OCTAVO_API octavo_status octavo_prepare(octavo_model *model, const octavo_options *options);
 
-/* What an accelerator's driver said of the last failure; "" where it said nothing. */
+/* Of the last failure: the step of OCTAVO_KERNEL_FAILED, such as one that was given an index out of
+ * bounds, or what an accelerator's driver said; "" where there is nothing to say. */
 OCTAVO_API const char *octavo_failure(const octavo_model *model);
 
 /* Where to write input `index` before each run; NULL if out of range or not prepared. The memory

@@ -21,7 +21,7 @@ struct octavo_driver {
 /* OCTAVO_CANCELLED where another thread asked to end the run. */
 octavo_status octavo_check_cancelled(const octavo_model *model);
 
-/* One step on the CPU, unless the run was cancelled. */
-octavo_status octavo_run_step(const octavo_model *model, uint32_t index);
+/* One step on the CPU, unless the run was cancelled. model->failure is the name of one that fails. */
+octavo_status octavo_run_step(octavo_model *model, uint32_t index);
 
 #endif /* OCTAVO_DRIVER_H_ */

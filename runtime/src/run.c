@@ -7,7 +7,9 @@ octavo_status octavo_enter(octavo_model *model) {
   if (model->arena == NULL) return OCTAVO_NOT_PREPARED;
   unsigned expected = OCTAVO_IDLE;
   bool is_free = atomic_compare_exchange_strong(&model->activity, &expected, OCTAVO_RUNNING);
-  return is_free ? OCTAVO_OK : OCTAVO_BUSY;
+  if (!is_free) return OCTAVO_BUSY;
+  model->failure[0] = '\0';
+  return OCTAVO_OK;
 }
 
 octavo_status octavo_leave(octavo_model *model, octavo_status status) {
@@ -27,21 +29,29 @@ octavo_status octavo_check_cancelled(const octavo_model *model) {
   return activity == OCTAVO_ENDING ? OCTAVO_CANCELLED : OCTAVO_OK;
 }
 
-octavo_status octavo_run_step(const octavo_model *model, uint32_t index) {
+static octavo_status fail_step(octavo_model *model, const octavo_step *step) {
+  size_t length = 0;
+  while (step->name[length] != '\0' && length + 1 < OCTAVO_FAILURE_BYTES) length++;
+  __builtin_memcpy(model->failure, step->name, length);
+  model->failure[length] = '\0';
+  return OCTAVO_KERNEL_FAILED;
+}
+
+octavo_status octavo_run_step(octavo_model *model, uint32_t index) {
   octavo_status status = octavo_check_cancelled(model);
   if (status != OCTAVO_OK) return status;
   const octavo_step *step = &model->program->steps[index];
-  return step->run(model->arena, model->weights) == 0 ? OCTAVO_OK : OCTAVO_KERNEL_FAILED;
+  return step->run(model->arena, model->weights) == 0 ? OCTAVO_OK : fail_step(model, step);
 }
 
-static octavo_status run_all(const octavo_model *model) {
+static octavo_status run_all(octavo_model *model) {
   uint32_t num_steps = model->program->num_steps;
   octavo_status status = OCTAVO_OK;
   for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) status = octavo_run_step(model, i);
   return status;
 }
 
-static octavo_status run_hooked(const octavo_model *model) {
+static octavo_status run_hooked(octavo_model *model) {
   uint32_t num_steps = model->program->num_steps;
   octavo_status status = OCTAVO_OK;
   for (uint32_t i = 0; i < num_steps && status == OCTAVO_OK; i++) {
@@ -52,7 +62,7 @@ static octavo_status run_hooked(const octavo_model *model) {
   return status;
 }
 
-static octavo_status run_timed(const octavo_model *model, uint64_t *step_ns) {
+static octavo_status run_timed(octavo_model *model, uint64_t *step_ns) {
   octavo_status status = OCTAVO_OK;
   uint64_t start_ns = octavo_platform_now_ns();
   for (uint32_t i = 0; i < model->program->num_steps && status == OCTAVO_OK; i++) {

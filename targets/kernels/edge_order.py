@@ -16,6 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.failure import fail_if
 from octavo.targets.kernels.spans import MAX_ELEMENTS
 from octavo.targets.ops.edge_order import PLACES_BEHIND, EdgeOrder
 
@@ -96,7 +97,7 @@ class _Emitter:
             rank = vector.bind(vector.load(offsets, at))
             vector.store(ranks, edge, rank)
             vector.store(offsets, at, rank + T.int32(1))
-        _fail_if(vector.load(is_wrong, 0) != 0)
+        fail_if(vector.load(is_wrong, 0) != 0)
         self._sum()
         is_wrong = _variable()
         with T.serial(0, count) as edge:
@@ -108,7 +109,7 @@ class _Emitter:
             if op.has_ids:
                 vector.store(operands["ids"], place, edge)
         if op.gathers:
-            _fail_if(vector.load(is_wrong, 0) != 0)
+            fail_if(vector.load(is_wrong, 0) != 0)
         for name in ("places", "ids"):
             if name in operands:
                 vector.fill(operands[name], count, T.int32(0), PLACES_BEHIND)
@@ -118,7 +119,7 @@ class _Emitter:
         if not self.op.has_count:
             return T.int32(self.op.edges)
         count = vector.bind(vector.load(self.operands["count"], 0))
-        _fail_if(tirx.any(count < self._index(0), count > self._index(self.op.edges)))
+        fail_if(tirx.any(count < self._index(0), count > self._index(self.op.edges)))
         return vector.bind(vector.cast(count, "int32", 1))
 
     def _sum(self) -> None:
@@ -132,7 +133,7 @@ class _Emitter:
             vector.store(offsets, node + 1, end)
             vector.store(total, 0, end)
         if self.op.degree_limit < self.op.edges:
-            _fail_if(vector.load(most, 0) > T.int32(self.op.degree_limit))
+            fail_if(vector.load(most, 0) > T.int32(self.op.degree_limit))
 
     def _row(
         self, name: str, edge: Expr, extent: int, is_wrong: Any | None = None
@@ -162,9 +163,3 @@ def _variable() -> Any:
     value = vector.local(1, "int32")
     vector.store(value, 0, T.int32(0))
     return value
-
-
-def _fail_if(is_wrong: Expr) -> None:
-    with T.If(is_wrong), T.Then():
-        # A plain return can only be of 0; this one returns -1 and calls nothing.
-        T.evaluate(tirx.call_intrin("void", "tirx.tvm_throw_last_error"))

@@ -10,6 +10,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.failure import fail_if
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import BITS, MAX_ELEMENTS, for_spans
 from octavo.targets.ops.gather import Gather
@@ -88,9 +89,7 @@ def _check(op: Gather, index: Any) -> None:
     is_wrong = tirx.any(
         vector.load(lowest, 0) < _constant(op, -op.extent),
         vector.load(highest, 0) >= _constant(op, op.extent))
-    with T.If(is_wrong), T.Then():
-        # A plain return can only be of 0; this one returns -1 and calls nothing.
-        T.evaluate(tirx.call_intrin("void", "tirx.tvm_throw_last_error"))
+    fail_if(is_wrong)
 
 
 def _constant(op: Gather, value: int) -> Expr:

@@ -9,6 +9,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
+from octavo.targets.kernels.failure import fail_if
 from octavo.targets.kernels.spans import MAX_ELEMENTS
 from octavo.targets.ops.index_check import IndexCheck
 
@@ -75,7 +76,7 @@ def _emit(op: IndexCheck, operands: Mapping[str, Any]) -> None:
             outside = tirx.any(found < tirx.IntImm(op.index_dtype, 0), found >= limit)
             wrong = vector.cast(outside, "int32", 1)
             vector.store(is_wrong, 0, T.max(vector.load(is_wrong, 0), wrong))
-        _fail_if(vector.load(is_wrong, 0) != 0)
+        fail_if(vector.load(is_wrong, 0) != 0)
     if op.clears:
         y, zero = operands["y"], tirx.IntImm(op.index_dtype, 0)
         with T.serial(0, op.outer) as outer:
@@ -89,11 +90,5 @@ def _emit(op: IndexCheck, operands: Mapping[str, Any]) -> None:
 def _size(buffer: Any, most: int) -> Expr:
     """A number that is given, int32; the call fails where it is not in [0, most]."""
     given = vector.bind(vector.load(buffer, 0))
-    _fail_if(tirx.any(given < tirx.IntImm("int64", 0), given > tirx.IntImm("int64", most)))
+    fail_if(tirx.any(given < tirx.IntImm("int64", 0), given > tirx.IntImm("int64", most)))
     return vector.bind(vector.cast(given, "int32", 1))
-
-
-def _fail_if(is_wrong: Expr) -> None:
-    with T.If(is_wrong), T.Then():
-        # A plain return can only be of 0; this one returns -1 and calls nothing.
-        T.evaluate(tirx.call_intrin("void", "tirx.tvm_throw_last_error"))

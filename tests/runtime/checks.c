@@ -637,10 +637,11 @@ static void hook_sees_each_step(void) {
 }
 
 static void failures_are_reported(void) {
-  static const octavo_step kFail[] = {{"f", "f", 0, step_fail, NULL}, {"count", "count", 0, step_count, NULL}};
+  static const octavo_step kFail[] = {{"f", "g", 0, step_fail, NULL}, {"count", "count", 0, step_count, NULL}};
   static const octavo_program kFailProgram = PROGRAM(kFail);
   octavo_model *model = prepared(&kFailProgram, 1);
   CHECK(octavo_run(model) == OCTAVO_KERNEL_FAILED);
+  CHECK(strcmp(octavo_failure(model), "f") == 0);
   CHECK(*((const int32_t *)octavo_input(model, 0) - 16) == 0); /* the next step did not run */
   uint64_t step_ns[2];
   CHECK(octavo_run_timed(model, step_ns) == OCTAVO_KERNEL_FAILED);
