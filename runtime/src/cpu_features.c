@@ -86,6 +86,30 @@ uint64_t octavo_cpu_feature_amx(void) { return (uint64_t)1 << kAmxTileBit; }
 
 #elif defined(__aarch64__) || defined(__arm__)
 
+#if defined(__APPLE__)
+
+/* By the names that the system has for them; one that it does not know is not there. Source: Apple,
+ * Determining Instruction Set Characteristics. No Apple CPU lacks NEON, or has scalable vectors
+ * outside of streaming mode. */
+static const struct {
+  const char *name, *system_name;
+} kFeatures[] = {
+    {"dotprod", "hw.optional.arm.FEAT_DotProd"}, {"fullfp16", "hw.optional.arm.FEAT_FP16"},
+    {"sve", ""},                                 {"sve2", ""},
+    {"i8mm", "hw.optional.arm.FEAT_I8MM"},       {"bf16", "hw.optional.arm.FEAT_BF16"},
+};
+enum { kNumFeatures = sizeof kFeatures / sizeof kFeatures[0] };
+
+uint64_t octavo_cpu_features(void) {
+  uint64_t features = 0;
+  for (int i = 0; i < kNumFeatures; i++) {
+    if (octavo_platform_says_yes(kFeatures[i].system_name)) features |= (uint64_t)1 << i;
+  }
+  return features;
+}
+
+#else
+
 /* Source: Linux arch/arm64/include/uapi/asm/hwcap.h, arch/arm/include/uapi/asm/hwcap.h. */
 static const struct {
   const char *name;
@@ -113,6 +137,8 @@ uint64_t octavo_cpu_features(void) {
   return ~(uint64_t)0; /* no portable way to ask */
 #endif
 }
+
+#endif
 
 uint64_t octavo_cpu_feature_amx(void) { return 0; }
 

@@ -103,4 +103,7 @@ bool octavo_platform_request_amx(void);
 /* AT_HWCAP (index 0) or AT_HWCAP2 (1) of the Linux auxiliary vector, else 0. */
 uint64_t octavo_platform_hwcap(int index);
 
+/* Whether Apple's system has a number of this name (sysctl) that is not 0. */
+bool octavo_platform_says_yes(const char *name);
+
 #endif /* OCTAVO_PLATFORM_H_ */

@@ -2,12 +2,18 @@
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE /* sysctl */
+#endif
 #include "platform.h"
 
 #if !OCTAVO_PLATFORM_LINUX
 
 #include <stdlib.h>
 #include <time.h>
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 void *octavo_platform_allocate(size_t num_bytes) {
   void *memory = NULL;
@@ -71,6 +77,17 @@ bool octavo_platform_request_amx(void) { return false; }
 uint64_t octavo_platform_hwcap(int index) {
   (void)index;
   return 0;
+}
+
+bool octavo_platform_says_yes(const char *name) {
+#ifdef __APPLE__
+  int value = 0;
+  size_t num_bytes = sizeof value;
+  return sysctlbyname(name, &value, &num_bytes, NULL, 0) == 0 && value != 0;
+#else
+  (void)name;
+  return false;
+#endif
 }
 
 #else
