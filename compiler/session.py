@@ -31,8 +31,9 @@ from octavo.compiler.native_library import (
     NativeLibrary,
 )
 from octavo.compiler.native_structs import OptionsStruct, UsageStruct
-from octavo.compiler.session_records import BoundRun, StepProfile, Usage
+from octavo.compiler.session_records import BoundRun, StepProfile
 from octavo.compiler.tensor_info import arena_view, tensor_info
+from octavo.compiler.usage import Usage
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
 
 MAX_THREADS = 256

@@ -1,4 +1,4 @@
-"""What a session gives: times of layers, repeated runs, what the model takes."""
+"""What a session gives: times of layers, repeated runs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,24 +45,3 @@ class BoundRun:
     inputs: Mapping[str, NDArray[Any]]
     outputs: Mapping[str, NDArray[Any]]
     run: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a loaded model takes.
-
-    Attributes:
-        arena_bytes: Tensors between layers.
-        weights_mapped_bytes: Of the weight file, which the system may drop and read again.
-        weights_copied_bytes: Weights that were expanded into memory.
-        instance_bytes: Everything else but the stacks of threads.
-        last_run_us: Time of the last run that succeeded, microseconds; None before it.
-        num_threads: That run the model.
-    """
-
-    arena_bytes: int
-    weights_mapped_bytes: int
-    weights_copied_bytes: int
-    instance_bytes: int
-    last_run_us: float | None
-    num_threads: int

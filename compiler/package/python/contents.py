@@ -14,8 +14,8 @@ MODELS_RECORD = "models.json"
 _FORMAT = 1
 _OLDEST_PYTHON = "3.9"
 _NUMPY = "numpy>=1.21"  # the first with numpy.typing.NDArray
-# Of the compiler's own session, and taken as it is: the structures of the runtime.
-_STRUCTS = "native_structs.py"
+# Of the compiler's own session, and taken as it is.
+_SHARED = {"_structs.py": "native_structs.py", "_usage.py": "usage.py"}
 
 
 def python_files() -> dict[str, bytes]:
@@ -28,8 +28,9 @@ def python_files() -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.py"))}
     if "__init__.py" not in files:
         raise ToolchainError(f"the Python of packages is missing from {folder}")
-    structs = Path(octavo.compiler.__file__).parent / _STRUCTS
-    return files | {"_structs.py": structs.read_bytes(), "py.typed": b""}
+    own = Path(octavo.compiler.__file__).parent
+    shared = {name: (own / file).read_bytes() for name, file in _SHARED.items()}
+    return files | shared | {"py.typed": b""}
 
 
 def weights_name(model: PackagedModel) -> str:
