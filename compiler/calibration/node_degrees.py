@@ -52,22 +52,22 @@ class NodeDegrees:
     @property
     def origins(self) -> tuple[ir.Value, ...]:
         """What has to be known of a sample."""
-        origins = [index.origin for index in self.given.values()]
-        return tuple(dict.fromkeys((*origins, *self.counts.values())))
+        return tuple(dict.fromkeys(index.origin for index in self.given.values()))
 
     def count(self, arrays: Mapping[str, NDArray[Any]]) -> dict[int, Degrees]:
         """Degrees (nodes,) by the number of nodes.
 
         Args:
-            arrays: The ``origins`` of one sample, by name.
+            arrays: The ``origins`` of one sample, by name; and what counts the edges in use,
+                where there are more.
         """
         found = dict(self.stored)
         for size, index in self.given.items():
             array = np.moveaxis(arrays[index.origin.name or ""], index.axis, 0)
             numbers = array.reshape(len(array), -1)[:, index.row or 0].astype(np.int64)
-            if index.origin in self.counts:
-                # What lies behind the edges in use is no edge.
-                counted = arrays[self.counts[index.origin].name or ""]
+            count = self.counts.get(index.origin)
+            counted = None if count is None else arrays.get(count.name or "")
+            if counted is not None:  # what lies behind the edges in use is no edge
                 numbers = numbers[: int(counted.reshape(-1)[0])]
             inside = numbers[(numbers >= -size) & (numbers < size)]
             found[size] = np.bincount(inside % size, minlength=size)

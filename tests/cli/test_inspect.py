@@ -64,7 +64,7 @@ def test_an_open_dimension_is_bound_by_shape(octavo, open_model):
     ("texts", "word"),
     [
         (["image"], "image"),
-        (["image=1,x"], "image=1,x"),
+        (["image=1,x"], "--max x="),
         (["picture=1,2,4,4"], "picture"),
         (["image=1,2,4,4", "image=2,2,4,4"], "twice"),
     ],

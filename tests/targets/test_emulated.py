@@ -27,7 +27,7 @@ from octavo.targets.ops.move import Move
 
 TARGETS = emulated_targets()
 
-MODES = ("float32", "dyadic")
+MODES = ("float32", "dyadic", "tflite")
 
 # Vectors of 32-bit Arm take float numbers below 2**-126 for 0 (Armv7-A manual, DDI 0406).
 # Nothing that is rounded to integers changes, see ``reals_near_zero``; these results do.
