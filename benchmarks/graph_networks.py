@@ -37,6 +37,7 @@ from examples.graphs.networks import (
 
 import octavo
 from benchmarks.graph_network_tables import save_plot, table
+from benchmarks.interleave import take_turns
 from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel, quantize_int8
 from benchmarks.resident_memory import resident_bytes
 from benchmarks.result_rows import RESULTS, measure_rows
@@ -82,7 +83,7 @@ def measure(name: str, edges: int) -> dict[str, Any]:
 
     Returns:
         "ms": median by program; "planned_bytes" and "resident_bytes" of the INT8 program with
-        edges given at run time; "decibels" of it against ONNX Runtime's float run.
+        edges given at run time; "decibels" of each program against our float one.
     """
     inputs = graph_inputs(name, edges)
     with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
@@ -102,7 +103,7 @@ def measure(name: str, edges: int) -> dict[str, Any]:
                 model = OnnxRuntimeModel(path)
                 outputs[program] = model.run(inputs)
                 programs[program] = partial(_their_us, model.bind(inputs))
-        times_us = take_turns(programs)
+        times_us = take_turns(programs, budget_s=BUDGET_S, min_rounds=MIN_RUNS)
         path = folder / "given int8"
         memory = json.loads((path / "manifest.json").read_text())["memory"]
         return {
@@ -150,26 +151,16 @@ def write_models(name: str, inputs: Inputs, folder: Path) -> dict[str, Path]:
 
 def their_files(models: Mapping[str, Path], folder: Path, inputs: Inputs) -> dict[str, Path]:
     """Models for ONNX Runtime by program."""
-    files = {}
     # Sums by ScatterND take a tenth of the time of ScatterElements.
-    for style in ["nd"] if "nd" in models else ["elements"]:
-        files[f"ORT {style} float32"] = models[style]
-        files[f"ORT {style} its int8"] = quantize_int8(models[style], [inputs])
-        quantized = quantize_model(import_model(models[style]), [inputs], measure=False)
-        path = folder / f"{style}-qdq.onnx"
-        onnx.save(ir.to_proto(quantized.model), path)
-        files[f"ORT {style} our int8"] = path
-    return files
-
-
-def take_turns(programs: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Times of programs in turns, microseconds: drift meets all of them alike."""
-    times_us: dict[str, list[float]] = {name: [] for name in programs}
-    end = time.perf_counter() + BUDGET_S
-    while time.perf_counter() < end or len(times_us[NAMES[0]]) < MIN_RUNS:
-        for name, run in programs.items():
-            times_us[name].append(run())
-    return times_us
+    style = "nd" if "nd" in models else "elements"
+    quantized = quantize_model(import_model(models[style]), [inputs], measure=False)
+    path = folder / f"{style}-qdq.onnx"
+    onnx.save(ir.to_proto(quantized.model), path)
+    return {
+        f"ORT {style} float32": models[style],
+        f"ORT {style} its int8": quantize_int8(models[style], [inputs]),
+        f"ORT {style} our int8": path,
+    }
 
 
 def _our_us(session: octavo.Session, inputs: Inputs) -> float:

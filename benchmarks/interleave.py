@@ -76,6 +76,30 @@ def measure_interleaved(
     return {name: _summarise(values) for name, values in times_us.items()}
 
 
+def take_turns(
+    programs: Mapping[str, Callable[[], float]], *, budget_s: float, min_rounds: int
+) -> dict[str, list[float]]:
+    """The same for programs that time themselves; each runs once before that.
+
+    Args:
+        programs: Name to a function that returns the time of one run.
+        budget_s: Rounds go on until this many seconds have passed.
+        min_rounds: Rounds, at least.
+
+    Returns:
+        The times of each program, one of each round.
+    """
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for run in programs.values():
+        run()
+    deadline, num_rounds = time.perf_counter() + budget_s, 0
+    while num_rounds < min_rounds or time.perf_counter() < deadline:
+        for name, run in programs.items():
+            times[name].append(run())
+        num_rounds += 1
+    return times
+
+
 def _summarise(times_us: list[float]) -> Latency:
     low, median, high = np.percentile(times_us, (25, 50, 75))
     return Latency(

@@ -29,6 +29,7 @@ import onnx
 import onnxruntime as ort
 
 import octavo
+from benchmarks.interleave import take_turns
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.lowering.builder import Origin, ProgramBuilder
 from octavo.compiler.lowering.program import Port
@@ -96,7 +97,8 @@ def measure(edges: int) -> dict[str, Any]:
         ours, results = _our_programs(nodes, edges, inputs, Path(folder), stack)
         theirs, expected = _their_programs(nodes, inputs)
         _compare(results, expected)
-        times = take_turns({**ours, **theirs})
+        times = take_turns(
+                {**ours, **theirs}, budget_s=SECONDS, min_rounds=MIN_ROUNDS)
     return {"nodes": nodes, "edges": edges, "ms": {
         name: {"median": round(float(np.median(own)) / 1e3, 4),
                "lowest": round(min(own) / 1e3, 4), "runs": len(own)}
@@ -287,18 +289,6 @@ def _compare(ours: Arrays, theirs: Arrays) -> None:
                 ours[f"constant {dtype}"].astype(np.float32),
                 theirs[f"{name} {dtype}"].astype(np.float32).reshape(-1),
                 rtol=0, atol=tolerance)
-
-
-def take_turns(programs: Mapping[str, Timed]) -> dict[str, list[float]]:
-    """Microseconds of every run, by program."""
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for run in programs.values():
-        run()
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(next(iter(times.values()))) < MIN_ROUNDS:
-        for name, run in programs.items():
-            times[name].append(run())
-    return times
 
 
 def table(rows: list[dict[str, Any]]) -> str:

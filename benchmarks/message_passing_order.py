@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 import octavo
+from benchmarks.interleave import take_turns
 from benchmarks.message_passing import (
     CHANNELS,
     EDGES_PER_NODE,
+    MIN_ROUNDS,
     RESULTS,
+    SECONDS,
     STEP,
     ZERO_POINT,
     compile_operations,
-    take_turns,
 )
 from octavo.compiler.roofline.machine import this_machine
 from octavo.targets.ops import edge_order
@@ -85,7 +87,7 @@ def measure(name: str, edges: Edges, nodes: int) -> list[dict[str, Any]]:
                 programs[kind] = lambda s=session, f=feeds: float(
                     s.measure(f, runs=1, warmup=0)[0])
             np.testing.assert_array_equal(*results)
-            times = take_turns(programs)
+            times = take_turns(programs, budget_s=SECONDS, min_rounds=MIN_ROUNDS)
         medians = {kind: round(float(np.median(own)) / 1e3, 3) for kind, own in times.items()}
         rows.append({"graph": name, "dtype": dtype, **medians, "gain": round(gain, 3),
                      "is_chosen": chosen is not None})

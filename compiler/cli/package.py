@@ -1,6 +1,6 @@
 """``octavo package``: artifacts as something that an app's build takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -120,73 +120,62 @@ def package_command(
 
 def _size_table(sizes: Sequence[Any]) -> Any:
     """Code is in the shared library; weights and manifests are files beside it."""
-    from rich.table import Table
-
-    from octavo.compiler.report.units import size_text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("target")
-    table.add_column("part")
-    for header in ("kernels", "tables", "weights", "manifest"):
-        table.add_column(header, justify="right")
+    table = _parts_table("target", ("kernels", "tables", "weights", "manifest"))
     for target in sizes:
-        label = target.target
-        for model in target.models:
-            parts = (
-                model.kernel_bytes,
-                model.table_bytes,
-                model.weights_bytes,
-                model.manifest_bytes,
-            )
-            table.add_row(label, model.name, *map(size_text, parts))
-            label = ""
-        table.add_row("", "runtime", size_text(target.runtime_bytes))
-        table.add_row("", "shared library", size_text(target.shared_bytes))
+        totals = {"runtime": target.runtime_bytes, "shared library": target.shared_bytes}
+        _add_parts(table, target.target, target.models, totals, has_manifests=True)
     return table
 
 
 def _wheel_table(package: Any) -> Any:
     """Everything is in the archives, where all of it is compressed."""
-    from rich.table import Table
-
-    from octavo.compiler.report.units import size_text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("target")
-    table.add_column("part")
-    for header in ("kernels", "tables", "weights"):
-        table.add_column(header, justify="right")
+    table = _parts_table("target", ("kernels", "tables", "weights"))
     for wheel in package.sizes:
-        label = wheel.target
-        for model in wheel.models:
-            parts = (model.kernel_bytes, model.table_bytes, model.weights_bytes)
-            table.add_row(label, model.name, *map(size_text, parts))
-            label = ""
-        table.add_row("", "runtime", size_text(wheel.runtime_bytes))
-        table.add_row("", "library", size_text(wheel.library_bytes))
-        table.add_row("", "wheel", size_text(wheel.wheel_bytes))
+        totals = {
+            "runtime": wheel.runtime_bytes,
+            "library": wheel.library_bytes,
+            "wheel": wheel.wheel_bytes,
+        }
+        _add_parts(table, wheel.target, wheel.models, totals)
     return table
 
 
 def _aar_table(package: Any) -> Any:
     """Everything is in the archive; its own tables and padding are what is left."""
+    table = _parts_table("abi", ("kernels", "tables", "weights"))
+    for abi in package.sizes:
+        totals = {"runtime": abi.runtime_bytes, "library": abi.library_bytes}
+        _add_parts(table, abi.abi, abi.models, totals)
+    _add_parts(table, "", (), {"classes": package.classes_bytes, "aar": package.aar_bytes})
+    return table
+
+
+def _parts_table(first: str, columns: Sequence[str]) -> Any:
     from rich.table import Table
 
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    table.add_column("part")
+    for header in columns:
+        table.add_column(header, justify="right")
+    return table
+
+
+def _add_parts(
+    table: Any,
+    label: str,
+    models: Sequence[Any],
+    totals: Mapping[str, int],
+    *,
+    has_manifests: bool = False,
+) -> None:
+    """Rows of one target: its models, then what is not a model's alone."""
     from octavo.compiler.report.units import size_text
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("abi")
-    table.add_column("part")
-    for header in ("kernels", "tables", "weights"):
-        table.add_column(header, justify="right")
-    for abi in package.sizes:
-        label = abi.abi
-        for model in abi.models:
-            parts = (model.kernel_bytes, model.table_bytes, model.weights_bytes)
-            table.add_row(label, model.name, *map(size_text, parts))
-            label = ""
-        table.add_row("", "runtime", size_text(abi.runtime_bytes))
-        table.add_row("", "library", size_text(abi.library_bytes))
-    table.add_row("", "classes", size_text(package.classes_bytes))
-    table.add_row("", "aar", size_text(package.aar_bytes))
-    return table
+    for model in models:
+        parts = [model.kernel_bytes, model.table_bytes, model.weights_bytes]
+        parts += [model.manifest_bytes] if has_manifests else []
+        table.add_row(label, model.name, *map(size_text, parts))
+        label = ""
+    for name, num_bytes in totals.items():
+        table.add_row("", name, size_text(num_bytes))
