@@ -22,9 +22,10 @@ LOCAL = "local"  # a cluster of this machine, for as long as the work takes
 DONE = "done"
 CLIENT = "ray://"
 # The head of a cluster forks a server for each client, from a process with threads: now and
-# then that one is dead at once.
+# then that one is dead at once, which the head sees itself or finds out as an error of psutil.
 CLIENT_ATTEMPTS = 3
-SERVER_FAILED = "Starting Ray client server failed"
+SERVER_FAILED = "Initialization failure from server"
+TRACEBACK = "Traceback (most recent call last):"  # in the middle of Ray's messages
 CHECK_S = 1.0  # between looks at what the cluster has
 OBJECT_STORE_BYTES = 200 << 20  # of a local cluster, beside the maker
 TOKEN_FILE = Path(".ray", "auth_token")  # in the home folder; Ray's place for it
@@ -209,7 +210,11 @@ def _is_own(name: str) -> bool:
 
 
 def _one_line(error: BaseException, most: int = 300) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    """What an error says; of a traceback in it, the last line: the cause."""
+    before, found, lines = str(error).strip().partition(TRACEBACK)
+    if found:
+        before += lines.splitlines()[-1] if lines else ""
+    text = " ".join(before.split()) or type(error).__name__
     return text if len(text) <= most else f"{text[:most]}..."
 
 

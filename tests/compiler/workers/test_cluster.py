@@ -2,6 +2,7 @@ import importlib.util
 import itertools
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tests.compiler.workers.processes_of import is_running, wait_until
 
 from octavo.compiler.workers import Outcome, in_process, on_cluster
 from octavo.compiler.workers.cluster import checked_address
+from octavo.compiler.workers.cluster_driver import connect
 from octavo.compiler.workers.cluster_task import work
 from octavo.errors import AddressError, ModelError, WorkerError
 
@@ -128,6 +130,35 @@ def test_a_cluster_of_another_version_is_refused_in_one_line(cluster):
     assert last.startswith(
         f"octavo.errors.WorkerError: cluster {cluster.address}: Version mis"
     )
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "RuntimeError: Starting Ray client server failed. See 1.err for logs.",
+        "psutil.ZombieProcess: PID still exists but it's a zombie (pid=1)",
+    ],
+)
+def test_a_client_whose_server_is_dead_at_once_gets_another(monkeypatch, cause):
+    ray = pytest.importorskip("ray")
+    frame = '  File "proxier.py", line 1, in Datapath'
+    trace = f"Traceback (most recent call last):\n{frame}\n{cause}\n"
+    calls = []
+
+    def init(**options):
+        calls.append(options)
+        if len(calls) in failing:
+            raise ConnectionAbortedError(f"Initialization failure from server:\n{trace}")
+
+    monkeypatch.setattr(ray, "init", init)
+    failing = (1, 2)
+    assert connect("ray://head:1") is ray
+    assert len(calls) == 3
+    failing = range(100)
+    expected = f"cluster ray://head:1: Initialization failure from server: {cause}"
+    with pytest.raises(WorkerError, match=re.escape(expected)):
+        connect("ray://head:1")
+    assert len(calls) == 6
 
 
 def test_nodes_with_another_octavo_are_refused():
