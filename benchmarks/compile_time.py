@@ -4,7 +4,6 @@ Seconds of processor time, of all processes that a compile starts: what else the
 meanwhile does not count. Writes benchmarks/results/compile_time.json and compile_time.md.
 """
 
-import json
 import resource
 import tempfile
 from collections.abc import Callable
@@ -12,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import onnx
 
-from benchmarks.result_rows import measure_rows
+from benchmarks.result_rows import rows_command
 from benchmarks.zoo import mobilenet_v2, resnet
 from benchmarks.zoo.images import sample_images
 
@@ -29,17 +27,6 @@ NETWORKS: dict[str, Callable[..., onnx.ModelProto]] = {
 }
 INPUT_SIZE = 224
 NUM_SAMPLES = 4  # calibration takes as long as the samples do, whatever is compiled
-
-
-@click.command()
-@click.argument("names", nargs=-1)
-@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
-def main(names: tuple[str, ...], child: bool) -> None:
-    """Measure the networks NAME, or all of them."""
-    if child:
-        print(json.dumps(measure(names[0])))
-        return
-    measure_rows("compile_time", names or NETWORKS, table)
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -104,4 +91,4 @@ def table(rows: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rows_command("compile_time", NETWORKS, measure, table)()

@@ -7,37 +7,24 @@ activations look like those of trained networks (benchmarks/zoo/fit.py): the fig
 nothing is broken, not what a trained network loses.
 """
 
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 import octavo
 from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel
-from benchmarks.result_rows import measure_rows
+from benchmarks.result_rows import rows_command
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
 
 NUM_CALIBRATION = 16
 NUM_EVALUATION = 8
 EVALUATION_SEED = 1
-
-
-@click.command()
-@click.argument("names", nargs=-1)
-@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
-def main(names: tuple[str, ...], child: bool) -> None:
-    """Measure the networks NAME, or all of them."""
-    if child:
-        print(json.dumps(measure(names[0])))
-        return
-    measure_rows("fidelity", names or [entry.name for entry in ZOO], table)
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -105,10 +92,11 @@ def table(rows: dict[str, Any]) -> str:
     lines = ["| network | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [
         f"| {name} | " + " | ".join(str(row[c]) for c in columns) + " |"
-        for name in (entry.name for entry in ZOO) if (row := rows.get(name))
+        for name in (entry.name for entry in ZOO)
+        if (row := rows.get(name))
     ]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    rows_command("fidelity", [entry.name for entry in ZOO], measure, table)()

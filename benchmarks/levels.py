@@ -17,7 +17,7 @@ import numpy as np
 
 import octavo
 from benchmarks.interleave import measure_interleaved
-from benchmarks.result_rows import measure_rows
+from benchmarks.result_rows import child_option, measure_rows
 from benchmarks.zoo.registry import ZOO, find_entry
 from benchmarks.zoo.store import model_path
 from octavo.targets.host import CPUINFO, LEVELS, cpu_flags
@@ -32,7 +32,7 @@ NOT_CONVOLUTIONAL = frozenset({"vit_tiny", "lstm"})
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
+@child_option
 def main(names: tuple[str, ...], child: bool) -> None:
     """Compare the networks NAME, or all that are convolutional; exit 3 on any other bit."""
     if child:

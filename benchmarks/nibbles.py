@@ -6,27 +6,21 @@ The artifacts' own programs take turns, one thread on the last CPU; both give th
 integers. Writes benchmarks/results/nibbles.json and nibbles.md.
 """
 
-import json
-import os
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 import octavo
+from benchmarks.format_builds import take_turns
 from benchmarks.perceptron import INPUT, OPSET, perceptron
-from benchmarks.result_rows import measure_rows
+from benchmarks.result_rows import rows_command
 from octavo.compiler.artifact.write import write_artifact
-from octavo.compiler.devices.local import LocalDevice
-from octavo.compiler.devices.round_program import RoundPlan
-from octavo.compiler.devices.rounds import measure_rounds
 from octavo.compiler.lowering.kernel_call import KernelCall
 from octavo.compiler.lowering.lower import lower
 from octavo.compiler.quantize import quantize_model
@@ -59,17 +53,6 @@ NAMES = {
     "LSTM": ("lstm_nibbles", "lstm_gemm"),
     "GRU": ("gru_nibbles", "gru_gemm"),
 }
-
-
-@click.command()
-@click.argument("names", nargs=-1)
-@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
-def main(names: tuple[str, ...], child: bool) -> None:
-    """Compare [LSTM|GRU]FEATURESxLAYERS@TARGET, or the usual ones."""
-    if child:
-        print(json.dumps(measure(*names[0].split("@"))))
-        return
-    measure_rows("nibbles", names or USUAL, table)
 
 
 def with_kernel(name: str) -> Callable[[KernelCall], Implementation | None]:
@@ -118,24 +101,25 @@ def cell_of(kind: str, hidden: int, steps: int) -> tuple[ir.Model, Samples]:
     return ir.from_proto(onnx.shape_inference.infer_shapes(model)), samples
 
 
-def measure(network: str, target: str) -> dict[str, Any]:
+def measure(row: str) -> dict[str, Any]:
     """Compile one network with either kernel and compare.
 
     Args:
-        network: Such as "512x4", features and layers, or "LSTM256x50", features and steps.
-        target: A level that this machine runs.
+        row: Network and a level that this machine runs. Networks are such as "512x4", features
+            and layers, or "LSTM256x50", features and steps.
 
     Returns:
         Bytes of the weights that are packed, in 8 bits; by kind of kernel microseconds of the
         fastest round and of the median one.
     """
+    network, target = row.split("@")
     kind = network.rstrip("x0123456789")
     features, count = map(int, network.removeprefix(kind).split("x"))
     names = NAMES[kind]
     plain, samples = cell_of(kind, features, count) if kind else layers_of(features, count)
     recipe = get_recipe("static_wi8_ai8", weight_bits=4)
     model = quantize_model(plain, samples, recipe=recipe, measure=False).model
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as text:
         folder, outputs = Path(text), []
         for kernel, name in zip(KERNELS, names, strict=True):
             program = lower(model, get_target(target), scheduler=with_kernel(name))
@@ -147,16 +131,7 @@ def measure(network: str, target: str) -> dict[str, Any]:
         for either, other in zip(*outputs, strict=True):
             for name in either:
                 np.testing.assert_array_equal(either[name], other[name])
-        deployed = [
-            stack.enter_context(LocalDevice().deploy(folder / kernel)) for kernel in KERNELS
-        ]
-        plan = RoundPlan(
-            seconds=BUDGET_S,
-            cpus=(max(os.sched_getaffinity(0)),),
-            tolerance=0.005,
-            with_steps=False,
-        )
-        measured = measure_rounds(deployed, plan, samples[0])
+        measured = take_turns([folder / kernel for kernel in KERNELS], samples[0], BUDGET_S)
     times = {
         kernel: {
             "best_us": round(min(found.medians_us), 2),
@@ -198,4 +173,4 @@ def table(rows: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rows_command("nibbles", USUAL, measure, table)()

@@ -14,6 +14,38 @@ RESULTS = Path(__file__).parent / "results"
 Rows = dict[str, Any]
 
 
+def rows_command(
+    benchmark: str,
+    usual: Iterable[str],
+    measure: Callable[[str], Any],
+    table: Callable[[Rows], str],
+) -> click.Command:
+    """The command line of a benchmark: its arguments are the names of rows.
+
+    Args:
+        benchmark: See ``measure_rows``.
+        usual: Names that are measured when none is given.
+        measure: Measures the row of a name; its result becomes JSON.
+        table: Makes Markdown of all rows.
+    """
+
+    @click.command(help=f"Measure the rows NAME, or the usual ones: {', '.join(usual)}.")
+    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @child_option
+    def command(names: tuple[str, ...], child: bool) -> None:
+        if child:
+            click.echo(json.dumps(measure(names[0])))
+        else:
+            measure_rows(benchmark, names or usual, table)
+
+    return command
+
+
+child_option = click.option(
+    "--child", is_flag=True, hidden=True, help="Measure one row, print JSON."
+)
+
+
 def measure_rows(benchmark: str, names: Iterable[str], table: Callable[[Rows], str]) -> Rows:
     """Measure networks one after the other, and keep every row as it comes.
 

@@ -5,7 +5,6 @@ artifact, the one without selection and the float one take turns, run by run, on
 Writes benchmarks/results/selection.json and selection.md.
 """
 
-import json
 import tempfile
 import time
 from dataclasses import asdict
@@ -13,12 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 import octavo
 from benchmarks.interleave import measure_interleaved
-from benchmarks.result_rows import measure_rows
+from benchmarks.result_rows import rows_command
 from benchmarks.unfriendly import write_network
 from benchmarks.zoo.registry import find_entry
 from benchmarks.zoo.store import model_path
@@ -40,27 +38,16 @@ BUDGET_S = 10.0
 SELECTED, DEFAULT, FLOAT = "selected", "default", "float"
 
 
-@click.command()
-@click.argument("rows", nargs=-1, metavar="[NETWORK TARGET]...")
-@click.option("--child", is_flag=True, hidden=True, help="Measure one row, print JSON.")
-def main(rows: tuple[str, ...], child: bool) -> None:
-    """Measure rows such as "mobilenet_v2 host", or the usual ones."""
-    if child:
-        print(json.dumps(measure(*rows[0].split())))
-        return
-    measure_rows("selection", rows or ROWS, table)
-
-
-def measure(name: str, target: str) -> dict[str, Any]:
+def measure(row: str) -> dict[str, Any]:
     """Compile one network with and without selection, and in float, and time all three.
 
     Args:
-        name: Name of a zoo entry, or "unfriendly".
-        target: That this machine runs.
+        row: Name of a zoo entry or "unfriendly", and a target that this machine runs.
 
     Returns:
         What the selection recorded, its seconds, and latencies of the three artifacts.
     """
+    name, target = row.split()
     with tempfile.TemporaryDirectory() as folder:
         path, data = _network(name, Path(folder))
         build = partial(octavo.compile, path, target, use_tuned=False)
@@ -148,4 +135,4 @@ def _ms(latency_us: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rows_command("selection", ROWS, measure, table)()

@@ -6,31 +6,15 @@ compiled programs on new samples, against the float32 one. Writes benchmarks/res
 and words.md.
 """
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import click
-import numpy as np
-
-import octavo
-from benchmarks.bfloat16 import worst_decibels
-from benchmarks.result_rows import measure_rows
-from benchmarks.zoo.registry import find_entry
-from benchmarks.zoo.store import model_path
-from octavo.compiler.devices.local import LocalDevice
-from octavo.compiler.devices.round_program import RoundPlan
-from octavo.compiler.devices.rounds import measure_rounds
+from benchmarks.format_builds import measure_formats
+from benchmarks.result_rows import rows_command
 
 TARGETS = ("x86-64-avx512vnni", "x86-64-avx2")
 NETWORKS = ("mobilenet_v2", "resnet50", "ds_cnn")
 USUAL = tuple(f"{network}@{target}" for target in TARGETS for network in NETWORKS)
-NUM_CALIBRATION, NUM_EVALUATION, EVALUATION_SEED = 16, 4, 1
-BUDGET_S = 24.0
 BUILDS: Mapping[str, Mapping[str, Any]] = {
     "float32": {"float_only": True},
     "w8a16": {"activation_bits": 16},
@@ -39,62 +23,19 @@ BUILDS: Mapping[str, Mapping[str, Any]] = {
 KERNELS = ("word_gemm_parts", "word_gemm", "word_depthwise")
 
 
-@click.command()
-@click.argument("names", nargs=-1)
-@click.option("--child", is_flag=True, hidden=True, help="Measure one network, print JSON.")
-def main(names: tuple[str, ...], child: bool) -> None:
-    """Compare NETWORK@TARGET, or the usual ones."""
-    if child:
-        print(json.dumps(measure(*names[0].split("@"))))
-        return
-    measure_rows("words", names or USUAL, table)
-
-
-def measure(name: str, target: str) -> dict[str, Any]:
+def measure(row: str) -> dict[str, Any]:
     """Compile one network in every format and compare.
 
     Args:
-        name: Name of a zoo entry.
-        target: A level that this machine runs.
+        row: Zoo entry and a level that this machine runs: "resnet50@x86-64-avx2".
 
     Returns:
-        By format: milliseconds of the fastest round and of the median one, signal to noise of
-        the worst output in decibels; and by kernel its share of the products.
+        By format: what ``measure_formats`` says, and by kernel its share of the products.
     """
-    entry = find_entry(name)
-    samples = entry.samples(NUM_CALIBRATION)
-    inputs = entry.samples(NUM_EVALUATION, seed=EVALUATION_SEED)
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
-        folder = Path(text)
-        data = folder / "samples.npz"
-        np.savez(data, **{k: np.concatenate([s[k] for s in samples]) for k in samples[0]})
-        manifests, outputs = {}, {}
-        for build, options in BUILDS.items():
-            given = {} if "float_only" in options else {"samples": data}
-            result = octavo.compile(
-                model_path(name), target, folder / build, **options, **given
-            )
-            manifests[build] = result.manifest
-            with octavo.load(folder / build) as session:
-                outputs[build] = [session.run(x) for x in inputs]
-        deployed = [
-            stack.enter_context(LocalDevice().deploy(folder / build)) for build in BUILDS
-        ]
-        plan = RoundPlan(
-            seconds=BUDGET_S,
-            cpus=(max(os.sched_getaffinity(0)),),
-            tolerance=0.005,
-            with_steps=False,
-        )
-        measured = measure_rounds(deployed, plan, inputs[0])
+    rows, manifests = measure_formats(*row.split("@"), BUILDS)
     return {
-        build: {
-            "best_ms": round(min(found.medians_us) / 1e3, 4),
-            "median_ms": round(found.latency_us / 1e3, 4),
-            "sqnr_db": worst_decibels(outputs["float32"], outputs[build]),
-            "shares": _shares(manifests[build]["steps"]),
-        }
-        for build, found in zip(BUILDS, measured, strict=True)
+        build: {**found, "shares": _shares(manifests[build]["steps"])}
+        for build, found in rows.items()
     }
 
 
@@ -137,4 +78,4 @@ def table(rows: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rows_command("words", USUAL, measure, table)()

@@ -1,7 +1,7 @@
 """The table of precisions holds what was measured."""
 
 import numpy as np
-from benchmarks import bfloat16
+from benchmarks import bfloat16, format_builds
 
 
 def row(best_ms, sqnr_db, weights_bytes, share):
@@ -19,7 +19,7 @@ def test_ratios_are_of_the_fastest_rounds():
 def test_the_worst_output_counts():
     exact = [{"a": np.ones(4, np.float32), "b": np.ones(4, np.float32)}]
     found = [{"a": np.full(4, 1.1, np.float32), "b": np.full(4, 1.01, np.float32)}]
-    assert bfloat16.worst_decibels(exact, found) == 20.0
+    assert format_builds.worst_decibels(exact, found) == 20.0
 
 
 def test_the_share_is_of_products_that_are_not_of_float32():
