@@ -5,6 +5,9 @@
 #ifndef _DARWIN_C_SOURCE
 #define _DARWIN_C_SOURCE
 #endif
+#if !defined(__LP64__) && !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64 /* places in files above 2 GiB */
+#endif
 #include "platform.h"
 
 #include "c_library.h"
@@ -28,6 +31,7 @@ octavo_status octavo_platform_file_bytes(int file, uint64_t *num_bytes) {
 /* Anywhere, or at an address that is mapped already. Populated now where the system can, so that
  * the first run is not the one that takes the page faults. */
 static void *map_file(int file, uint64_t offset, size_t num_bytes, void *at) {
+  if ((off_t)offset < 0 || (uint64_t)(off_t)offset != offset) return NULL; /* of 32 bits */
   int flags = MAP_PRIVATE | MAP_POPULATE | (at != NULL ? MAP_FIXED : 0);
   void *memory = mmap(at, num_bytes, PROT_READ, flags, file, (off_t)offset);
   return memory == MAP_FAILED ? NULL : memory;

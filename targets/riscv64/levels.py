@@ -14,7 +14,7 @@ RISCV64_RVV = Target(
     cpu="generic-rv64",
     features=("+m", "+a", "+f", "+d", "+c", "+v", "+zvl128b"),
     llvm_abi="lp64d",
-    zig_target="riscv64-linux-gnu.2.35",
+    zig_target="riscv64-linux-gnu.2.28",
     program_zig_target="riscv64-linux-musl",
     emulator=Emulator(program="qemu-riscv64", cpu="rv64,v=true,vext_spec=v1.0,vlen=128"),
     isa="riscv64_rvv",

@@ -10,7 +10,7 @@ from octavo.targets.base import Target
 FAMILY = "x86-64"
 FLOAT_PRECISIONS = ("float32", "bf16")  # of CPUs with AVX512_BF16
 TRIPLE = "x86_64-unknown-linux-gnu"
-ZIG_TARGET = "x86_64-linux-gnu.2.34"  # the first glibc with threads in libc itself
+ZIG_TARGET = "x86_64-linux-gnu.2.28"  # as old as boards and servers in use: Debian 10, RHEL 8
 # Android and some Linux systems map libraries in pages of 16 KiB.
 LINK_FLAGS = ("-Wl,-z,max-page-size=16384",)
 _LEVELS = "System V ABI for AMD64, micro-architecture levels"

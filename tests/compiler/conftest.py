@@ -43,7 +43,7 @@ def host_target():
         description="Whatever runs these tests.",
         triple=f"{machine}-linux-gnu",
         cpu=cpu,
-        zig_target=f"{machine}-linux-gnu.2.34",
+        zig_target=f"{machine}-linux-gnu.2.28",
         isa="portable",
     )
 

@@ -11,7 +11,7 @@ HEADER = RUNTIME / "include" / "octavo_runtime.h"
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow", "-Wconversion")
 SOURCES = sorted((RUNTIME / "src").glob("*.c"))
 ARCHITECTURES = (
-    "x86_64-linux-gnu.2.34",
+    "x86_64-linux-gnu.2.28",
     "aarch64-linux-musl",
     "arm-linux-musleabihf",
     "riscv64-linux-musl",
@@ -94,3 +94,17 @@ def test_it_compiles_for_every_architecture(architecture, tmp_path):
     for source in [*SOURCES, RUNTIME / "bench" / "bench.c"]:
         zig(["cc", "-target", architecture, *flags, "-c", str(source), "-o", "a.o"], tmp_path)
         assert (tmp_path / "a.o").is_file()
+
+
+@pytest.mark.slow
+def test_places_in_files_have_64_bits_on_machines_of_32(run, tmp_path):
+    from octavo.compiler.artifact.toolchain import zig
+
+    nm = shutil.which("nm") or pytest.skip("needs nm")
+    flags = ["-std=c11", "-O2", f"-I{RUNTIME / 'include'}"]
+    for architecture, suffix in (("arm-linux-gnueabihf", "64"), ("aarch64-linux-gnu", "")):
+        system = ["-target", f"{architecture}.2.28"]
+        source = str(RUNTIME / "src" / "platform_map.c")
+        zig(["cc", *system, *flags, "-c", source, "-o", "a.o"], tmp_path)
+        wanted = set(re.findall(r"U (\w+)", run([nm, "-u", tmp_path / "a.o"])))
+        assert {f"mmap{suffix}", f"open{suffix}"} <= wanted

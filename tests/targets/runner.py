@@ -65,7 +65,7 @@ class Runner:
         self.folder = folder
         self.count = 0
         (folder / "pool.c").write_text(POOL)
-        zig(["cc", "-target", "x86_64-linux-gnu.2.34", "-O2", "-fPIC", "-c", "pool.c",
+        zig(["cc", "-target", "x86_64-linux-gnu.2.28", "-O2", "-fPIC", "-c", "pool.c",
              "-fno-sanitize=all", "-o", "pool.o"], folder)
 
     def compile(

@@ -241,3 +241,28 @@ def test_a_package_has_libraries_for_several_targets(
             options = {"target": "arm64-neon", "before": [emulator]}
             found = _outputs(run_command, folder, "tiny", program, **options)
             assert found == expected("tiny")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["armv7-neon", "arm64-neon", "riscv64-rvv"])
+def test_libraries_of_other_architectures_run_with_glibc(
+    run_command, make_artifact, expected, tmp_path, target
+):
+    record = get_target(target)
+    system = record.zig_target.rsplit(".", 2)[0]
+    root = Path("/usr") / system
+    if not (root / "lib" / "libc.so.6").is_file():
+        pytest.skip(
+            f"needs glibc for {system}: libc6-armhf-cross, -arm64-cross, -riscv64-cross"
+        )
+    emulator = [_tool(record.emulator.program), "-cpu", record.emulator.cpu, "-L", root]
+    folder = package_c([make_artifact("tiny", target)], tmp_path / "sdk").directory
+    compiler = (*ZIG, "-target", record.zig_target, "-std=c11")
+    for library in ("liboctavo_tiny.a", "liboctavo_tiny.so"):
+        path = folder / "lib" / target / library
+        _build(run_command, folder, compiler, "tiny", tmp_path / "tiny", [path])
+        before = [*emulator, "-E", f"LD_LIBRARY_PATH={path.parent}"]
+        options = {"target": target, "before": before}
+        assert _outputs(run_command, folder, "tiny", tmp_path / "tiny", **options) == expected(
+            "tiny"
+        )

@@ -13,7 +13,7 @@ from octavo.targets.host import CPUINFO, cpu_flags
 from octavo.targets.x86.amx import AmxInt8
 
 EMULATOR = Path(__file__).with_name("amx_emulator.c")
-FLAGS = ("-target", "x86_64-linux-gnu.2.34", "-std=c11", "-O3", "-fPIC", "-fno-sanitize=all",
+FLAGS = ("-target", "x86_64-linux-gnu.2.28", "-std=c11", "-O3", "-fPIC", "-fno-sanitize=all",
          "-Wall", "-Wextra", "-Werror", "-Wshadow", "-fvisibility=hidden")
 VECTOR_FLAGS = {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512vbmi"}
 SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, TILE_DATA = 158, 0x1023, 18
