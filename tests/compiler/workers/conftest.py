@@ -1,6 +1,16 @@
 """One cluster for all tests: it takes seconds to start."""
 
+import signal
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Processes that shells start behind the prompt ignore SIGINT, and so do their children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
