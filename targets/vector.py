@@ -147,15 +147,16 @@ def fma(a: Expr, b: Expr, c: Expr, lanes: int) -> Expr:
     return intrinsic("float32", lanes, "llvm.fma", a, b, c)
 
 
-def prefetch(buffer: BufferVar, offset: Expr) -> None:
+def prefetch(buffer: BufferVar, offset: Expr, *, for_writing: bool = False) -> None:
     """Ask for the cache line of an element, which may lie behind the buffer.
 
-    A hint that never fails; the line goes to the second-level cache.
+    A hint that never fails; the line goes to the second-level cache, or to the first one if
+    it is going to be written.
     """
-    for_reading, second_level, data = T.int32(0), T.int32(2), T.int32(1)
+    access, data = T.int32(int(for_writing)), T.int32(1)
+    level = T.int32(3 if for_writing else 2)
     address = T.address_of(buffer[offset])
-    T.evaluate(T.call_llvm_intrin(
-        "void", "llvm.prefetch", address, for_reading, second_level, data))
+    T.evaluate(T.call_llvm_intrin("void", "llvm.prefetch", address, access, level, data))
 
 
 def copy(dst: BufferVar, dst_offset: Expr, src: BufferVar, src_offset: Expr, n: int) -> None:

@@ -21,6 +21,9 @@ from octavo.targets.kernels.spans import MAX_ELEMENTS
 from octavo.targets.ops.edge_order import PLACES_BEHIND, EdgeOrder
 
 Arrays = Mapping[str, NDArray[Any]]
+Parameter = tuple[str, int, str]
+
+WEIGHTS = (None, "uint8", "int8", "float32")
 
 
 class CountingSort:
@@ -37,6 +40,8 @@ class CountingSort:
             return "no edges"
         if not (op.gathers or op.has_ids):
             return "neither rows nor numbers of edges are wanted"
+        if op.weight_dtype not in WEIGHTS:
+            return f"{op.weight_dtype} weights; only uint8, int8 and float32"
         if max(op.places, op.nodes, op.sources) >= MAX_ELEMENTS:
             return f"more than {MAX_ELEMENTS} elements"
         return ""
@@ -44,22 +49,12 @@ class CountingSort:
     def variant(self, op: EdgeOrder, isa: Isa) -> str:
         """Name what is put in order."""
         del isa
-        wanted = [name for name, is_there in (("rows", op.gathers), ("ids", op.has_ids))
-                  if is_there]
-        return ".".join([self.name, op.index_dtype, *wanted])
+        return f"{self.name}.{wanted(op)}"
 
     def build(self, op: EdgeOrder, isa: Isa) -> Any:
         """Emit the PrimFunc."""
         del isa
-        parameters = [
-            *([("source", op.edges, op.index_dtype)] if op.gathers else []),
-            ("node", op.edges, op.index_dtype),
-            *([("count", 1, op.index_dtype)] if op.has_count else []),
-            ("offsets", op.nodes + 1, "int32"),
-            *([("places", op.places, "int32")] if op.gathers else []),
-            *([("ids", op.places, "int32")] if op.has_ids else []),
-            ("scratch", op.edges, "int32"),
-        ]
+        parameters = [*operands_of(op), ("scratch", op.edges, "int32")]
         names = [name for name, _, _ in parameters]
         return vector.prim_func(
             parameters,
@@ -76,6 +71,45 @@ class CountingSort:
         return op.edges * np.dtype("int32").itemsize
 
 
+def wanted(op: EdgeOrder) -> str:
+    """Name what is put in order."""
+    parts = (("rows", op.gathers), ("ids", op.has_ids), (f"{op.weight_dtype}_weights",
+             op.weight_dtype is not None))
+    return ".".join([op.index_dtype, *(name for name, is_there in parts if is_there)])
+
+
+def operands_of(op: EdgeOrder) -> list[Parameter]:
+    """Inputs and outputs, in order."""
+    weight = op.weight_dtype
+    return [
+        *([("source", op.edges, op.index_dtype)] if op.gathers else []),
+        ("node", op.edges, op.index_dtype),
+        *([] if weight is None else [("weight", op.edges, weight)]),
+        *([("count", 1, op.index_dtype)] if op.has_count else []),
+        ("offsets", op.nodes + 1, "int32"),
+        *([("places", op.places, "int32")] if op.gathers else []),
+        *([("ids", op.places, "int32")] if op.has_ids else []),
+        *([] if weight is None else [("weights", op.edges, weight)]),
+    ]
+
+
+def emit_count(op: EdgeOrder, operands: Mapping[str, Any]) -> Expr:
+    """Check and return the number of edges that there are, int32."""
+    if not op.has_count:
+        return T.int32(op.edges)
+    count = vector.bind(vector.load(operands["count"], 0))
+    none, every = (tirx.IntImm(op.index_dtype, limit) for limit in (0, op.edges))
+    fail_if(tirx.any(count < none, count > every))
+    return vector.bind(vector.cast(count, "int32", 1))
+
+
+def clear_behind(operands: Mapping[str, Any], count: Expr) -> None:
+    """Write what readers fetch behind the last edge."""
+    for name in ("places", "ids"):
+        if name in operands:
+            vector.fill(operands[name], count, T.int32(0), PLACES_BEHIND)
+
+
 class _Emitter:
     """Emits one sort: edges of a node keep their order."""
 
@@ -85,7 +119,7 @@ class _Emitter:
 
     def emit(self) -> None:
         op, operands = self.op, self.operands
-        count = self._count()
+        count = emit_count(op, operands)
         # Element t + 1 counts the edges of node t; sums make it the end of their places, which
         # is where t + 1 begins. Wrong indices are limited meanwhile, so that one pass counts
         # and checks.
@@ -108,19 +142,12 @@ class _Emitter:
                 vector.store(operands["places"], place, row)
             if op.has_ids:
                 vector.store(operands["ids"], place, edge)
+            if op.weight_dtype is not None:
+                weight = vector.load(operands["weight"], edge)
+                vector.store(operands["weights"], place, weight)
         if op.gathers:
             fail_if(vector.load(is_wrong, 0) != 0)
-        for name in ("places", "ids"):
-            if name in operands:
-                vector.fill(operands[name], count, T.int32(0), PLACES_BEHIND)
-
-    def _count(self) -> Expr:
-        """Edges that there are."""
-        if not self.op.has_count:
-            return T.int32(self.op.edges)
-        count = vector.bind(vector.load(self.operands["count"], 0))
-        fail_if(tirx.any(count < self._index(0), count > self._index(self.op.edges)))
-        return vector.bind(vector.cast(count, "int32", 1))
+        clear_behind(operands, count)
 
     def _sum(self) -> None:
         """Turn numbers of edges into ends of places; fail if a node has too many."""

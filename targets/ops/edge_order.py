@@ -33,6 +33,8 @@ class EdgeOrder:
         index_dtype: "int64" or "int32" of the inputs; a negative index counts from the end.
         gathers: "source" is an input, and "places" an output.
         has_ids: "ids" is an output.
+        weight_dtype: Type of "weight", a number for each edge: "uint8", "int8" or "float32";
+            None for none.
         has_count: "count" says how many edges there are; those behind are not looked at.
         max_degree: Edges into one node, at most; 0 for no other limit than ``edges``. What
             sums stay within 32 bits rests on it, so more of them are an error.
@@ -44,6 +46,7 @@ class EdgeOrder:
     index_dtype: str = "int64"
     gathers: bool = True
     has_ids: bool = False
+    weight_dtype: str | None = None
     has_count: bool = False
     max_degree: int = 0
 
@@ -58,17 +61,17 @@ class EdgeOrder:
         return self.edges + PLACES_BEHIND
 
 
-def reference(op: EdgeOrder, arrays: Arrays) -> dict[str, NDArray[np.int32]]:
+def reference(op: EdgeOrder, arrays: Arrays) -> dict[str, NDArray[Any]]:
     """Compute the operation.
 
     Args:
         op: The operation.
-        arrays: "source" (edges,) if it gathers, "node" (edges,), and "count" (1,) if it has
-            one, in this order of operands.
+        arrays: "source" (edges,) if it gathers, "node" (edges,), "weight" (edges,) if edges
+            have one, and "count" (1,) if there is one, in this order of operands.
 
     Returns:
-        The outputs that there are, in the order of operands: "offsets", "places", "ids". What
-        the kernel does not write is 0.
+        The outputs that there are, in the order of operands: "offsets", "places", "ids",
+        "weights". What the kernel does not write is 0.
 
     Raises:
         IndexError: "count" is not in [0, edges], an index not in [-rows, rows), or a node has
@@ -82,12 +85,17 @@ def reference(op: EdgeOrder, arrays: Arrays) -> dict[str, NDArray[np.int32]]:
     if degree.max(initial=0) > op.degree_limit:
         raise IndexError(f"{degree.max()} edges into one node; at most {op.degree_limit}")
     order = np.argsort(node, kind="stable")
-    outputs = {"offsets": np.concatenate([[0], np.cumsum(degree)]).astype(np.int32)}
+    outputs: dict[str, NDArray[Any]] = {
+        "offsets": np.concatenate([[0], np.cumsum(degree)]).astype(np.int32)
+    }
     if op.gathers:
         source = _rows(arrays["source"].reshape(-1)[:count], op.sources)
         outputs["places"] = padded(source[order], op.edges)
     if op.has_ids:
         outputs["ids"] = padded(order, op.edges)
+    if op.weight_dtype is not None:
+        outputs["weights"] = np.zeros(op.edges, op.weight_dtype)
+        outputs["weights"][:count] = arrays["weight"].reshape(-1)[:count][order]
     return outputs
 
 

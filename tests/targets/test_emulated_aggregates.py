@@ -1,6 +1,7 @@
 """Message passing on every emulated family, and on every level of x86-64 that runs here."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from tests.targets import (
@@ -14,6 +15,7 @@ from tests.targets.graphs import EPILOGUES
 
 from octavo.targets.host import CPUINFO, LEVELS, cpu_flags
 from octavo.targets.instructions import isa_of
+from octavo.targets.kernels.edge_partition import MIN_EDGES, PartitionedSort
 from octavo.targets.ops.csr_aggregate import CsrAggregate
 
 # The kernels multiply lane by lane: levels that multiply faster are no other code.
@@ -52,16 +54,23 @@ def order_of_edges(run_kernel, isa, index):
     test_edge_order.check(run_kernel, isa, test_edge_order.CASES[index], 290)
 
 
+@pytest.mark.parametrize("index", [1, 4, 5])
+def order_of_many_edges(run_kernel, isa, index):
+    op = replace(test_edge_order.CASES[index], edges=MIN_EDGES, max_degree=0)
+    test_edge_order.check(run_kernel, isa, op, MIN_EDGES - 10, PartitionedSort())
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_kernels_equal_their_references(name, tmp_path):
     target = TARGETS[name]
     if shutil.which(target.emulator.program) is None:
         pytest.skip(f"needs {target.emulator.program} (Debian package qemu-user)")
-    cases = [case for test in (constant_graphs, given_edges, softmax_of_edges, order_of_edges)
+    cases = [case for test in (constant_graphs, given_edges, softmax_of_edges, order_of_edges,
+                         order_of_many_edges)
              for case in cases_of(test, target)]
-    # Of floats: no target refuses how they are rounded.
+    # Of the kernel that serves few edges.
     wrong = test_edge_order.test_wrong_edges_are_a_status
-    cases.append(cases_of(wrong, target)[-1])
+    cases.append(cases_of(wrong, target)[2])
     assert run_cases(cases, target, tmp_path) == {}
     refused = {not_kept(mode) for mode in ("float32", "dyadic")
                if mode not in target.requantize_modes}
