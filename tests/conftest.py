@@ -17,6 +17,9 @@ hypothesis.settings.load_profile("octavo")
 # Test processes share the cores; a library with a thread per core slows all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Most tests import a model of their own: a process for each would double their time.
+os.environ.setdefault("OCTAVO_TRUST_MODELS", "1")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_CACHE = pytest.StashKey[Path]()
 

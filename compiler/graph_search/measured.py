@@ -85,7 +85,7 @@ def measure_network(
     from octavo.compiler.mixed_precision.artifacts import write_configuration
     from octavo.compiler.mixed_precision.programs import ProgramMaker
 
-    model = import_model(folder / MODEL)
+    model = import_model(folder / MODEL, isolated=False)  # written here
     inferences = list(open_samples(folder / SAMPLES, model))
     labels = read_labels(folder / SAMPLES, len(inferences))
     machine = get_target(target)

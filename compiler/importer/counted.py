@@ -1,13 +1,13 @@
 """Build a model with dimensions that are counted at run time: one more input for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import onnx
 import onnx_ir as ir
 
 from octavo.compiler.importer.build import build_model
 from octavo.compiler.importer.draft import Draft, ValueType
-from octavo.compiler.importer.varying import beginning_axes, varying_axes
+from octavo.compiler.importer.request import Imported, Varying
 from octavo.errors import ModelError
 from octavo.passes.message_passing.counted_axes import CountedAxis, counted_axes
 from octavo.passes.message_passing.counted_rows import check_rows
@@ -16,24 +16,19 @@ from octavo.passes.message_passing.counts import Count, declare_counts
 COUNT_TYPE = ValueType(onnx.TensorProto.INT64, (1,))
 
 
-def build_counted(
-    draft: Draft,
-    maxima: Mapping[str, int],
-    read: Callable[[Mapping[str, int]], Draft],
-) -> ir.Model:
-    """Return the draft as a model whose counts are declared and checked.
+def build_counted(imported: Imported) -> ir.Model:
+    """Return a draft as a model whose counts are declared and checked.
 
     Args:
-        draft: Imported with the largest sizes; gets an input for each dimension.
-        maxima: Those sizes, by the dimensions' names.
-        read: Imports the same model with other sizes.
+        imported: A draft with the largest sizes, and what varies; the draft gets an input for
+            each dimension.
 
     Raises:
-        ModelError: The model does not let a dimension vary, or what is beyond the count could
-            change a result.
+        ModelError: What is beyond the count could change a result.
     """
-    axes = {name: _axes(draft, maxima, name, read) for name in maxima}
-    counts = tuple(_count(draft, name, maxima[name], axes[name]) for name in maxima)
+    draft = imported.draft
+    counts = tuple(_count(draft, item) for item in imported.varying)
+    axes = {item.dimension: item.axes for item in imported.varying}
     for count in counts:
         draft.inputs.append(count.input)
         draft.types[count.input] = COUNT_TYPE
@@ -52,28 +47,14 @@ def build_counted(
     return model
 
 
-def _axes(
-    draft: Draft,
-    maxima: Mapping[str, int],
-    name: str,
-    read: Callable[[Mapping[str, int]], Draft],
-) -> dict[str, int]:
-    maximum = maxima[name]
-    try:
-        smaller = read({**maxima, name: maximum - 1})
-    except ModelError as error:
-        raise ModelError(f"dimension '{name}' cannot have another size: {error}") from error
-    return varying_axes(draft, smaller, name, maximum)
-
-
-def _count(draft: Draft, name: str, maximum: int, axes: Mapping[str, int]) -> Count:
+def _count(draft: Draft, item: Varying) -> Count:
     return Count(
-        dimension=name,
-        input=draft.fresh(name),
-        maximum=maximum,
-        inputs={key: axes[key] for key in draft.inputs if key in axes},
-        outputs={key: axes[key] for key in draft.outputs if key in axes},
-        constants=beginning_axes(draft, axes),
+        dimension=item.dimension,
+        input=item.input,
+        maximum=item.maximum,
+        inputs={key: item.axes[key] for key in draft.inputs if key in item.axes},
+        outputs={key: item.axes[key] for key in draft.outputs if key in item.axes},
+        constants=item.constants,
     )
 
 

@@ -7,6 +7,7 @@ in between check and use, and ``onnx`` never sees a path.
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -25,14 +26,20 @@ class ExternalData:
         model_path: The model file; data files must lie in or below its folder.
         allowed: Whether the user agreed to read external data at all.
         limits: ``external_bytes`` caps the sum of all reads.
+        announce: Told of every number of bytes before they are read.
     """
 
     def __init__(
-        self, model_path: str | os.PathLike[str], allowed: bool, limits: Limits
+        self,
+        model_path: str | os.PathLike[str],
+        allowed: bool,
+        limits: Limits,
+        announce: Callable[[int], None] | None = None,
     ) -> None:
         self._folder = Path(model_path).resolve().parent
         self._allowed = allowed
         self._budget_bytes = limits.external_bytes
+        self._announce = announce
 
     def read(self, tensor: onnx.TensorProto, num_bytes: int, where: str) -> bytes:
         """Return the bytes of ``tensor``.
@@ -78,6 +85,8 @@ class ExternalData:
                     f"{where}: external data has {length} bytes; its shape and type need "
                     f"{num_bytes}"
                 )
+            if self._announce is not None:
+                self._announce(num_bytes)
             return _read_exactly(descriptor, offset, num_bytes, where)
         finally:
             os.close(descriptor)

@@ -1,31 +1,18 @@
-"""What a model consists of: operators, shapes, multiply-accumulates and bytes of parameters.
+"""What a model consists of: operators, shapes, multiply-accumulates, bytes of parameters."""
 
-Multiply-accumulates (MACs) of one run:
-
-- Conv, ConvInteger: output elements x C_in / group x kernel elements
-- ConvTranspose: input elements x C_out / group x kernel elements
-- Gemm, MatMul, MatMulInteger: output elements x length of the common axis
-- LSTM, GRU, RNN: steps x batch x (elements of W + elements of R), over all directions
-
-Other operators count 0: they multiply at most once for each element.
-"""
-
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import onnx
-
-from octavo.compiler.importer.draft import OPSET, Draft, attributes_of
 from octavo.compiler.importer.limits import Limits
-from octavo.compiler.importer.pipeline import import_draft
-from octavo.compiler.importer.shapes import InputShape
+from octavo.compiler.importer.pipeline import import_request
+from octavo.compiler.importer.request import make_request
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from octavo.compiler.importer.shapes import InputShape
 
 Shape = tuple[int, ...]
 
@@ -92,24 +79,14 @@ class ModelSummary:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-@dataclass(frozen=True)
-class _Node:
-    """What both kinds of model offer: values by name, "" for an absent one."""
-
-    name: str
-    op_type: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    trans_a: bool
-
-
 def inspect_model(
     model: "ir.Model | str | os.PathLike[str]",
     *,
-    shapes: Mapping[str, InputShape] | None = None,
+    shapes: "Mapping[str, InputShape] | None" = None,
     maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
     limits: Limits | None = None,
+    isolated: bool | None = None,
 ) -> ModelSummary:
     """Summarize a model.
 
@@ -120,128 +97,24 @@ def inspect_model(
         maxima: For a file: largest sizes of dimensions; their inputs are not shown.
         allow_external_data: For a file, as in ``import_model``.
         limits: For a file, as in ``import_model``.
+        isolated: For a file, as in ``import_model``.
 
     Raises:
         ModelError: The file cannot be imported.
     """
     if isinstance(model, str | os.PathLike):
-        return _summarize_draft(
-            import_draft(
-                model,
-                shapes=shapes,
-                maxima=maxima,
-                allow_external_data=allow_external_data,
-                limits=limits,
-            )
+        request = make_request(
+            model,
+            shapes=shapes,
+            maxima=maxima,
+            allow_external_data=allow_external_data,
+            limits=limits,
+            find_varying=False,
         )
-    return _summarize_model(model)
+        draft = import_request(request, isolated).draft
+        from octavo.compiler.importer.summarize import summarize_draft
 
+        return summarize_draft(draft)
+    from octavo.compiler.importer.summarize import summarize_model
 
-def _summarize_draft(draft: Draft) -> ModelSummary:
-    tensors = {
-        name: TensorSummary(name, _dtype_name(value.dtype), value.shape)
-        for name, value in draft.types.items()
-    }
-    nodes = []
-    for node in draft.nodes:
-        trans_a = node.op_type == "Gemm" and bool(attributes_of(node).get("transA", 0))
-        nodes.append(
-            _Node(node.name, node.op_type, tuple(node.input), tuple(node.output), trans_a)
-        )
-    return _summarize(
-        draft.name, draft.inputs, draft.outputs, draft.constants, tensors, nodes, OPSET
-    )
-
-
-def _summarize_model(model: "ir.Model") -> ModelSummary:
-    graph = model.graph
-    values = [*graph.inputs, *graph.initializers.values()]
-    values += [value for node in graph for value in node.outputs]
-    tensors = {}
-    for value in values:
-        if value.name and value.shape is not None and value.dtype is not None:
-            shape = tuple(int(dim) for dim in value.shape.numpy())
-            tensors[value.name] = TensorSummary(
-                value.name, _dtype_name(int(value.dtype)), shape
-            )
-    nodes = [
-        _Node(
-            node.name or "",
-            node.op_type,
-            tuple((value.name or "") if value is not None else "" for value in node.inputs),
-            tuple(value.name or "" for value in node.outputs),
-            bool(node.attributes.get_int("transA", 0)),
-        )
-        for node in graph
-    ]
-    return _summarize(
-        graph.name or "main",
-        [value.name or "" for value in graph.inputs],
-        [value.name or "" for value in graph.outputs],
-        graph.initializers,
-        tensors,
-        nodes,
-        graph.opset_imports.get("", OPSET),
-    )
-
-
-def _summarize(
-    name: str,
-    inputs: Iterable[str],
-    outputs: Iterable[str],
-    constants: Iterable[str],
-    tensors: Mapping[str, TensorSummary],
-    nodes: Iterable[_Node],
-    opset: int,
-) -> ModelSummary:
-    sizes = {key: _num_bytes(tensors[key]) for key in constants}
-    summaries = tuple(
-        NodeSummary(
-            node.name,
-            node.op_type,
-            tuple(tensors[value] for value in node.inputs if value in tensors),
-            tuple(tensors[value] for value in node.outputs if value in tensors),
-            _macs(node, tensors),
-            sum(sizes.get(value, 0) for value in dict.fromkeys(node.inputs)),
-        )
-        for node in nodes
-    )
-    return ModelSummary(
-        name,
-        opset,
-        tuple(tensors[value] for value in inputs),
-        tuple(tensors[value] for value in outputs),
-        summaries,
-        sum(node.macs for node in summaries),
-        sum(math.prod(tensors[key].shape) for key in sizes),
-        sum(sizes.values()),
-    )
-
-
-def _macs(node: _Node, tensors: Mapping[str, TensorSummary]) -> int:
-    shapes = [tensors[value].shape if value in tensors else () for value in node.inputs]
-    result = tensors[node.outputs[0]].shape if node.outputs[0] in tensors else ()
-    match node.op_type:
-        case "Conv" | "ConvInteger":
-            return math.prod(result) * math.prod(shapes[1][1:])
-        case "ConvTranspose":
-            return math.prod(shapes[0]) * math.prod(shapes[1][1:])
-        case "MatMul" | "MatMulInteger":
-            return math.prod(result) * shapes[0][-1]
-        case "Gemm":
-            return math.prod(result) * shapes[0][0 if node.trans_a else 1]
-        case "LSTM" | "GRU" | "RNN":
-            steps_and_batch = math.prod(shapes[0][:2])
-            return steps_and_batch * (math.prod(shapes[1]) + math.prod(shapes[2]))
-    return 0
-
-
-def _dtype_name(dtype: int) -> str:
-    return str(onnx.helper.tensor_dtype_to_np_dtype(dtype).name)
-
-
-def _num_bytes(tensor: TensorSummary) -> int:
-    # ml_dtypes holds one narrow number in a byte, a file holds two or four
-    narrow = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4}
-    num_bits = narrow.get(tensor.dtype) or 8 * np.dtype(tensor.dtype).itemsize
-    return (math.prod(tensor.shape) * num_bits + 7) // 8
+    return summarize_model(model)

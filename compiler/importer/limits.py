@@ -16,7 +16,11 @@ class Limits:
         elements: Product of the dimensions of one tensor.
         depth: Nesting of subgraphs in attributes, and of calls to model-local functions.
         string_length: Characters of one name, operator, domain or string attribute.
-        folded_bytes: Sum of the constants that folding may add.
+        folded_bytes: Sum of the constants that folding may add; also the size of one that is
+            left to the program.
+        memory_bytes: Memory that an import in a process of its own may take, beside what
+            grows with the files that it reads.
+        cpu_s: Seconds of a core that such an import may take, beside what grows with them.
     """
 
     file_bytes: int = 2**31
@@ -28,3 +32,5 @@ class Limits:
     depth: int = 16
     string_length: int = 4096
     folded_bytes: int = 2**28
+    memory_bytes: int = 2**31
+    cpu_s: float = 120

@@ -26,6 +26,7 @@ def load_proto(path: str | os.PathLike[str], limits: Limits) -> onnx.ModelProto:
 
     Raises:
         ModelError: The file is missing, not regular, too large, truncated or not ONNX.
+        MemoryError: Its messages take more memory than there is.
     """
     path = Path(path)
     content = _read_regular_file(path, limits.file_bytes)
@@ -34,6 +35,8 @@ def load_proto(path: str | os.PathLike[str], limits: Limits) -> onnx.ModelProto:
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError as error:
+        if "alloc failed" in str(error):
+            raise MemoryError(f"'{path}'") from error
         raise ModelError(f"'{path}' is truncated or not an ONNX model") from error
     # protobuf accepts any bytes that happen to look like fields, so emptiness is the real test
     if not model.HasField("graph") or not model.opset_import:

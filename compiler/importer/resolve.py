@@ -53,6 +53,7 @@ CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 MAX_INFERENCE_ELEMENTS = 1024
 # constants below this size are worth folding even where they grow: masks, position tables
 SMALL_BYTES = 2**22
+MAX_GROWTH = 16  # numbers of a huge constant for each that it is made of
 _OPSET_IMPORTS = [onnx.helper.make_opsetid("", OPSET)]
 Versions = dict[str, int]
 
@@ -78,6 +79,8 @@ class Resolver:
         self._aliases: dict[str, str] = {}
         self._outputs = {value.name for value in model.graph.output}
         self._folded_bytes = 0
+        # what nodes compute of constants alone: of how many numbers in the file
+        self._fixed: dict[str, int] = {}
 
     def run(self) -> None:
         """Process every node.
@@ -173,6 +176,7 @@ class Resolver:
         for name in node.output:
             if name:
                 self._draft.types[name] = self._static_type(node, name, types)
+        self._check_fixed(node)
         self._draft.nodes.append(node)
 
     def _define(self, name: str, value: Array) -> None:
@@ -255,6 +259,30 @@ class Resolver:
         for name, value in named:
             self._define(name, value)
         return True
+
+    def _check_fixed(self, node: onnx.NodeProto) -> None:
+        """Refuse a huge constant that is made of few numbers: every later tool folds it."""
+        constants = self._draft.constants
+        read = [name for name in node.input if name]
+        if any(name not in constants and name not in self._fixed for name in read):
+            return
+        # what came from the same numbers twice still came from these
+        origins = [self._fixed[name] for name in read if name not in constants]
+        origin = max(origins, default=0) + sum(
+            constants[n].size for n in read if n in constants
+        )
+        for name in node.output:
+            if not name:
+                continue
+            self._fixed[name] = origin
+            item = self._draft.types[name]
+            made = math.prod(item.shape)
+            num_bytes = made * onnx.helper.tensor_dtype_to_np_dtype(item.dtype).itemsize
+            if num_bytes > self._limits.folded_bytes and made > MAX_GROWTH * origin:
+                raise ModelError(
+                    f"{describe(node)} makes a constant of {num_bytes} bytes out of {origin}"
+                    f" numbers; more than {self._limits.folded_bytes} bytes are not allowed"
+                )
 
     def _static_type(
         self, node: onnx.NodeProto, name: str, types: dict[str, onnx.TypeProto]

@@ -6,17 +6,52 @@ size and with one less: what differs depends on the size. Axes may, and constant
 axis, and operands that only say a shape; all else is refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import onnx
 
 from octavo.compiler.importer.draft import Draft
+from octavo.compiler.importer.request import Varying
 from octavo.compiler.importer.tensors import Array
 from octavo.errors import ModelError
 
 # Where a size is only a size: the operand by operator.
 _SHAPE_OPERANDS = {"ConstantOfShape": 0, "Expand": 1, "Range": 1, "Reshape": 1, "Slice": 2}
+
+
+def find_varying(
+    draft: Draft, maxima: Mapping[str, int], read: Callable[[Mapping[str, int]], Draft]
+) -> tuple[Varying, ...]:
+    """Find what has the size of each dimension.
+
+    Args:
+        draft: Imported with the largest sizes.
+        maxima: Those sizes, by the dimensions' names.
+        read: Imports the same model with other sizes.
+
+    Raises:
+        ModelError: The model does not let a dimension vary.
+    """
+    axes = {}
+    for name, maximum in maxima.items():
+        try:
+            smaller = read({**maxima, name: maximum - 1})
+        except ModelError as error:
+            raise ModelError(
+                f"dimension '{name}' cannot have another size: {error}"
+            ) from error
+        axes[name] = varying_axes(draft, smaller, name, maximum)
+    return tuple(
+        Varying(
+            dimension=name,
+            input=draft.fresh(name),
+            maximum=maximum,
+            axes=axes[name],
+            constants=_beginning_axes(draft, axes[name]),
+        )
+        for name, maximum in maxima.items()
+    )
 
 
 def varying_axes(draft: Draft, smaller: Draft, dimension: str, maximum: int) -> dict[str, int]:
@@ -104,7 +139,7 @@ def _maker(draft: Draft, name: str) -> str:
     return f"constant '{name}'" if node is None else f"{node.op_type} '{node.name}'"
 
 
-def beginning_axes(draft: Draft, axes: Mapping[str, int]) -> dict[str, int]:
+def _beginning_axes(draft: Draft, axes: Mapping[str, int]) -> dict[str, int]:
     """Of those values the ones that are constants, or computed of what has no such axis.
 
     Args:

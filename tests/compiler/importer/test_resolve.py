@@ -206,7 +206,7 @@ def test_constants_that_would_explode_are_computed_at_run_time(imported, op_type
         "float[2] x",
         "float[2] y",
         "big = Expand(k, shape) s = ReduceSum<keepdims=0>(big) y = Add(x, s)",
-        "float k = {0.5}, int64[2] shape = {10000, 10000}",
+        "float k = {0.5}, int64[2] shape = {5000, 5000}",
     )
     assert op_types(imported(original)) == ["Expand", "ReduceSum", "Add"]
 
@@ -389,3 +389,40 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / {we
     )
     # file bytes, message, array: 3 copies at the peak, and half a copy of slack
     assert float(done.stdout) < 3.5
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "c = ConstantOfShape(size)",
+        "c = Expand(one, size)",
+        "c = Tile(one, size)",
+        "r = Reshape(one, four) big = Resize(r, , scales) c = Flatten<axis=0>(big)",
+        "h = Expand(one, half) c = Concat<axis=0>(h, h)",
+    ],
+    ids=["ConstantOfShape", "Expand", "Tile", "Resize", "of_fixed_values"],
+)
+def test_a_huge_constant_of_a_few_bytes_is_refused(refused, nodes):
+    model = f"""<ir_version: 8, opset_import: ["" : 18]>
+        g (float[1] x) => (float[1] y)
+        <int64[1] size = {{134217728}}, int64[1] half = {{67108864}}, float[1] one = {{1}},
+         int64[4] four = {{1,1,1,1}}, float[4] scales = {{1,1,8192,16384}}> {{
+            {nodes}
+            m = ReduceMax<keepdims=0>(c)
+            y = Add(x, m)
+        }}"""
+    refused(
+        model, r"makes a constant of 536870912 bytes out of \d numbers; more than 268435456"
+    )
+
+
+def test_a_large_constant_of_as_many_numbers_is_left_to_the_program(imported, op_types):
+    model = imported("""<ir_version: 8, opset_import: ["" : 13]>
+        g (float[8] x) => (float[8] y)
+        <int8[8] w = {1,2,3,4,5,6,7,8}, float scale = {0.5}> {
+            d = DequantizeLinear(w, scale)
+            two = Concat<axis=0>(d, d)
+            m = ReduceMax<keepdims=0>(two)
+            y = Add(x, m)
+        }""", limits=Limits(folded_bytes=16))  # fmt: skip
+    assert op_types(model) == ["DequantizeLinear", "Concat", "ReduceMax", "Add"]

@@ -1,0 +1,5 @@
+"""Import in a process of its own: what a bad model takes or breaks is that process's."""
+
+from octavo.compiler.importer.isolation.parent import TRUSTED, import_in_child
+
+__all__ = ["TRUSTED", "import_in_child"]
