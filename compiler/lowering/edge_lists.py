@@ -11,6 +11,7 @@ from octavo.compiler.lowering.tensor import Tensor
 from octavo.passes.message_passing.forms import Form, Kind
 from octavo.passes.message_passing.node_index import NodeIndex
 
+Coefficients = tuple[ir.Value, str]
 CountInput = Callable[[NodeIndex], ir.Value | None]
 
 
@@ -55,10 +56,12 @@ class EdgeList:
         num_sources: Rows that are gathered from.
         num_edges: Edges, at most.
         count: The input that says how many of them are in use, or None.
-        has_ids: Something is found by the number of the edge.
+        has_ids: Something that is no coefficient is found by the number of the edge.
+        by_edge: Coefficients by the number of the edge, and the type that they are read as.
         max_degree: Edges into one node, at most, so that no sum overflows; 0 for any number.
         tensors: The order as inputs, once something has asked for it.
         factors: Coefficients by the number of the edge, by the value that they are.
+        ordered: Coefficients that were put in the order of nodes with the edges.
     """
 
     head: ir.Node
@@ -69,9 +72,11 @@ class EdgeList:
     num_edges: int
     count: ir.Value | None
     has_ids: bool = False
+    by_edge: set[Coefficients] = field(default_factory=set)
     max_degree: int = 0
     tensors: EdgeTensors | None = None
     factors: dict[ir.Value, Tensor] = field(default_factory=dict)
+    ordered: dict[Coefficients, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._constant: ConstantEdges | None = None

@@ -5,7 +5,7 @@ The step fails where a node number, the count of edges or the degree of a node i
 
 from octavo.compiler.lowering.builder import Origin
 from octavo.compiler.lowering.context import Context, conversion_of
-from octavo.compiler.lowering.edge_lists import EdgeList, EdgeTensors
+from octavo.compiler.lowering.edge_lists import Coefficients, EdgeList, EdgeTensors
 from octavo.compiler.lowering.qdq_graph import dtype_of
 from octavo.compiler.lowering.tensor import Tensor, identity
 from octavo.errors import LoweringError
@@ -13,18 +13,25 @@ from octavo.passes.message_passing.node_index import NodeIndex
 from octavo.targets.ops.edge_order import EdgeOrder, padded
 
 
-def edge_tensors(ctx: Context, edges: EdgeList) -> EdgeTensors:
+def edge_tensors(
+    ctx: Context, edges: EdgeList, carried: tuple[Coefficients, Tensor] | None = None
+) -> EdgeTensors:
     """The order as inputs; what makes it is emitted when it is first wanted.
 
     Args:
         ctx: The program.
         edges: Every aggregation that reads them has said so.
+        carried: Coefficients of one head by the number of the edge, with a tensor of them
+            without gaps. If the order is made now, they are put in it as well, which is one
+            step through memory for all layers: ``edges.ordered`` has them then.
 
     Raises:
         LoweringError: Node numbers and their count are of different types.
     """
-    if edges.tensors is None:
-        edges.tensors = _stored(ctx, edges) if edges.is_constant else _ordered(ctx, edges)
+    if edges.tensors is None and edges.is_constant:
+        edges.tensors = _stored(ctx, edges)
+    elif edges.tensors is None:
+        edges.tensors = _ordered(ctx, edges, carried)
     return edges.tensors
 
 
@@ -41,7 +48,10 @@ def _stored(ctx: Context, edges: EdgeList) -> EdgeTensors:
     )
 
 
-def _ordered(ctx: Context, edges: EdgeList) -> EdgeTensors:
+def _ordered(
+    ctx: Context, edges: EdgeList, carried: tuple[Coefficients, Tensor] | None
+) -> EdgeTensors:
+    left = edges.by_edge - ({carried[0]} if carried is not None else set())
     dtype = dtype_of(edges.targets.origin)
     op = EdgeOrder(
         nodes=edges.num_nodes,
@@ -49,12 +59,15 @@ def _ordered(ctx: Context, edges: EdgeList) -> EdgeTensors:
         edges=edges.num_edges,
         index_dtype=dtype,
         gathers=edges.sources is not None,
-        has_ids=edges.has_ids,
+        has_ids=edges.has_ids or bool(left),
+        weight_dtype=None if carried is None else carried[1].dtype,
         has_count=edges.count is not None,
         max_degree=edges.max_degree,
     )
     indices = [index for index in (edges.sources, edges.targets) if index is not None]
     inputs = [index_tensor(ctx, index) for index in indices]
+    if carried is not None:
+        inputs.append(carried[1])
     if edges.count is not None:
         if dtype != dtype_of(edges.count):
             raise LoweringError(
@@ -69,6 +82,10 @@ def _ordered(ctx: Context, edges: EdgeList) -> EdgeTensors:
         name: ctx.new(f"{edges.name}.{name}", "int32", (size,), identity(1))
         for name, size in sizes.items()
     }
+    if carried is not None:
+        name = f"{edges.name}.weights"
+        made["weights"] = ctx.new(name, carried[1].dtype, (edges.num_edges,), identity(1))
+        edges.ordered[carried[0]] = made["weights"]
     origin = Origin(edges.name, (edges.head.op_type,), (edges.head.name or "",))
     ctx.builder.call(op, inputs, {}, list(made.values()), origin, "int8")
     return EdgeTensors(made["offsets"], made.get("places"), made.get("ids"))

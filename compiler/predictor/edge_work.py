@@ -48,11 +48,12 @@ def softmax_over_edges(op: EdgeSoftmax) -> Work:
 def order_of_edges(op: EdgeOrder) -> Work:
     """Edges sorted by node."""
     arrays = int(op.gathers) + int(op.has_ids)
+    weights = 0 if op.weight_dtype is None else op.edges * item_bytes(op.weight_dtype)
     return Work(
         rows=op.nodes,
         columns=1,
-        read_bytes=op.edges * item_bytes(op.index_dtype) * (1 + op.gathers),
-        written_bytes=(op.nodes + 1 + arrays * op.places) * item_bytes("int32"),
+        read_bytes=op.edges * item_bytes(op.index_dtype) * (1 + op.gathers) + weights,
+        written_bytes=(op.nodes + 1 + arrays * op.places) * item_bytes("int32") + weights,
         run=1,
         in_bits=8 * item_bytes(op.index_dtype),
         out_bits=32,

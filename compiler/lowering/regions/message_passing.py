@@ -22,7 +22,7 @@ from octavo.compiler.lowering.builder import Origin
 from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.edge_attention import attention_tensor, scores_read
 from octavo.compiler.lowering.edge_factors import EdgeFactors, factor_tensor, integer_factors
-from octavo.compiler.lowering.edge_lists import EdgeList
+from octavo.compiler.lowering.edge_lists import Coefficients, EdgeList
 from octavo.compiler.lowering.edge_tensors import edge_tensors
 from octavo.compiler.lowering.fusion import Tail, epilogue
 from octavo.compiler.lowering.needed import needed_nodes
@@ -97,7 +97,7 @@ def _integer(form: Form, view: QdqView) -> Region | None:
         return None
     if form.aggregation in (Aggregation.ADD, Aggregation.MEAN):
         edges.limit_degree(limit)
-    _want_ids(form, edges)
+    _want_ids(form, edges, factors)
     nodes = _nodes(form, tail, view)
 
     def emit(ctx: Context) -> None:
@@ -140,7 +140,7 @@ def _float(form: Form, view: QdqView) -> Region | None:
     edges = view.edge_lists.of(form)
     if edges is None:
         return None
-    _want_ids(form, edges)
+    _want_ids(form, edges, None)
     tail = float_aggregation_tail(form, view)
     nodes = _nodes(form, tail, view)
 
@@ -192,16 +192,24 @@ def _call(
         op, constants = with_order(op, arrays)
         ctx.builder.call(op, inputs, constants, [output], origin, placement)
         return
-    order = edge_tensors(ctx, edges)
+    coefficients = _by_edge(form, factors)
+    carried = weight = None
+    if coefficients is not None and coefficients not in edges.ordered:
+        weight = factor_tensor(ctx, form, edges, factors)
+        if form.heads == 1:
+            carried = coefficients, weight
+    order = edge_tensors(ctx, edges, carried)
     given = order.ids if form.kind is Kind.MESSAGES else order.places
     assert given is not None
     inputs += [order.offsets, given]
-    by_edge = form.coefficients is not None and form.scores is None
+    by_edge = coefficients is not None and coefficients not in edges.ordered
     if form.scores is not None:
         inputs.append(attention_tensor(ctx, view, form, edges, order, factors))
-    elif form.coefficients is not None:
-        assert order.ids is not None
-        inputs += [factor_tensor(ctx, form, edges, factors), order.ids]
+    elif by_edge:
+        assert weight is not None and order.ids is not None
+        inputs += [weight, order.ids]
+    elif coefficients is not None:
+        inputs.append(edges.ordered[coefficients])
     most = edges.constant().max_degree if edges.is_constant else edges.max_degree
     op = replace(op, is_given=True, by_edge=by_edge, max_degree=most)
     ctx.builder.call(op, inputs, arrays, [output], origin, placement)
@@ -245,11 +253,20 @@ def _degree_limit(form: Form, factors: EdgeFactors | None, bias: int) -> int:
     return (LARGEST_SUM - bias) // message
 
 
-def _want_ids(form: Form, edges: EdgeList) -> None:
-    by_edge = form.coefficients is not None and form.scores is None
+def _want_ids(form: Form, edges: EdgeList, factors: EdgeFactors | None) -> None:
     of_edges = form.scores is not None and form.scores.of_edges is not None
-    if by_edge or of_edges or form.kind is Kind.MESSAGES:
+    if of_edges or form.kind is Kind.MESSAGES:
         edges.has_ids = True
+    coefficients = _by_edge(form, factors)
+    if coefficients is not None:
+        edges.by_edge.add(coefficients)
+
+
+def _by_edge(form: Form, factors: EdgeFactors | None) -> Coefficients | None:
+    """Coefficients by the number of the edge, and the type that they are read as."""
+    if form.coefficients is None or form.scores is not None:
+        return None
+    return form.coefficients, "float32" if factors is None else factors.dtype
 
 
 def _features(ctx: Context, value: ir.Value, origin: Origin) -> Tensor:

@@ -209,6 +209,8 @@ def test_layers_share_the_order_of_edges():
         "layer2.lin/Gemm_1",
         "layer2/ScatterElements_1",
     ]
+    # Both layers read weights that were put in order with the edges.
+    assert done.manifest["steps"][1]["variant"].endswith(".int64.rows.float32_weights")
 
 
 def test_wrong_edges_fail_one_run(tmp_path):
