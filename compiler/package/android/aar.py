@@ -85,7 +85,7 @@ def package_android(
     check_name(name)
     with new_folder(directory, PACKAGE, force=force) as folder:
         models = collect_abis(artifacts)
-        names = [model.name for model in next(iter(models.values()))]
+        of_one_abi = next(iter(models.values()))
         package = package_name(name, models)
         aar = folder / f"{package}.aar"
         with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
@@ -93,7 +93,12 @@ def package_android(
         api_level = _api_level(models)
         files = sample or SampleFiles()
         write_sample(
-            folder / SAMPLE, aar.name, names[0], api_level, files.picture, files.labels
+            folder / SAMPLE,
+            aar.name,
+            of_one_abi[0].name,
+            api_level,
+            files.picture,
+            files.labels,
         )
         written = AndroidPackage(
             directory=Path(os.path.abspath(directory)),
@@ -103,7 +108,7 @@ def package_android(
             classes_bytes=classes_bytes,
             sizes=sizes,
         )
-        text = android_readme(written, names, api_level)
+        text = android_readme(written, of_one_abi, api_level)
         (folder / "README.md").write_text(text, encoding="utf-8")
         (folder / LICENSE).write_text(licence_text(), encoding="utf-8")
         facts = {key: asdict(written)[key] for key in ("aar_bytes", "classes_bytes", "sizes")}

@@ -1,9 +1,11 @@
 """README.md of a package for Android."""
 
 from collections.abc import Sequence
+from textwrap import indent
 
 import octavo
 from octavo.compiler.package.android.sizes import AndroidPackage
+from octavo.compiler.package.models import PackagedModel
 from octavo.compiler.report.units import size_text
 
 _TEXT = """\
@@ -22,12 +24,7 @@ Copy `{aar}` to the app's `libs` folder, and in its `build.gradle`:
 
 Kotlin:
 
-    OctavoModel.load(context, "{model}", OctavoOptions().threads(4)).use {{ model ->
-        val input = model.input(0).allocate()     // a direct ByteBuffer of the right size
-        val output = model.output(0).allocate()
-        // ... fill the input
-        model.run(input, output)
-    }}
+{snippet}
 
 Java has the same with `try (OctavoModel model = ...)`. A buffer of another size, type or byte
 order is an `IllegalArgumentException`, a closed model an `IllegalStateException`, and what the
@@ -48,23 +45,49 @@ Weights are assets that are mapped out of the app's package, not copied: their n
 Classes, runtime and kernels: see [LICENSE](LICENSE). The weights are whoever's the model is.
 """
 
+_ONE_TENSOR = """\
+OctavoModel.load(context, "{model}", OctavoOptions().threads(4)).use {{ model ->
+    val input = model.input(0).allocate()     // a direct ByteBuffer of the right size
+    val output = model.output(0).allocate()
+    // ... fill the input
+    model.run(input, output)
+}}"""
 
-def android_readme(package: AndroidPackage, names: Sequence[str], api_level: int) -> str:
+_SEVERAL_TENSORS = """\
+OctavoModel.load(context, "{model}", OctavoOptions().threads(4)).use {{ model ->
+    // direct ByteBuffers of the right sizes
+    val inputs = Array(model.numInputs()) {{ model.input(it).allocate() }}
+    val outputs = Array(model.numOutputs()) {{ model.output(it).allocate() }}
+    // ... fill the inputs
+    model.run(inputs, outputs)
+}}"""
+
+
+def kotlin_snippet(model: PackagedModel) -> str:
+    """How an app runs a model."""
+    counts = [len(model.manifest[kind]) for kind in ("inputs", "outputs")]
+    text = _ONE_TENSOR if counts == [1, 1] else _SEVERAL_TENSORS
+    return text.format(model=model.name)
+
+
+def android_readme(
+    package: AndroidPackage, models: Sequence[PackagedModel], api_level: int
+) -> str:
     """The file.
 
     Args:
         package: What was written.
-        names: Of the models.
+        models: In it, of any ABI.
         api_level: Oldest version of Android.
     """
     return _TEXT.format(
         name=package.name,
-        models=", ".join(names),
+        models=", ".join(model.name for model in models),
         version=octavo.__version__,
         abis=", ".join(size.abi for size in package.sizes),
         api_level=api_level,
         aar=package.aar.name,
-        model=names[0],
+        snippet=indent(kotlin_snippet(models[0]), "    "),
         sizes="\n".join(_size_lines(package)),
     )
 

@@ -2,67 +2,20 @@
 
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import octavo
-from octavo.compiler.package.android.aar import package_android, weights_assets
-from octavo.compiler.package.android.java_classes import compile_java, stubs_folder
-from octavo.compiler.package.android.jni_library import JNI_LIBRARY, compile_jni, link_jni
-from octavo.compiler.package.libraries import build_objects
-from octavo.compiler.package.models import collect_models
 from octavo.compiler.session import load
 
 INPUT = (np.arange(1000) * 7).astype(np.int8)
-DIGITS = Path(__file__).resolve().parents[3] / "examples" / "digits"
 MEAN, DEVIATION = (
     np.float32(0.485),
     np.float32(0.229),
 )  # PictureClassifier's, of its first colour
 FRONT_BYTES = 16 * 1024  # of a file that weights are in
 MAX_GROWTH_KIB = 4096  # 10,000 leaks of 1 KiB would be 10,000; the machine's own heap moves
-
-
-def _sources(request):
-    return request.path.parent / "java"
-
-
-@pytest.fixture(scope="module")
-def aar(make_artifact, tmp_path_factory):
-    for tool in ("java", "javac"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs {tool}, of default-jdk-headless")
-    artifacts = [make_artifact(name, "android-x86-64") for name in ("tiny", "other")]
-    return package_android(artifacts, tmp_path_factory.mktemp("aar") / "aar").aar
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """A network that classifies pictures of 8 x 8 grey levels, for this machine."""
-    folder = tmp_path_factory.mktemp("digits") / "digits"
-    with np.load(DIGITS / "calibration.npz") as samples:
-        calibration = {name: samples[name][:32] for name in samples}
-    octavo.compile(DIGITS / "digits.onnx", "host", folder, samples=calibration)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def machine(aar, artifacts, digits, request, tmp_path_factory):
-    """A folder with the AAR's classes, the checks and the library, built for this machine."""
-    folder = tmp_path_factory.mktemp("java")
-    with zipfile.ZipFile(aar) as archive:
-        archive.extract("classes.jar", folder)
-    sources = [_sources(request), stubs_folder(), aar.parent / "sample"]
-    (folder / "checks").mkdir()
-    compile_java(sources, folder / "checks", classes=folder / "classes.jar")
-    (models,) = collect_models([*artifacts, digits]).values()
-    objects = build_objects(models[0].target, models, folder / "objects")
-    assets = weights_assets({"host": models})["host"]
-    link_jni(objects, compile_jni(objects, assets), folder / JNI_LIBRARY)
-    return folder
 
 
 @pytest.fixture(scope="module")

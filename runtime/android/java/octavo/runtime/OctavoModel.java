@@ -1,6 +1,7 @@
 package octavo.runtime;
 
 import android.content.Context;
+import java.io.Closeable;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -20,7 +21,7 @@ import java.util.Arrays;
  * Every method may be called from any thread. Runs of one model wait for each other; load it twice
  * to run it twice at once: weights that are mapped are in memory once.
  */
-public final class OctavoModel implements AutoCloseable {
+public final class OctavoModel implements Closeable {
     private final String name;
     private final TensorInfo[] inputs;
     private final TensorInfo[] outputs;
