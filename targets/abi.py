@@ -21,12 +21,18 @@ class Abi:
     """Binary interface of a system whose C library the linker does not have.
 
     A library for it is linked against ``libraries`` and nothing else, so that one that would
-    not load on the device does not link.
+    not load on the device does not link. Where the system's own linker makes the program, an
+    artifact has a static library, which is checked in the same way.
 
     Attributes:
         system: Name of the system.
         name: The system's own name of the interface, such as "arm64-v8a".
-        api_level: Oldest version of its interface that has all of ``libraries``.
+        variant: What else tells it apart, such as "simulator"; "" for devices.
+        api_level: Oldest version of its interface that has all of ``libraries``; of systems
+            without such a number, the oldest version of the system.
+        object_format: "elf" or "mach-o", how machine code is stored.
+        headers: Folder of the C library's headers among those of the C compiler, where it does
+            not look there on its own for ``zig_target``.
         triple: LLVM target triple: registers that the system keeps for itself, thread-local
             variables.
         zig_target: What ``zig cc -target`` is given to compile and link for it.
@@ -38,7 +44,10 @@ class Abi:
 
     system: str
     name: str
+    variant: str = ""
     api_level: int
+    object_format: str = "elf"
+    headers: str = ""
     triple: str
     zig_target: str
     program_zig_target: str = ""

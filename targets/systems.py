@@ -5,6 +5,12 @@ from dataclasses import replace
 
 from octavo.targets.abi import Abi
 from octavo.targets.android import ANDROID_ARM64, ANDROID_ARMV7, ANDROID_X86_64
+from octavo.targets.apple import (
+    IOS_ARM64,
+    IOS_SIMULATOR_ARM64,
+    IOS_SIMULATOR_X86_64,
+    MACOS_ARM64,
+)
 from octavo.targets.base import Target
 
 # Name, level and binary interface.
@@ -14,17 +20,27 @@ _ON_SYSTEMS = (
     ("android-arm64-i8mm", "arm64-i8mm", ANDROID_ARM64),
     ("android-armv7", "armv7-neon", ANDROID_ARMV7),
     ("android-x86-64", "x86-64", ANDROID_X86_64),
+    ("ios-arm64", "arm64-neon", IOS_ARM64),
+    ("ios-arm64-dotprod", "arm64-dotprod", IOS_ARM64),
+    ("ios-arm64-i8mm", "arm64-i8mm", IOS_ARM64),
+    ("ios-simulator-arm64", "arm64-neon", IOS_SIMULATOR_ARM64),
+    ("ios-simulator-x86-64", "x86-64", IOS_SIMULATOR_X86_64),
+    ("macos-arm64", "arm64-dotprod", MACOS_ARM64),
 )
 
 
 def on_system(target: Target, abi: Abi) -> Target:
     """The same target, its library linked for another system."""
     own = target.program_zig_target or target.zig_target
+    # Emulators run programs of Linux; what another object format holds is none.
+    is_elf = abi.object_format == "elf"
     return replace(
         target,
         triple=abi.triple,
         zig_target=abi.zig_target,
-        program_zig_target=abi.program_zig_target or own,
+        program_zig_target=(abi.program_zig_target or own) if is_elf else abi.zig_target,
+        link_flags=target.link_flags if is_elf else (),
+        emulator=target.emulator if is_elf else None,
         abi=abi,
     )
 
@@ -36,8 +52,12 @@ def system_targets(levels: Mapping[str, Target]) -> dict[str, Target]:
             on_system(levels[level], abi),
             name=name,
             level=level,
-            description=f"{abi.system} {abi.name}: {levels[level].description}",
+            description=f"{_name(abi)}: {levels[level].description}",
             sources=(*levels[level].sources, *abi.sources),
         )
         for name, level, abi in _ON_SYSTEMS
     }
+
+
+def _name(abi: Abi) -> str:
+    return " ".join(part for part in (abi.system, abi.name, abi.variant) if part)

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from octavo.compiler.artifact.elf_format import ElfFormat
 from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.native_code import native_code
-from octavo.compiler.artifact.toolchain import zig
+from octavo.compiler.artifact.object_format import ObjectFormat
 from octavo.compiler.lowering.program import Program
 from octavo.errors import ToolchainError
 
@@ -50,6 +51,7 @@ def build_kernels(
     folder: Path,
     file_name: str,
     cache: KernelCache | None = None,
+    files: ObjectFormat | None = None,
 ) -> None:
     """Compile the functions that the steps call into ``folder / file_name``.
 
@@ -59,6 +61,7 @@ def build_kernels(
         folder: Where to work; nothing else is left behind.
         file_name: Name of the object file.
         cache: Where objects of single functions are kept; None compiles all of them together.
+        files: Format of the object; None for ELF.
 
     Raises:
         LoweringError: A kernel needs too much local memory.
@@ -72,18 +75,16 @@ def build_kernels(
     names = sorted({step.kernel for step in program.steps if not step.on_accelerator})
     functions = {kernel_symbol(program, name): program.functions[name] for name in names}
     symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
-    raw = folder / f"raw-{file_name}"
+    files = files or ElfFormat()
     try:
-        if cache is None:
-            native_code(functions, symbol_alignments, target).write_to_file(str(raw))
-            objects = [raw]
-        else:
+        if cache is not None and files.joins:
             objects = cache.objects(functions, symbol_alignments, target)
+            files.join(objects, folder, file_name)
+        else:
+            code = native_code(functions, symbol_alignments, target)
+            files.write_kernels(code, folder, file_name)
     except RuntimeError as error:  # TVM's own errors are subclasses
         raise ToolchainError(f"code generation failed: {_last_line(error)}") from error
-    # The debug sections describe the intermediate code, not anything that a user has.
-    zig(["ld.lld", "-r", "--strip-debug", "-o", file_name, *map(str, objects)], folder)
-    raw.unlink(missing_ok=True)
 
 
 def _last_line(error: Exception) -> str:

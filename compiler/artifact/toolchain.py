@@ -20,6 +20,14 @@ RUNTIME_FLAGS = (
     "-fno-sanitize=all",
     "-g0",
 )
+COMPILE_FLAGS = (  # of a model's table
+    "-std=c11",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-sanitize=all",
+    "-g0",
+)
 _TIMEOUT_S = 300.0  # zig builds the C library of a target when it first links for it
 
 
@@ -98,7 +106,11 @@ def _first_error(log: str) -> str:
 
 
 def runtime_objects(
-    zig_target: str, flags: Sequence[str] = (), *, with_bench: bool = True
+    zig_target: str,
+    flags: Sequence[str] = (),
+    *,
+    with_bench: bool = True,
+    system_headers: str = "",
 ) -> list[Path]:
     """Object files of the runtime and the bench program, compiled once per target and source.
 
@@ -106,6 +118,7 @@ def runtime_objects(
         zig_target: What ``zig cc -target`` is given.
         flags: Further flags of the compiler.
         with_bench: The bench program too, which needs the C library's headers.
+        system_headers: Folder of zig's headers that it does not look into on its own.
 
     Returns:
         Paths in the cache; ``bench.o`` comes last.
@@ -117,12 +130,13 @@ def runtime_objects(
     folders = ("src", "include", "bench")
     headers = sorted(path for name in folders for path in (source / name).glob("*.h"))
     command = ["cc", "-target", zig_target, *RUNTIME_FLAGS, *flags]
-    digest = hashlib.sha256(repr((command, _zig_version())).encode())
+    digest = hashlib.sha256(repr((command, system_headers, _zig_version())).encode())
     for path in [*headers, *sources]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     folder = cache_folder() / "runtime" / digest.hexdigest()[:32]
     objects = [folder / f"{path.stem}.o" for path in sources]
     if not all(path.is_file() for path in objects):
+        command += ["-isystem", str(_zig_headers(system_headers))] if system_headers else []
         _compile_runtime([*command, f"-I{source / 'include'}"], sources, folder)
     return objects
 
@@ -140,6 +154,12 @@ def _compile_runtime(command: Sequence[str], sources: Sequence[Path], folder: Pa
         # File by file: two builds at once write the same bytes, and readers see whole files.
         for path in sources:
             (build / f"{path.stem}.o").replace(folder / f"{path.stem}.o")
+
+
+def _zig_headers(name: str) -> Path:
+    import ziglang
+
+    return Path(ziglang.__file__).parent / "lib" / "libc" / "include" / name
 
 
 def _zig_version() -> str:

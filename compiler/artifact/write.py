@@ -17,16 +17,16 @@ from octavo.compiler.artifact.accelerator_source import AcceleratorSource
 from octavo.compiler.artifact.cpu_features import feature_mask, required_features
 from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.kernels_object import build_kernels
-from octavo.compiler.artifact.link import LINK_FLAGS, link_shared
 from octavo.compiler.artifact.manifest import FORMAT, MANIFEST, checksums, write_manifest
 from octavo.compiler.artifact.memory_limit import check_memory
 from octavo.compiler.artifact.memory_plan import MemoryPlan, plan_memory
 from octavo.compiler.artifact.model_header import ModelApi
 from octavo.compiler.artifact.model_source import ModelSource
 from octavo.compiler.artifact.new_folder import FolderKind, check_folder, new_folder
+from octavo.compiler.artifact.object_format import ObjectFormat, object_format
 from octavo.compiler.artifact.opencl_source import generate_opencl
 from octavo.compiler.artifact.program_record import program_record
-from octavo.compiler.artifact.toolchain import runtime_folder, runtime_objects, zig
+from octavo.compiler.artifact.toolchain import runtime_folder
 from octavo.compiler.artifact.weight_blob import WeightBlob, pack_weights
 from octavo.compiler.lowering.program import Program
 from octavo.compiler.measurements.key import kernels_digest
@@ -35,22 +35,12 @@ from octavo.errors import ModelError
 from octavo.targets.base import Target
 from octavo.targets.opencl.prelude import prelude
 
-LIBRARY = "libmodel.so"
 WEIGHTS = "weights.bin"
-BENCH = "bench"
 SOURCE = "kernels.cl"
 RUNTIME_HEADER = "octavo_runtime.h"
 ACCELERATOR_HEADER = "octavo_accelerator.h"
 PACKED_HEADER = "octavo_packed_weights.h"
 
-COMPILE_FLAGS = (
-    "-std=c11",
-    "-O2",
-    "-fPIC",
-    "-fvisibility=hidden",
-    "-fno-sanitize=all",
-    "-g0",
-)
 ARTIFACT = FolderKind("an artifact", MANIFEST)
 
 ExtraFiles = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
@@ -132,9 +122,10 @@ def _write(
         *([PACKED_HEADER] if blob.num_packed else []),
     ):
         shutil.copyfile(runtime_folder() / "include" / header, folder / header)
-    build_kernels(program, target.tvm_target(), folder, "kernels.o", kernel_cache)
-    _link(target, folder)
-    check_memory(target, **sizes, code_bytes=(folder / LIBRARY).stat().st_size)
+    files = object_format(target)
+    build_kernels(program, target.tvm_target(), folder, "kernels.o", kernel_cache, files)
+    _link(target, files, folder)
+    check_memory(target, **sizes, code_bytes=(folder / files.library).stat().st_size)
     manifest = {
         "format": FORMAT,
         "abi_version": ABI_VERSION,
@@ -172,24 +163,11 @@ def _checksums(folder: Path) -> dict[str, str]:
     return checksums(folder, (path.name for path in folder.iterdir()))
 
 
-def _link(target: Target, folder: Path) -> None:
-    """Make the library and the bench program of model.c, kernels.o and the runtime."""
+def _link(target: Target, files: ObjectFormat, folder: Path) -> None:
+    """Make the library of model.c, kernels.o and the runtime, and a program where it links."""
     build = folder / ".build"
     build.mkdir()
-    program_zig_target = target.program_zig_target or target.zig_target
-    for zig_target in dict.fromkeys((target.zig_target, program_zig_target)):
-        is_program = zig_target == program_zig_target
-        paths = runtime_objects(zig_target, target.c_flags, with_bench=is_program)
-        runtime = [str(path) for path in paths if path.name != "bench.o"]
-        command = ["cc", "-target", zig_target, *target.c_flags]
-        compile_flags = (*COMPILE_FLAGS, "-DOCTAVO_ENTRY", "-I..")
-        zig([*command, *compile_flags, "-c", "../model.c", "-o", "model.o"], build)
-        objects = ["model.o", "../kernels.o", *runtime]
-        if zig_target == target.zig_target:
-            link_shared(target, objects, build, f"../{LIBRARY}", LIBRARY)
-        if is_program:
-            bench = [*LINK_FLAGS, *target.link_flags, "-o", f"../{BENCH}", str(paths[-1])]
-            zig([*command, *bench, *objects, "-lm"], build)
+    files.link(target, build)
     shutil.rmtree(build)
     shutil.rmtree(folder / ".zig-cache", ignore_errors=True)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.compiler.artifact.link import link_shared
-from octavo.compiler.artifact.toolchain import runtime_objects, zig
-from octavo.compiler.artifact.write import COMPILE_FLAGS
+from octavo.compiler.artifact.object_format import object_format
+from octavo.compiler.artifact.static_library import make_archive, named_runtime
+from octavo.compiler.artifact.toolchain import COMPILE_FLAGS, zig
 from octavo.compiler.package.models import PackagedModel
 from octavo.targets.base import Target
 
@@ -66,12 +67,7 @@ def build_objects(target: Target, models: Sequence[PackagedModel], build: Path) 
         source = os.path.relpath(model.folder / "model.c", build)
         zig([*command, "-c", source, "-o", table], build)
         objects[model.name] = ModelObjects(build / kernels, build / table)
-    runtime = []
-    for path in runtime_objects(target.zig_target, target.c_flags, with_bench=False):
-        # An archive has the names of its files, and an app may have a run.o of its own.
-        runtime.append(build / f"octavo_{path.name}")
-        shutil.copyfile(path, runtime[-1])
-    return Objects(target, tuple(runtime), objects)
+    return Objects(target, tuple(named_runtime(target, build)), objects)
 
 
 def make_static(objects: Objects, path: Path) -> None:
@@ -80,10 +76,7 @@ def make_static(objects: Objects, path: Path) -> None:
     Raises:
         ToolchainError: The archiver failed.
     """
-    build = objects.runtime[0].parent
-    names = [member.name for member in objects.paths()]
-    # Deterministic, with an index; Linux and its phones have GNU's format.
-    zig(["ar", "--format=gnu", "rcsD", os.path.relpath(path, build), *names], build)
+    make_archive(object_format(objects.target).archive, objects.paths(), path)
 
 
 def make_shared(objects: Objects, path: Path) -> None:

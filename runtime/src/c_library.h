@@ -89,6 +89,13 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 int pthread_join(pthread_t thread, void **result);
 
 #else
+#ifdef __ENVIRONMENT_IPHONE_OS_VERSION_MIN_REQUIRED__
+/* Headers of macOS have names with "$INODE64" for what older versions had in another form; iOS and
+ * its simulator never had that form or the names. Source: Apple, sys/cdefs.h of either SDK. */
+#include <sys/cdefs.h>
+#undef __DARWIN_SUF_64_BIT_INO_T
+#define __DARWIN_SUF_64_BIT_INO_T
+#endif
 #include <fcntl.h>
 #ifndef OCTAVO_SINGLE_THREAD
 #include <pthread.h>

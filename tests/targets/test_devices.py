@@ -99,14 +99,36 @@ def test_a_level_on_another_system_differs_by_the_system_alone(name):
     target, level = get_target(name), TARGETS[SYSTEMS[name].level]
     abi = target.abi
     assert (target.triple, target.zig_target) == (abi.triple, abi.zig_target)
-    assert (target.isa, target.features, target.emulator) == (
-        level.isa,
-        level.features,
-        level.emulator,
-    )
+    assert (target.isa, target.cpu, target.features) == (level.isa, level.cpu, level.features)
+    # Emulators know the files of one format.
+    assert target.emulator == (level.emulator if abi.object_format == "elf" else None)
     assert set(level.sources) < set(target.sources)
-    assert abi.triple.split("-")[0] == level.triple.split("-")[0]
-    assert abi.name in target.description
+    machine = abi.triple.split("-")[0].replace("arm64", "aarch64")  # Apple's name of it
+    assert machine == level.triple.split("-")[0]
+    assert target.description.startswith(f"{abi.system} {abi.name}")
+    assert abi.variant in target.description
+
+
+# A level, the oldest CPU that has it, and the newest that has not. Source: Apple, which device
+# has which chip; LLVM, what a chip has.
+@pytest.mark.parametrize(
+    ("name", "oldest", "older"),
+    [
+        ("ios-arm64", "apple-a8", None),
+        ("ios-arm64-dotprod", "apple-a13", "apple-a12"),
+        ("ios-arm64-i8mm", "apple-a15", "apple-a14"),
+        ("ios-simulator-arm64", "apple-m1", None),
+        ("macos-arm64", "apple-m1", None),
+    ],
+)
+def test_apple_chips_have_the_instructions(name, oldest, older):
+    target = SYSTEMS[name]
+    spec = {"kind": "llvm", "mtriple": target.triple}
+    left_out = {feature[1:] for feature in target.features if feature.startswith("-")}
+    used = _needed(target) | _features({**spec, "mcpu": target.cpu}) - left_out
+    used &= {"aes", "bf16", "crc", "dotprod", "fullfp16", "i8mm", "lse", "rdm", "sha2", "sve"}
+    assert used <= _features({**spec, "mcpu": oldest})
+    assert older is None or not used <= _features({**spec, "mcpu": older})
 
 
 def test_caches_are_those_of_the_fastest_cores():

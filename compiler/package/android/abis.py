@@ -31,7 +31,9 @@ def collect_abis(
         first = models[0]
         abi = first.target.abi
         if abi is None or abi.system != SYSTEM:
-            known = ", ".join(name for name, t in SYSTEMS.items() if t.abi is not None)
+            known = ", ".join(
+                name for name, t in SYSTEMS.items() if t.abi and t.abi.system == SYSTEM
+            )
             raise ArtifactError(
                 f"{first.folder} was compiled for {first.target.name}, which is not Android;"
                 f" targets that are: {known}, and the phones of octavo targets"

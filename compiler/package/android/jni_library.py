@@ -6,8 +6,7 @@ from pathlib import Path
 
 from octavo.compiler.artifact.c_text import string_literal
 from octavo.compiler.artifact.link import link_shared
-from octavo.compiler.artifact.toolchain import runtime_folder, zig
-from octavo.compiler.artifact.write import COMPILE_FLAGS
+from octavo.compiler.artifact.toolchain import COMPILE_FLAGS, runtime_folder, zig
 from octavo.compiler.package.libraries import Objects
 
 JNI_LIBRARY = "liboctavo_jni.so"  # Native.java asks for it

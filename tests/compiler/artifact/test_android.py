@@ -11,7 +11,7 @@ from benchmarks.zoo.store import model_path
 
 import octavo
 from octavo.compiler.artifact import toolchain, write_artifact
-from octavo.compiler.artifact.write import LIBRARY
+from octavo.compiler.artifact.elf_format import LIBRARY
 from octavo.compiler.package.android.aar import package_android
 from octavo.errors import ToolchainError
 from octavo.targets import PRODUCTS, get_target
