@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """Processes that shells start behind the prompt ignore SIGINT, and so do their children."""
+    """Processes that a shell starts behind its prompt ignore SIGINT; so do their children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
