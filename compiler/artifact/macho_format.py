@@ -20,8 +20,11 @@ LIBRARY = "libmodel.a"
 # Source: LLVM Language Reference Manual, debug records and metadata. What a name of metadata
 # was given to and nobody names is not read.
 _DEBUG = re.compile(r"^\s*#dbg_.*\n|^!llvm\.dbg\.cu = .*\n|,? !dbg !\d+", re.MULTILINE)
-# Functions for other objects of the same app, but not for other libraries.
-_EXPORTED = re.compile(r"^(define (?:weak )?)(?:dso_local )?(?:dllexport )?", re.MULTILINE)
+# Functions for other objects of the same app, but not for other libraries. Private ones have no
+# visibility.
+_EXPORTED = re.compile(
+    r"^(define (?!private |internal )(?:weak )?)(?:dso_local )?(?:dllexport )?", re.MULTILINE
+)
 
 
 class MachOFormat:
