@@ -35,6 +35,13 @@ from octavo.compiler.cli.options import (
     help="Write an AAR, of one target for each ABI, and a sample app. Needs a JDK.",
 )
 @click.option(
+    "--ios",
+    "ios_folder",
+    type=NEW_PATH,
+    metavar="DIR",
+    help="Write an XCFramework, of one target for each slice, in a Swift package.",
+)
+@click.option(
     "--python",
     "python_folder",
     type=NEW_PATH,
@@ -52,6 +59,15 @@ from octavo.compiler.cli.options import (
     type=READABLE_FILE,
     metavar="FILE.txt",
     help="Names of the sample app's classes, one a line; numbers when left out.",
+)
+@click.option(
+    "--reference",
+    "references",
+    type=(EXISTING_FOLDER, READABLE_FILE),
+    multiple=True,
+    metavar="ARTIFACT FILE.npz",
+    help="What a package of --ios checks a model with: its artifact for this machine, run on"
+    " the inputs of a file. May be given for each model.",
 )
 @click.option(
     "--name",
@@ -72,7 +88,9 @@ def package_command(
     artifacts: tuple[Path, ...],
     c_folder: Path | None,
     android_folder: Path | None,
+    ios_folder: Path | None,
     python_folder: Path | None,
+    references: tuple[tuple[Path, Path], ...],
     picture: Path | None,
     labels: Path | None,
     name: str | None,
@@ -80,12 +98,14 @@ def package_command(
     force: bool,
 ) -> None:
     """Pack the folders ARTIFACTS, which share one runtime, for an app's build."""
-    if [c_folder, android_folder, python_folder].count(None) != 2:
+    if [c_folder, android_folder, ios_folder, python_folder].count(None) != 3:
         raise click.UsageError(
-            "say what to make, one of: --c DIR, --android DIR, --python DIR"
+            "say what to make, one of: --c DIR, --android DIR, --ios DIR, --python DIR"
         )
     if android_folder is None and (picture or labels):
         raise click.UsageError("--picture and --labels are of the sample app of --android")
+    if ios_folder is None and references:
+        raise click.UsageError("--reference is of the checks of --ios")
     if python_folder is None and version:
         raise click.UsageError("--version is of the wheels of --python")
     if c_folder is not None:
@@ -107,6 +127,16 @@ def package_command(
         facts = {"package": package.directory} | asdict(package)
         del facts["directory"]
         console.result(facts, _aar_table(package), f"{package.name}: {package.aar}")
+    elif ios_folder is not None:
+        from octavo.compiler.package.ios.app_package import package_ios
+
+        ios = package_ios(
+            artifacts, ios_folder, name=name, references=_read(references), force=force
+        )
+        facts = {"package": ios.directory} | asdict(ios)
+        del facts["directory"]
+        lines = [*ios.notes, f"{ios.name}: {ios.directory}"]
+        console.result(facts, _ios_table(ios), *lines)
     elif python_folder is not None:
         from octavo.compiler.package.python.wheels import package_python
 
@@ -124,6 +154,29 @@ def _size_table(sizes: Sequence[Any]) -> Any:
     for target in sizes:
         totals = {"runtime": target.runtime_bytes, "shared library": target.shared_bytes}
         _add_parts(table, target.target, target.models, totals, has_manifests=True)
+    return table
+
+
+def _read(references: Sequence[tuple[Path, Path]]) -> Any:
+    """Artifacts to compare with, and what they are run on."""
+    from octavo.compiler.cli.tensors import read_tensors
+    from octavo.compiler.devices.inference import input_names
+    from octavo.compiler.package.ios.samples import Reference
+
+    return [
+        Reference(folder, read_tensors(file, input_names(folder)))
+        for folder, file in references
+    ]
+
+
+def _ios_table(package: Any) -> Any:
+    """Code is in a static library for each slice; an app takes one, and all weights."""
+    table = _parts_table("slice", ("kernels", "tables", "weights"))
+    for size in package.sizes:
+        totals = {"runtime": size.runtime_bytes, "static library": size.library_bytes}
+        _add_parts(table, size.slice, size.models, totals)
+    totals = {"xcframework": package.framework_bytes, "all weights": package.weights_bytes}
+    _add_parts(table, "", (), totals)
     return table
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from octavo.compiler.artifact.manifest import MANIFEST
-from octavo.compiler.package.elf_sizes import loaded_bytes
 from octavo.compiler.package.libraries import Objects
 from octavo.compiler.package.models import PackagedModel
+from octavo.compiler.package.object_sizes import loaded_bytes
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def measure_models(
     return tuple(
         ModelSize(
             name=model.name,
-            kernel_bytes=loaded_bytes(objects.models[model.name].kernels),
-            table_bytes=loaded_bytes(objects.models[model.name].table),
+            kernel_bytes=loaded_bytes(objects.target, objects.models[model.name].kernels),
+            table_bytes=loaded_bytes(objects.target, objects.models[model.name].table),
             weights_bytes=model.num_bytes("weights.bin"),
             manifest_bytes=model.num_bytes(MANIFEST),
         )

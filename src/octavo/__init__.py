@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from octavo.compiler.compile import compile_model as compile
     from octavo.compiler.package.android.aar import package_android
     from octavo.compiler.package.c_sdk import package_c
+    from octavo.compiler.package.ios.app_package import package_ios
     from octavo.compiler.package.python.wheels import package_python
     from octavo.compiler.quantize import quantize_model as quantize
     from octavo.compiler.session import Session, load
@@ -22,6 +23,7 @@ __all__ = [
     "load",
     "package_android",
     "package_c",
+    "package_ios",
     "package_python",
     "quantize",
 ]
@@ -32,6 +34,7 @@ _LAZY = {
     "load": ("octavo.compiler.session", "load"),
     "package_android": ("octavo.compiler.package.android.aar", "package_android"),
     "package_c": ("octavo.compiler.package.c_sdk", "package_c"),
+    "package_ios": ("octavo.compiler.package.ios.app_package", "package_ios"),
     "package_python": ("octavo.compiler.package.python.wheels", "package_python"),
     "quantize": ("octavo.compiler.quantize", "quantize_model"),
 }

@@ -163,3 +163,35 @@ def test_an_aar_has_the_picture_and_the_labels(octavo, model, samples, tmp_path)
     assert (assets / "labels.txt").read_text() == "zero\none\n"
     activity = assets.parent / "java" / "octavo" / "sample" / "MainActivity.java"
     assert 'open("picture.jpg")' in activity.read_text()
+
+
+def test_a_swift_package_checks_itself_with_what_run_says(
+    octavo, artifact, model, samples, tmp_path
+):
+    folder = tmp_path / "phone"
+    compiling = ("--target", "ios-arm64", "--data", samples, "-o", folder)
+    done = octavo("compile", model, *compiling)
+    assert done.code == 0, done.err
+    np.savez(tmp_path / "x.npz", image=np.load(samples)["image"][:1])
+    reference = ("--reference", artifact, tmp_path / "x.npz")
+    done = octavo("package", folder, "--ios", tmp_path / "app", *reference, "--json")
+    assert done.code == 0, done.err
+    assert done.json["name"] == "octavo_tiny"
+    assert done.json["package"] == str(tmp_path / "app")
+    assert [size["slice"] for size in done.json["sizes"]] == ["ios-arm64"]
+    run = octavo("run", artifact, "--input", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert run.code == 0, run.err
+    output = tmp_path / "app/Sources/OctavoCheck/Samples/tiny-output0.bin"
+    assert output.read_bytes() == np.load(tmp_path / "y.npz")["scores"].tobytes()
+
+
+def test_a_swift_package_is_of_artifacts_for_apples_systems(octavo, artifact, tmp_path):
+    done = octavo("package", artifact, "--ios", tmp_path / "app")
+    assert done.code == 2
+    assert "none of Apple's systems; targets that are: ios-arm64" in done.error_line
+    assert not (tmp_path / "app").exists()
+    np.savez(tmp_path / "x.npz", image=np.zeros(1))
+    reference = ("--reference", artifact, tmp_path / "x.npz")
+    done = octavo("package", artifact, "--c", tmp_path / "sdk", *reference)
+    assert done.code == 2
+    assert done.error_line.startswith("octavo: --reference is of the checks of --ios")

@@ -1,0 +1,1 @@
+"""Packages for Apple's systems: an XCFramework of libraries, and a Swift package around it."""
