@@ -58,7 +58,8 @@ def read_model(artifact: Path) -> ir.Model:
     """The model of an artifact as it was lowered: preparing it again would rename nodes."""
     counted = counted_dimensions(read_manifest(artifact))
     maxima = {d.dimension: d.maximum for d in counted}
-    return import_model(artifact / MODEL, maxima=maxima, isolated=False)  # as trusted as its code
+    # as much to be trusted as the code beside it
+    return import_model(artifact / MODEL, maxima=maxima, isolated=False)
 
 
 def float_network(artifact: Path, target: Target, mode: str) -> Program:

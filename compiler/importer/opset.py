@@ -3,8 +3,8 @@
 onnx's version converter (1.23) works on whole models through a second IR: it serializes the
 weights, loses model-local functions, keeps the per-group scales of GroupNormalization-18, and
 refuses BatchNormalization with five outputs and every operator newer than opset 21. Few things
-changed between opsets 11 and 21, so each has a rule in ``opset_rules``. Everything else kept
-its meaning; a test compares the schemas to prove it.
+changed since opset 11, and each has a rule in ``opset_rules``. Everything else kept its
+meaning; tests compare the schemas to prove it.
 """
 
 from functools import lru_cache
@@ -21,6 +21,8 @@ from octavo.compiler.importer.opset_rules import RULES
 from octavo.compiler.importer.structure import describe
 from octavo.errors import ModelError
 
+# operators whose rules know what their newer attributes say
+_NEW_ATTRIBUTES = frozenset({"DequantizeLinear", "QuantizeLinear", "Range", "SpaceToDepth"})
 # normalizations that onnx describes by their function bodies only
 _WITHOUT_SHAPES = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
@@ -39,7 +41,7 @@ def convert_node(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx.
 
     Args:
         node: Valid at ``version``; changed in place where that suffices.
-        version: The opset that the node was written for, 11 to 25.
+        version: The opset that the node was written for.
         draft: Types and constants of the node's inputs; new constants go there.
 
     Returns:
@@ -48,8 +50,7 @@ def convert_node(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx.
     Raises:
         ModelError: Opset 21 cannot say what the node does.
     """
-    # QuantizeLinear and DequantizeLinear say more with those attributes; their rule knows
-    if version > OPSET and node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+    if version > OPSET and node.op_type not in _NEW_ATTRIBUTES:
         _drop_new_attributes(node, version)
     rule = RULES.get(node.op_type)
     return [node] if rule is None else rule(node, version, draft)

@@ -1,4 +1,4 @@
-"""What changed in an operator between opset 11 and opset 21, one rule for each operator."""
+"""What changed in an operator since opset 11, one rule for each operator."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,14 @@ import onnx
 
 from octavo.compiler.importer.draft import Draft, Emitter, attributes_of, input_name, stem
 from octavo.compiler.importer.narrow_types import widen_narrow_types
+from octavo.compiler.importer.newer_operators import (
+    bit_cast,
+    cum_prod,
+    modulo,
+    number_range,
+    shift,
+    space_to_depth,
+)
 from octavo.compiler.importer.structure import describe
 from octavo.errors import ModelError
 
@@ -241,6 +249,13 @@ def _quantization(node: onnx.NodeProto, version: int, draft: Draft) -> list[onnx
     return [*widened.nodes, node, *emit.nodes]
 
 
+def _from(since: int, rule: Rule) -> Rule:
+    """Apply a rule to operators of opset ``since`` and newer."""
+    return lambda node, version, draft: (
+        [node] if version < since else rule(node, version, draft)
+    )
+
+
 _REDUCTIONS_18 = (
     "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
     "ReduceMin", "ReduceProd", "ReduceSumSquare",
@@ -248,7 +263,10 @@ _REDUCTIONS_18 = (
 
 RULES: dict[str, Rule] = {
     "BatchNormalization": _batch_normalization,
+    "BitCast": bit_cast,
+    "BitShift": _from(28, shift),
     "CastLike": _cast_like,
+    "CumProd": cum_prod,
     "DFT": _dft,
     "DequantizeLinear": _quantization,
     "Dropout": _dropout,
@@ -256,11 +274,14 @@ RULES: dict[str, Rule] = {
     "GroupNormalization": _group_normalization,
     "Hardmax": _softmax,
     "LogSoftmax": _softmax,
+    "Mod": _from(28, modulo),
     "QuantizeLinear": _quantization,
+    "Range": _from(27, number_range),
     "ReduceSum": _axes_to_input(13),
     "Resize": _resize,
     "RoiAlign": _roi_align,
     "Softmax": _softmax,
+    "SpaceToDepth": _from(28, space_to_depth),
     "Split": _split,
     "Squeeze": _axes_to_input(13),
     "Unsqueeze": _axes_to_input(13),

@@ -30,7 +30,7 @@ def import_model(
     """Read an ONNX model that nobody has to trust.
 
     Args:
-        path: Model file, opset 11 to 25.
+        path: Model file, opset 11 or newer; 28 is the newest that is known.
         shapes: Static shapes of inputs, by name; needed where the model leaves sizes open.
         maxima: Largest sizes of dimensions that are counted at run time, by name. The model
             gets an input for each, see ``passes.message_passing.counts``.

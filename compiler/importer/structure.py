@@ -13,7 +13,8 @@ from octavo.compiler.importer.tensors import check_dims
 from octavo.errors import ModelError
 
 MIN_OPSET = 11
-MAX_OPSET = 25
+REVIEWED_OPSET = 28  # newest whose changes are known; see ``newer_operators``
+MAX_OPSET = min(REVIEWED_OPSET, onnx.defs.onnx_opset_version())
 FunctionKey = tuple[str, str, str]
 # the names of every graph around a subgraph; united, they would be copied for each subgraph
 Scopes = tuple[set[str], ...]
@@ -65,9 +66,15 @@ def check_structure(model: onnx.ModelProto, limits: Limits) -> None:
     """Refuse a model that is not in single-assignment form, or is too large or too deep.
 
     Raises:
-        ModelError: Names are duplicated, missing or used before they are computed; functions
-            call each other in a circle; a cap of ``limits`` is exceeded.
+        ModelError: The IR version is unknown; names are duplicated, missing or used before
+            they are computed; functions call each other in a circle; a cap of ``limits`` is
+            exceeded.
     """
+    if model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"the model is written in IR version {model.ir_version} of ONNX; versions up to"
+            f" {onnx.IR_VERSION} are known to the installed onnx {onnx.__version__}"
+        )
     opset_versions(model.opset_import, "the model")
     checker = _Checker(limits)
     checker.graph(model.graph, (), 0)

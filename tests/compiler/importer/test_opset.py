@@ -10,7 +10,7 @@ from octavo.compiler.importer.opset import schema_at
 from octavo.compiler.importer.opset_rules import RULES
 from octavo.compiler.importer.structure import MIN_OPSET
 
-OPSETS = (11, 12, 13, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25)
+OPSETS = (11, 12, 13, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26)
 # training and sequences, which import refuses
 REFUSED = {"OptionalHasElement"}
 
