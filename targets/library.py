@@ -29,6 +29,7 @@ from octavo.targets.ops.pool import AveragePool, MaxPool, Reduce
 from octavo.targets.ops.resize import Resize
 from octavo.targets.ops.softmax import Softmax
 from octavo.targets.ops.word_conv import WordConv
+from octavo.targets.ops.word_lstm import WordLstm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +72,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.word_depthwise import WordDepthwise
     from octavo.targets.kernels.word_gemm import WordGemm
     from octavo.targets.kernels.word_gemm_parts import WordGemmParts
+    from octavo.targets.kernels.word_lstm import WordLstmGemm
 
     return (
         (Conv, (NibbleGemm(), Depthwise(), TileConv(), Winograd(), ConvLines(), ConvGemm())),
@@ -94,6 +96,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (LayerNorm, (LayerNormRows(),)),
         (FloatLayerNorm, (FloatLayerNormRows(),)),
         (Lstm, (LstmNibbles(), LstmGemm())),
+        (WordLstm, (WordLstmGemm(),)),
         (Gru, (GruNibbles(), GruGemm())),
     )
 

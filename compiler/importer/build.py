@@ -7,6 +7,7 @@ from octavo.compiler.importer.draft import OPSET, Draft
 from octavo.compiler.importer.tensors import Array
 
 IR_VERSION = 10  # the IR version that came with opset 21
+OWN_METADATA = "octavo."  # exporters write whole stack traces into others
 
 
 def build_model(draft: Draft) -> ir.Model:
@@ -26,6 +27,11 @@ def build_model(draft: Draft) -> ir.Model:
                 attributes=[_attribute(a) for a in proto.attribute],
                 outputs=outputs,
                 name=proto.name,
+                metadata_props={
+                    entry.key: entry.value
+                    for entry in proto.metadata_props
+                    if entry.key.startswith(OWN_METADATA)
+                },
             )
         )
     graph = ir.Graph(

@@ -40,11 +40,13 @@ class RecurrentEmitter:
         operands: Buffers by name, once the body is being emitted.
     """
 
-    def __init__(self, op: Recurrent, isa: Isa) -> None:
+    def __init__(
+        self, op: Recurrent, isa: Isa, gates: type[PackedGates] = PackedGates
+    ) -> None:
         self.op = op
         self.isa = isa
         self.fixed = FixedLanes(isa)
-        self.from_input = PackedGates(op, isa, "input", 0, op.gates)
+        self.from_input = gates(op, isa, "input", 0, op.gates)
         self.operands: dict[str, Any] = {}
 
     @property
@@ -96,7 +98,7 @@ class RecurrentEmitter:
         parameters = self.inputs()
         for gates in (self.from_input, *self.recurrent_gates()):
             parameters += gates.parameters()
-        parameters += self._scalars()
+        parameters += self.scalars()
         parameters += self.outputs()
         scratch = self.scratch()
         parameters.append(("scratch", scratch.num_bytes, "uint8"))
@@ -109,7 +111,8 @@ class RecurrentEmitter:
 
         return vector.prim_func(parameters, body)
 
-    def _scalars(self) -> list[Parameter]:
+    def scalars(self) -> list[Parameter]:
+        """Constant operands behind the weights."""
         return [
             ("output_significand", 1, "int64"), ("output_shift", 1, "int64"),
             ("params", NUM_PARAMS, "int32"), ("tanh", TABLE_ROWS * NUM_SEGMENTS, "int32"),
@@ -122,7 +125,7 @@ class RecurrentEmitter:
         for gates in (self.from_input, *self.recurrent_gates()):
             packed += gates.constants(arrays)
         given = {**arrays, "tanh": tanh_table().reshape(-1)}
-        return packed + [given[name].astype(dtype) for name, _, dtype in self._scalars()]
+        return packed + [given[name].astype(dtype) for name, _, dtype in self.scalars()]
 
     def _multiply_inputs(self) -> None:
         """Compute the part of every gate input that comes from x."""

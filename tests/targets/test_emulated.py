@@ -16,6 +16,7 @@ from tests.targets import (
     test_pool,
     test_recurrent,
     test_softmax,
+    test_word_lstm,
 )
 from tests.targets.emulation import Case, cases_of, emulated_targets, not_kept, run_cases
 
@@ -85,6 +86,9 @@ CHOSEN = (
     (test_pool.test_floats_are_reduced, 1),
     (test_recurrent.test_sizes_around_the_vector_width, 5),
     (test_recurrent.test_saturated_gates_and_extreme_scales, 3),
+    (test_word_lstm.test_sizes_around_the_vector_width, 2),
+    (test_word_lstm.test_saturated_gates_and_extreme_scales, 1),
+    (test_word_lstm.test_every_width_of_the_cell, 1),
     (test_attention.test_columns_around_the_vector_width, 5),
     (test_attention.test_features_around_the_vector_width, 5),
     (test_attention.test_rows_around_the_tile, 1),

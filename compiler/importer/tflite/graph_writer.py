@@ -35,6 +35,10 @@ class GraphWriter:
         self._nodes.append(helper.make_node(kind, inputs, outputs, name, **attributes))
         return outputs
 
+    def note(self, key: str, text: str) -> None:
+        """Add to the metadata of the last node."""
+        self._nodes[-1].metadata_props.add(key=key, value=text)
+
     def constant(self, value: NDArray[Any], hint: str) -> str:
         """Store a constant and return its name."""
         name = self.fresh(hint)

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from octavo.compiler.importer.tflite.container import Operator, Quantization
 from octavo.compiler.importer.tflite.network import Network
 from octavo.compiler.importer.tflite.schema import Activation
+from octavo.compiler.tflite_cell import METADATA_KEY, TfliteCell
 from octavo.errors import ModelError
+from octavo.targets.ops.word_functions import MAX_INTEGER_BITS, WORD_FRACTION_BITS, WORD_MAX
 
 # Positions of operands; gates in the order of the file: input, forget, cell, output.
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES = (1, 2, 3, 4), (5, 6, 7, 8), (12, 13, 14, 15)
+STATE, CELL = 18, 19
 UNSUPPORTED = {"peepholes": (9, 10, 11), "a projection": (16, 17), "norms": (20, 21, 22, 23)}
 GATE_ORDER = (0, 3, 1, 2)  # ONNX: input, output, forget, cell
 
@@ -20,7 +23,8 @@ GATE_ORDER = (0, 3, 1, 2)  # ONNX: input, output, forget, cell
 def lstm(network: Network, operator: Operator) -> None:
     """UNIDIRECTIONAL_SEQUENCE_LSTM -> LSTM, with its state 0 in front of every sequence.
 
-    A clip of the cell is left out: Keras writes 10 everywhere, where tanh is 1 - 4e-9.
+    A clip of the cell is left out: Keras writes 10 everywhere, where tanh is 1 - 4e-9. The
+    mode "tflite" finds it in the metadata.
 
     Raises:
         ModelError: It has parts that ONNX's operator or the compiler has not.
@@ -49,11 +53,38 @@ def lstm(network: Network, operator: Operator) -> None:
         network.constant(np.concatenate([rows, 0 * rows])[None], f"{name}/bias"),
     ]
     states = network.node("LSTM", inputs, f"{name}/states", hidden_size=hidden)
+    cell = _stored_cell(network, operator)
+    if cell is not None:
+        network.note(METADATA_KEY, cell.text())
     # quantized where the recurrence feeds it back: in front of what moves it
     value = network.reshaped(network.rounded(output, states), (*shape[:2], hidden))
     if not is_first:
         value = network.moved(value, (*shape[:2], hidden), (1, 0, 2))
     network.define(output, value)
+
+
+def _stored_cell(network: Network, operator: Operator) -> TfliteCell | None:
+    """How an LSTM in integers keeps its cell; None for one in float.
+
+    Raises:
+        ModelError: Its state has another quantization than what it is read as.
+    """
+    places = (STATE, CELL)
+    state, cell = (network.operand(operator, place) for place in places)
+    if state is None or cell is None:
+        return None
+    record = network.tensors[cell].quantization
+    if record is None or network.tensors[cell].type.name != "INT16":
+        return None
+    if not network.are_alike(state, operator.outputs[0]):
+        raise ModelError(f"{network.where(operator)}: its state has another scale than it")
+    fraction, exponent = np.frexp(record.scale[0])
+    integer_bits = int(exponent) - 1 + WORD_FRACTION_BITS
+    if fraction != 0.5 or not 0 <= integer_bits <= MAX_INTEGER_BITS:
+        return None
+    # truncated, as in PopulateQuantizedLstmParams8x8_16
+    steps = np.float32(max(operator.options["cell_clip"], 0)) / record.scale[0]
+    return TfliteCell(integer_bits, int(min(steps, WORD_MAX)))
 
 
 def _stacked(network: Network, operator: Operator, positions: Sequence[int], name: str) -> str:

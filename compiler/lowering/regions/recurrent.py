@@ -26,9 +26,12 @@ from octavo.compiler.lowering.qdq_graph import (
     string_attribute,
 )
 from octavo.compiler.lowering.tensor import Tensor, identity
+from octavo.compiler.lowering.tflite_rounding import TFLITE
 from octavo.compiler.lowering.view import QdqView
+from octavo.compiler.tflite_cell import cell_of
 from octavo.targets.ops.gru import Gru, gru_arrays
 from octavo.targets.ops.lstm import Lstm, lstm_arrays
+from octavo.targets.ops.word_lstm import WordLstm, word_lstm_arrays
 
 SEQUENCE_LENS, INITIAL_H, INITIAL_C, PEEPHOLE = 4, 5, 6, 7
 Y, Y_H, Y_C = range(3)
@@ -168,9 +171,13 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
         ctx.new(f"{origin.name}.{dtype}{index}", dtype, tensor.shape, tensor.order)
         for index, tensor in enumerate(read)
     ]  # fmt: skip
-    op: Lstm | Gru
+    op: Lstm | Gru | WordLstm
     arrays: dict[str, NDArray[Any]]
-    if node.op_type == "GRU":
+    cell = cell_of(node.metadata_props) if ctx.mode == TFLITE else None
+    if cell is not None and _is_plain(node):
+        op = WordLstm(**sizes, cell_integer_bits=cell.integer_bits, cell_limit=cell.limit)
+        arrays = word_lstm_arrays(op, **scales)
+    elif node.op_type == "GRU":
         before = bool(int_attribute(node, "linear_before_reset", 0))
         op = Gru(**sizes, linear_before_reset=before)
         arrays = gru_arrays(op, **scales)
@@ -178,14 +185,13 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
         initial_c = operand(node, INITIAL_C)
         if initial_c is not None and not _is_zero(initial_c):
             inputs.append(ctx.float_tensor(initial_c, order))
-        cell = node.outputs[Y_C] if len(node.outputs) > Y_C else None
-        has_cell = cell is not None and bool(cell.uses() or cell.is_graph_output())
-        if cell is not None and has_cell:
-            outputs.append(ctx.new_float(cell, order))
+        last = _cell_output(node)
+        if last is not None:
+            outputs.append(ctx.new_float(last, order))
         op = Lstm(
             **sizes,
             has_initial_c=len(inputs) > 1 + (initial_h is not None),
-            has_cell_output=has_cell,
+            has_cell_output=last is not None,
         )
         arrays = lstm_arrays(op, **scales)
     arrays |= {"weight": layer.weight, "recurrent": layer.recurrent}
@@ -193,6 +199,25 @@ def _emit(ctx: Context, layer: Layer, origin: Origin) -> None:
     for quantizer, made, wanted in zip(layer.quantizers, outputs, read, strict=False):
         if quantizer is not None and made is not wanted:
             ctx.flip_signs(made, wanted, origin)
+
+
+def _cell_output(node: ir.Node) -> ir.Value | None:
+    """The last cell, if anybody reads it."""
+    cell = node.outputs[Y_C] if len(node.outputs) > Y_C else None
+    return cell if cell is not None and (cell.uses() or cell.is_graph_output()) else None
+
+
+def _is_plain(node: ir.Node) -> bool:
+    """Whether an LSTM has one direction, starts with 0 and keeps its cell to itself."""
+    return (
+        node.op_type == "LSTM"
+        and string_attribute(node, "direction", "forward") == "forward"
+        and all(
+            value is None or _is_zero(value)
+            for value in (operand(node, INITIAL_H), operand(node, INITIAL_C))
+        )
+        and _cell_output(node) is None
+    )
 
 
 def _output(

@@ -1,11 +1,13 @@
 """UNIDIRECTIONAL_SEQUENCE_LSTM in float and in integers, against LiteRT."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from octavo.compiler.compile import compile_model
 from octavo.compiler.importer import import_model
 from octavo.compiler.session import load
+from octavo.compiler.tflite_cell import METADATA_KEY
 from octavo.errors import ModelError
 
 pytest.importorskip("ai_edge_litert")
@@ -21,7 +23,9 @@ TANH = 4
 KERNELS = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
-def lstm(dtype, weight_dtype=None, steps_first=False, absent=(), **fields):
+def lstm(
+    dtype, weight_dtype=None, steps_first=False, absent=(), cell_scale=2.0**-11, **fields
+):
     """A file with one LSTM; ``dtype`` of what is computed, "float32" or "int8"."""
     file, is_integer = TfliteFile(), dtype == "int8"
     weight_dtype = weight_dtype or dtype
@@ -53,7 +57,7 @@ def lstm(dtype, weight_dtype=None, steps_first=False, absent=(), **fields):
             biases.append(file.tensor(f"b_{gate}", data=bias.astype(np.float32)))
     state = activation("state", (BATCH, HIDDEN), H_SCALE, H_ZERO)
     if is_integer:
-        cell = file.tensor("cell", (BATCH, HIDDEN), "int16", scale=2.0**-11)
+        cell = file.tensor("cell", (BATCH, HIDDEN), "int16", scale=cell_scale)
     else:
         cell = file.tensor("cell", (BATCH, HIDDEN))
     for index in (state, cell):
@@ -108,6 +112,34 @@ def test_integers(steps_first, tmp_path):
     # gates of 16 bits there, of more here
     assert apart.max() <= 1
     assert (apart == 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("clip", [10.0, 0.0, 0.5])
+@pytest.mark.parametrize("cell_scale", [2.0**-11, 2.0**-14])
+def test_integers_of_the_mode_tflite_are_the_reference_s(clip, cell_scale, tmp_path):
+    content = lstm("int8", cellClip=clip, cell_scale=cell_scale)
+    (tmp_path / "net.tflite").write_bytes(content)
+    feeds = {"x": RNG.integers(-128, 128, shape(False)).astype(np.int8)}
+    (expected,) = litert_run(content, feeds)
+    compile_model(tmp_path / "net.tflite", "host", tmp_path / "out", requantize="tflite")
+    with load(tmp_path / "out") as session:
+        actual = session.run(feeds)["y"]
+    np.testing.assert_array_equal(actual, expected)
+    assert len(np.unique(expected)) > 30
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"integer_bits": 9, "limit": 0}', '{"integer_bits": 4, "limit": -1}']
+)
+def test_what_describes_no_cell_is_one_line(text, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(lstm("int8"))
+    model = import_model(tmp_path / "net.tflite")
+    (node,) = (node for node in model.graph if node.op_type == "LSTM")
+    assert node.metadata_props[METADATA_KEY] == '{"integer_bits": 4, "limit": 20480}'
+    node.metadata_props[METADATA_KEY] = text
+    ir.save(model, tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match="is no cell"):
+        compile_model(tmp_path / "net.onnx", "host", tmp_path / "out", requantize="tflite")
 
 
 @pytest.mark.parametrize(
