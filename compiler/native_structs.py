@@ -1,6 +1,6 @@
 """The structures of octavo_runtime.h for ctypes.
 
-Needs nothing but ctypes, since the packages for Python take this file as it is.
+Needs nothing but ctypes, since the packages for Python take this file.
 """
 
 import ctypes

@@ -1,4 +1,9 @@
-"""Inputs and outputs of a loaded model: what they are, and where they are."""
+"""Inputs and outputs of a loaded model: what they are, and where they are.
+
+Packages for Python take this file, for Python 3.9.
+"""
+
+from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass

@@ -1,8 +1,13 @@
-"""What a loaded model takes."""
+"""What a loaded model takes.
+
+Packages for Python take this file, for Python 3.9.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from octavo.compiler.native_structs import UsageStruct
 
 
 @dataclass(frozen=True)
@@ -24,3 +29,15 @@ class Usage:
     instance_bytes: int
     last_run_us: float | None
     num_threads: int
+
+
+def read_usage(struct: UsageStruct) -> Usage:
+    """The record of what the library says."""
+    return Usage(
+        arena_bytes=struct.arena_bytes,
+        weights_mapped_bytes=struct.weights_mapped_bytes,
+        weights_copied_bytes=struct.weights_copied_bytes,
+        instance_bytes=struct.instance_bytes,
+        last_run_us=struct.last_run_ns / 1e3 or None,
+        num_threads=struct.num_threads,
+    )

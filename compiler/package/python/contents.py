@@ -1,6 +1,7 @@
 """What is in a wheel besides libraries and weights: Python, metadata, a record of models."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ MODELS_RECORD = "models.json"
 _FORMAT = 1
 _OLDEST_PYTHON = "3.9"
 _NUMPY = "numpy>=1.21"  # the first with numpy.typing.NDArray
-# Of the compiler's own session, and taken as it is.
-_SHARED = {"_structs.py": "native_structs.py", "_usage.py": "usage.py"}
+# Of the compiler's own session: modules of ``octavo.compiler``, and their names in a package.
+_SHARED = {"native_structs": "_structs", "tensor_info": "_tensor_info", "usage": "_usage"}
+_IMPORT = re.compile(r"^from octavo\.compiler\.(\w+) import", re.MULTILINE)
 
 
 def python_files() -> dict[str, bytes]:
@@ -29,8 +31,12 @@ def python_files() -> dict[str, bytes]:
     if "__init__.py" not in files:
         raise ToolchainError(f"the Python of packages is missing from {folder}")
     own = Path(octavo.compiler.__file__).parent
-    shared = {name: (own / file).read_bytes() for name, file in _SHARED.items()}
-    return files | shared | {"py.typed": b""}
+    for module, name in _SHARED.items():
+        text = (own / f"{module}.py").read_text(encoding="utf-8")
+        # What is shared imports nothing of Octavo but what is shared.
+        text = _IMPORT.sub(lambda found: f"from .{_SHARED[found[1]]} import", text)
+        files[f"{name}.py"] = text.encode("utf-8")
+    return files | {"py.typed": b""}
 
 
 def weights_name(model: PackagedModel) -> str:

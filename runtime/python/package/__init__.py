@@ -7,7 +7,7 @@ with load() as model:
 from ._errors import CancelledError, ModelError
 from ._model import Model, load
 from ._models import MODELS, VERSION
-from ._tensors import TensorInfo
+from ._tensor_info import TensorInfo
 from ._usage import Usage
 
 __version__ = VERSION

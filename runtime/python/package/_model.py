@@ -11,11 +11,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ._inputs import fitting_inputs
 from ._models import MODELS, WEIGHTS
 from ._native import native_library
 from ._structs import OptionsStruct, UsageStruct
-from ._tensors import TensorInfo, fitting_inputs, tensor_info, tensor_view
-from ._usage import Usage
+from ._tensor_info import TensorInfo, arena_view, tensor_info
+from ._usage import Usage, read_usage
 
 MAX_THREADS = 256
 _CPU_KINDS = {"big": 0, "little": 1}
@@ -59,10 +60,10 @@ class Model:
         outputs = [tensor_info(program.outputs[i]) for i in range(program.num_outputs)]
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self._input_views = [
-            tensor_view(library.input(self._model, i), info) for i, info in enumerate(inputs)
+            arena_view(library.input(self._model, i), info) for i, info in enumerate(inputs)
         ]
         self._output_views = [
-            tensor_view(library.output(self._model, i), info) for i, info in enumerate(outputs)
+            arena_view(library.output(self._model, i), info) for i, info in enumerate(outputs)
         ]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -115,14 +116,7 @@ class Model:
             self._require_open()
             status = self._library.usage(self._model, ctypes.byref(struct))
             self._check(status, "cannot tell the usage")
-        return Usage(
-            arena_bytes=struct.arena_bytes,
-            weights_mapped_bytes=struct.weights_mapped_bytes,
-            weights_copied_bytes=struct.weights_copied_bytes,
-            instance_bytes=struct.instance_bytes,
-            last_run_us=struct.last_run_ns / 1e3 or None,
-            num_threads=struct.num_threads,
-        )
+        return read_usage(struct)
 
     def close(self) -> None:
         """Free memory and threads, after a run that is in progress; twice is allowed."""

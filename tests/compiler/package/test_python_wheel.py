@@ -226,7 +226,13 @@ def test_two_wheels_are_byte_identical(artifacts, wheels, wheel, tmp_path):
 
 def test_the_python_is_one_that_boards_have():
     for name, data in python_files().items():
-        ast.parse(data, name, feature_version=(3, 9))
+        tree = ast.parse(data, name, feature_version=(3, 9))
+        imported = [node.module or "" for node in ast.walk(tree) if _is_import_from(node)]
+        assert not any(module.startswith("octavo") for module in imported), name
+
+
+def _is_import_from(node):
+    return isinstance(node, ast.ImportFrom)
 
 
 def test_tags_are_for_systems_with_python():
