@@ -1,8 +1,8 @@
 """What a model adds to an Android app: python -m benchmarks.app_size [NAME ...].
 
 Packages networks as AARs and weighs their parts, beside the library of LiteRT. That one comes
-from LiteRT's wheel for 64-bit Arm Linux, in the version that is installed here: its AAR was not
-at hand. It has the interpreter and the kernels of all operators, and no symbols; libraries for
+from LiteRT's wheel for 64-bit Arm Linux, in the version that is installed here: its AAR was
+not at hand. It has the interpreter and kernels of all operators, and no symbols; libraries for
 accelerators, which are files beside it, do not count.
 
 Writes benchmarks/results/app_size.json and app_size.md.
