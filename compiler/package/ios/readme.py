@@ -11,8 +11,10 @@ from octavo.compiler.report.units import size_text
 _TEXT = """\
 # {name}
 
-{models}, compiled by Octavo {version} for {slices}; {systems}. All models share
-one runtime; an app takes one such package, with all of its models.
+{models}, compiled by Octavo {version} for {systems}.
+Libraries: {slices}.
+
+All models share one runtime; an app takes one such package, with all of its models.
 
 ## Use
 
