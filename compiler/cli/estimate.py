@@ -10,6 +10,7 @@ from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.database import open_database
 from octavo.compiler.cli.options import (
     EXISTING,
+    SAMPLES,
     model_options,
     output_options,
     parse_maxima,
@@ -33,9 +34,10 @@ WORTH_MEASURING = 0.05  # of all uncertainty
 @click.option("--target", metavar="NAME", help="What to lower a model for; an artifact knows.")
 @click.option(
     "--data",
-    type=EXISTING,
+    type=SAMPLES,
     metavar="SAMPLES",
-    help="Calibration samples of a float model; made up when left out.",
+    help="Calibration samples of a float model; noise when left out. `synthetic`: made from"
+    " what BatchNormalization stores.",
 )
 @click.option("--float-only", is_flag=True, help="Leave a float model in float.")
 @click.option(
@@ -61,7 +63,7 @@ def estimate_command(
     console: Console,
     model: Path,
     target: str | None,
-    data: Path | None,
+    data: Path | str | None,
     float_only: bool,
     interval: float,
     device: str | None,

@@ -7,9 +7,9 @@ import click
 
 from octavo.compiler.cli.console import Console
 from octavo.compiler.cli.options import (
-    EXISTING,
     NEW_PATH,
     READABLE_FILE,
+    SAMPLES,
     force_option,
     model_options,
     output_options,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--data",
-    type=EXISTING,
+    type=SAMPLES,
     required=True,
     metavar="SAMPLES",
     help="Samples: .npz, .npy (one input), or a folder of them; with an array `label` in the"
-    " .npz, accuracy is measured, else noise.",
+    " .npz, accuracy is measured, else noise. `synthetic`: made from what BatchNormalization"
+    " stores.",
 )
 @search_options
 @click.option(
@@ -73,7 +74,7 @@ def search_command(
     model: Path,
     target: str,
     output: Path,
-    data: Path,
+    data: Path | str,
     format_texts: str,
     solver: str,
     budget: int,

@@ -50,6 +50,7 @@ def search_lines(record: Mapping[str, Any], directory: Path) -> list[str]:
         *_front_lines(found),
         *ablation_lines(record),
         *(f"refused         {printable(line)}" for line in refusals(found)),
+        *(f"note            {printable(line)}" for line in found.notes),
         *([f"artifact        {directory / found.best.artifact}"] if found.best else []),
         f"report          {directory / REPORT}",
     ]

@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from octavo.compiler.data_source import is_synthetic
 from octavo.compiler.importer import InputShape, import_model
 from octavo.compiler.mixed_precision.accuracy import DROP
 from octavo.compiler.mixed_precision.evaluator import (
     EvaluatorMaker,
     Question,
     serialize,
-    split_samples,
 )
 from octavo.compiler.mixed_precision.folder import FRONT, open_folder, write_results
 from octavo.compiler.mixed_precision.journal import Journal
 from octavo.compiler.mixed_precision.network import Samples
-from octavo.compiler.mixed_precision.options import MAX_JUDGING_SAMPLES, SearchOptions
+from octavo.compiler.mixed_precision.options import SearchOptions
 from octavo.compiler.mixed_precision.record import Found, search_record
 from octavo.compiler.mixed_precision.search import (
     Search,
@@ -25,9 +25,9 @@ from octavo.compiler.mixed_precision.search import (
     settings_of,
 )
 from octavo.compiler.mixed_precision.solvers import check_solver
+from octavo.compiler.mixed_precision.split import open_split
 from octavo.compiler.recipes import get_recipe, keep_float_overrides, read_overrides
-from octavo.compiler.samples import open_samples
-from octavo.compiler.sensitivity.labels import UNKNOWN, Labels, read_labels
+from octavo.compiler.sensitivity.labels import UNKNOWN, Labels
 from octavo.compiler.workers import Make, Workers, in_process
 from octavo.errors import DataError
 from octavo.targets import get_target
@@ -73,7 +73,7 @@ def search_model(
     model_path: Path,
     target: str,
     output: Path,
-    samples: Path,
+    samples: Path | str,
     options: SearchOptions,
     *,
     test_samples: Path | None = None,
@@ -100,6 +100,7 @@ def search_model(
         output: Folder of the search; see docs/search.md.
         samples: Inferences, see ``open_samples``; an array of labels beside them makes
             accuracy the first objective. Every other one calibrates, the others judge.
+            "synthetic": made up from what BatchNormalization nodes store.
         options: What is wanted.
         test_samples: To judge by instead; all of ``samples`` calibrate then.
         shapes: Sizes of dimensions that the model leaves open, by input name.
@@ -129,20 +130,20 @@ def search_model(
     model = import_model(
         model_path, shapes=shapes, maxima=maxima, allow_external_data=allow_external_data
     )
-    inputs = [value.name or "" for value in model.graph.inputs]
-    calibration = list(open_samples(samples, model))
-    labels = read_labels(samples, len(calibration), inputs=inputs)
-    calibration = calibration[:max_samples]
-    judging = calibration
-    if test_samples is None:
-        first, second = split_samples(len(calibration), MAX_JUDGING_SAMPLES)
-        labels = None if labels is None else labels[second]
-        judging = [calibration[i] for i in second]
-        calibration = [calibration[i] for i in first]
-    else:
-        judging = list(open_samples(test_samples, model))
-        labels = read_labels(test_samples, len(judging), inputs=inputs)
-    if DROP in options.limits and labels is None:
+    if DROP in options.limits and is_synthetic(samples) and test_samples is None:
+        raise DataError(
+            "synthetic samples have no labels, so there is no accuracy to limit; --min-sqnr"
+            " limits noise, and --test-data judges by real samples")
+    report = progress or _silent
+    split = open_split(
+        model,
+        samples,
+        test_samples,
+        max_samples=max_samples,
+        seed=options.seed,
+        progress=lambda stage, done, total: report(stage, done, total, None),
+    )
+    if DROP in options.limits and split.labels is None:
         raise DataError(
             f"{test_samples or samples}: no array label or labels, so there is no accuracy"
             " to limit; --min-sqnr limits noise")
@@ -153,9 +154,9 @@ def search_model(
     maker = EvaluatorMaker(
         model_identifier(model_path),
         serialize(model),
-        calibration,
-        judging,
-        labels,
+        split.calibration,
+        split.judging,
+        split.labels,
         get_recipe(recipe, calibrator=calibrator, rounding=rounding),
         (*read_overrides(overrides), *keep_float_overrides(keep_float)),
         target,
@@ -168,7 +169,8 @@ def search_model(
         facts = {
             "model": model_path.stem,
             "target": target,
-            "num_judging": _num_judging(judging, labels),
+            "notes": split.notes,
+            "num_judging": _num_judging(split.judging, split.labels),
         }
         record = search_record(found, search.network, options, facts)
         _write(output, record, maker, search, found, options.seed)

@@ -37,7 +37,7 @@ def lower_model(
     path: Path,
     target: str,
     *,
-    samples: Path | None = None,
+    samples: Path | str | None = None,
     float_only: bool = False,
     shapes: Mapping[str, "InputShape"] | None = None,
     maxima: Mapping[str, int] | None = None,
@@ -48,7 +48,7 @@ def lower_model(
     Args:
         path: ONNX file.
         target: Name of the target.
-        samples: To calibrate with; None makes them up.
+        samples: To calibrate with, see ``open_data``; None: noise.
         float_only: Do not quantize.
         shapes: Sizes of dimensions that the model leaves open, by input name.
         maxima: Largest sizes of dimensions that are counted at run time, by name.
@@ -57,11 +57,12 @@ def lower_model(
     Raises:
         ModelError, DataError, TargetError, LoweringError: The input does not allow it.
     """
+    from octavo.compiler.calibration.synthetic import SyntheticSamples
     from octavo.compiler.compile import model_identifier
+    from octavo.compiler.data_source import open_data
     from octavo.compiler.importer import import_model
     from octavo.compiler.quantize import quantize_model
     from octavo.compiler.ready_model import is_quantized
-    from octavo.compiler.samples import open_samples
     from octavo.passes.prepare import prepare
 
     machine = get_target(target)
@@ -72,11 +73,12 @@ def lower_model(
     if float_only or is_quantized(model):
         prepare(model)
     else:
-        source = _invented(model) if samples is None else samples
+        opened = open_data(_invented(model) if samples is None else samples, model)
         notes = (MADE_UP,) if samples is None else ()
+        if isinstance(opened, SyntheticSamples):
+            notes = (opened.note,)
         model = quantize_model(
-            model, open_samples(source, model), activation_dtype=machine.activation_dtype,
-            measure=False).model
+            model, opened, activation_dtype=machine.activation_dtype, measure=False).model
     # TVM takes seconds to load: not before the input is known to be good.
     from octavo.compiler.lowering.lower import lower
     from octavo.compiler.tuning.options import TuningOptions

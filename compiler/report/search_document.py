@@ -83,6 +83,7 @@ def _record(document: Mapping[str, Any]) -> SearchRecord:
             str(layer): {str(name): _score(entry) for name, entry in formats.items()}
             for layer, formats in document["sensitivities"].items()
         },
+        notes=tuple(map(str, document.get("notes", ()))),
     )
 
 

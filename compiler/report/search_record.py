@@ -97,6 +97,7 @@ class SearchRecord:
         why_not_better: Evidence, where nothing beats the same format everywhere.
         progress: (evaluations, hypervolume) from time to time.
         sensitivities: Estimates by layer and format.
+        notes: What the user should know of the samples.
     """
 
     model: str
@@ -116,6 +117,7 @@ class SearchRecord:
     why_not_better: tuple[str, ...]
     progress: tuple[tuple[int, float], ...]
     sensitivities: Mapping[str, Mapping[str, LayerScore]]
+    notes: tuple[str, ...] = ()
 
     @property
     def measured(self) -> tuple[SearchedPoint, ...]:

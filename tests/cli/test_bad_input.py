@@ -230,3 +230,16 @@ def test_a_folder_that_is_no_artifact(octavo, tmp_path, samples, verb):
     outcome = octavo(verb, folder, "--input", samples)
     assert outcome.code == 2
     assert "not an artifact" in outcome.error_line
+
+
+def test_a_model_whose_import_dies_is_one_line(octavo, tmp_path, model, samples, monkeypatch):
+    from octavo.compiler.importer.isolation import TRUSTED, parent
+
+    monkeypatch.delenv(TRUSTED, raising=False)
+    monkeypatch.setattr(parent, "_PROGRAM", "import os; os.abort()")
+    before = _tree(tmp_path)
+    for command in (["inspect", model], _command("compile", model, samples, tmp_path / "out")):
+        outcome = octavo(*command)
+        assert outcome.code == 2
+        assert f"'{model}': its import crashed (SIGABRT)" in outcome.error_line
+    assert _tree(tmp_path) == before

@@ -1,6 +1,7 @@
 """estimate: from a database of made-up measurements to a latency."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +58,15 @@ def test_the_table_names_steps_total_and_what_to_measure(octavo, model, samples,
     assert "with 80% probability" in done.out
     assert "a measurement would help most for" in done.out
     assert "made-up" not in done.err
+
+
+def test_samples_can_be_made_from_the_model(octavo, cache):
+    fill()
+    digits = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
+    done = octavo("estimate", digits, "--target", "host", "--data", "synthetic", "--json")
+    assert done.code == 0, done.err
+    assert done.json["notes"][0].startswith("the 32 samples are synthetic, made from 5 Batch")
+    assert done.json["estimate"]["total"]["latency_us"] > 0
 
 
 def test_an_artifact_tells_its_target(octavo, model, samples, cache, tmp_path):
