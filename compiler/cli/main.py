@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from octavo import __version__
+from octavo.compiler.cli.bench import bench_command
 from octavo.compiler.cli.compare import compare_command
 from octavo.compiler.cli.compile import compile_command
 from octavo.compiler.cli.console import Console, one_line
@@ -39,6 +40,7 @@ COMMANDS: tuple[click.Command, ...] = (
     profile_command,
     explain_command,
     compare_command,
+    bench_command,
     package_command,
     targets_command,
     devices_command,

@@ -1,0 +1,153 @@
+"""Compare a network in Octavo with the runtimes that people use today, on this machine."""
+
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from octavo.compiler.bench.contestant import Runtime
+from octavo.compiler.bench.contestants import choose_runtimes
+from octavo.compiler.bench.inputs import synthetic_inputs
+from octavo.compiler.bench.onnx_files import is_tflite, quantized_inputs
+from octavo.compiler.bench.program import Inputs
+from octavo.compiler.bench.result import BenchResult
+from octavo.compiler.bench.subject import Subject, compile_for_bench, find_subject
+from octavo.compiler.bench.table import Race, run_race
+from octavo.compiler.bench.turns import TurnPlan
+from octavo.compiler.data_source import is_synthetic
+from octavo.compiler.devices.inference import checked_inputs, input_names
+from octavo.compiler.roofline.machine import this_machine
+from octavo.errors import DataError
+
+MAX_SAMPLES = 4  # whose outputs are compared; the first one is timed
+GIVEN, SAMPLES, SYNTHETIC = "given", "samples", "synthetic"
+
+Progress = Callable[[str, int, int], None]
+ReadInputs = Callable[[tuple[str, ...]], Inputs]
+
+
+def bench(
+    paths: Sequence[Path],
+    *,
+    against: Collection[Runtime] | None = None,
+    samples: Any = None,
+    read_inputs: ReadInputs | None = None,
+    num_threads: Sequence[int] = (1,),
+    cpus: Sequence[int] = (),
+    plan: TurnPlan | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    allow_external_data: bool = False,
+    seed: int = 0,
+    is_silent: bool = True,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """Run a network everywhere, in turns.
+
+    Args:
+        paths: One ONNX or .tflite file, or artifacts of one network, or both. Without
+            artifacts the file is compiled for this machine.
+        against: Other runtimes; None: all that are installed and can take the network.
+        samples: Calibration data, see ``open_data``; their first inferences are what runs.
+        read_inputs: Called with the names of the inputs, for what runs; None: samples, or
+            made-up numbers.
+        num_threads: One table for each.
+        cpus: That everything stays on; empty: all.
+        plan: How to measure; None: the defaults.
+        shapes: Sizes of dimensions that the model leaves open, by input name.
+        allow_external_data: Read weight files beside the model.
+        seed: Of made-up numbers.
+        is_silent: What the runtimes print is dropped.
+        progress: Called with a stage, steps done and steps in all (0 when unknown).
+
+    Raises:
+        DataError: Paths are of several networks, or inputs do not fit.
+        TargetError: A runtime that was asked for is not installed.
+        OctavoError: The model cannot be compiled, or an artifact cannot be run.
+    """
+    model, artifacts = _split(paths)
+    if model is None and samples is not None:
+        raise DataError("--data is for a model: an artifact has its numbers; give --input")
+    has_tflite = model is not None and is_tflite(model)
+    runtimes, notes = choose_runtimes(against, has_tflite=has_tflite)
+    report = progress or _silent
+    with tempfile.TemporaryDirectory(prefix="octavo-bench-") as folder:
+        opened = None
+        if model is not None:
+            # Before another runtime, which trusts it, opens the file.
+            opened = _open(model, samples, shapes, allow_external_data)
+            if not artifacts:
+                artifacts = compile_for_bench(
+                    model,
+                    is_quantized=opened.is_quantized,
+                    samples=samples,
+                    folder=Path(folder),
+                    shapes=shapes,
+                    allow_external_data=allow_external_data,
+                    seed=seed,
+                    progress=report,
+                )
+                if not opened.is_quantized and samples is None:
+                    notes += ("no --data: the float model stays float; samples add INT8",)
+        is_quantized = None if opened is None else opened.is_quantized
+        subject = find_subject(model, is_quantized, artifacts, Path(folder))
+        kind, inputs = _inputs(subject, opened, read_inputs, seed)
+        race = Race(
+            subject=subject, runtimes=runtimes, inputs=inputs, cpus=tuple(cpus),
+            plan=plan or TurnPlan(), is_silent=is_silent)  # fmt: skip
+        tables, more = run_race(race, num_threads, report)
+    return BenchResult(
+        inputs=kind, machine=this_machine().cpu, tables=tables, notes=(*notes, *more)
+    )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A model that was read.
+
+    Attributes:
+        is_quantized: Whether it is.
+        samples: The first inferences of the user's samples; none without any.
+    """
+
+    is_quantized: bool
+    samples: tuple[Inputs, ...]
+
+
+def _open(model: Path, samples: Any, shapes: Any, allow_external_data: bool) -> _Opened:
+    from octavo.compiler.importer import import_model
+    from octavo.compiler.ready_model import is_quantized
+    from octavo.compiler.samples import open_samples
+
+    imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
+    found: tuple[Inputs, ...] = ()
+    if samples is not None and not is_synthetic(samples):
+        found = tuple(islice(open_samples(samples, imported), MAX_SAMPLES))
+    return _Opened(is_quantized(imported), found)
+
+
+def _inputs(
+    subject: Subject, opened: _Opened | None, read_inputs: ReadInputs | None, seed: int
+) -> tuple[str, tuple[Inputs, ...]]:
+    artifact = subject.artifacts[0]
+    if read_inputs is not None:
+        return GIVEN, (checked_inputs(artifact, read_inputs(input_names(artifact))),)
+    if opened is not None and opened.samples:
+        return SAMPLES, tuple(checked_inputs(artifact, s) for s in opened.samples)
+    file = subject.quantized_file
+    ranges = quantized_inputs(file) if file is not None else {}
+    seeds = range(seed, seed + MAX_SAMPLES)
+    made = (synthetic_inputs(subject.manifests[0], ranges, each) for each in seeds)
+    return SYNTHETIC, tuple(made)
+
+
+def _split(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
+    models = [path for path in paths if not path.is_dir()]
+    if len(models) > 1:
+        raise DataError(f"{models[0]} and {models[1]}: one network at a time")
+    return (models[0] if models else None), [path for path in paths if path.is_dir()]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""

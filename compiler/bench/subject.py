@@ -1,0 +1,179 @@
+"""What is compared: the user's model, its artifacts, and the files that others take."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from octavo.compiler.artifact.manifest import read_manifest
+from octavo.compiler.bench.agreement import Grid
+from octavo.compiler.bench.onnx_files import (
+    dequantized_outputs,
+    is_tflite,
+    quantizes_activations,
+)
+from octavo.compiler.bench.unsigned_activations import write_unsigned
+from octavo.errors import ArtifactError, DataError
+from octavo.targets import get_target
+
+HOST = "host"
+UNSIGNED = "uint8"  # activations that the processor's dot products prefer
+COMPILED = "model.int8.onnx"  # of an artifact: what was compiled, quantized or not
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One network in all its files.
+
+    Attributes:
+        artifacts: Octavo's, at least one; the first is what the others are held against.
+        manifests: Of the artifacts.
+        original: ONNX file that says what is right.
+        tflite: The user's file, if it is a .tflite one.
+        float_file: ONNX file in float; None where there is none.
+        quantized_file: QDQ ONNX file; None where there is none.
+        quantized_note: Where that is from.
+        is_quantized: The network came quantized.
+    """
+
+    artifacts: tuple[Path, ...]
+    manifests: tuple[Mapping[str, Any], ...]
+    original: Path
+    tflite: Path | None
+    float_file: Path | None
+    quantized_file: Path | None
+    quantized_note: str
+    is_quantized: bool
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """In the model's order."""
+        return tuple(str(port["name"]) for port in self.manifests[0]["inputs"])
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """In the model's order."""
+        return tuple(str(port["name"]) for port in self.manifests[0]["outputs"])
+
+    def grids(self) -> dict[str, Grid]:
+        """Of the outputs that are integers, or numbers that integers stand for."""
+        found = dequantized_outputs(self.original) if self.is_quantized else {}
+        for port in self.manifests[0]["outputs"]:
+            if not str(port["dtype"]).startswith("float"):
+                found[str(port["name"])] = Grid(1.0, int(port.get("zero_point") or 0))
+        return found
+
+
+def find_subject(
+    model: Path | None,
+    is_quantized: bool | None,
+    artifacts: Sequence[Path],
+    folder: Path,
+) -> Subject:
+    """Find the files that each runtime takes.
+
+    Args:
+        model: ONNX or .tflite file; None where artifacts say it all.
+        is_quantized: Whether the model is; None without one.
+        artifacts: Of the model, at least one, see ``compile_for_bench``.
+        folder: For files that are made here.
+
+    Raises:
+        DataError: Artifacts are of different networks.
+        ArtifactError: One is no artifact.
+    """
+    manifests = tuple(read_manifest(artifact) for artifact in artifacts)
+    check_alike(artifacts, manifests)
+    compiled = [a / COMPILED for a in artifacts if (a / COMPILED).is_file()]
+    quantized = [path for path in compiled if quantizes_activations(path)]
+    floats = [path for path in compiled if path not in quantized]
+    tflite = model if model is not None and is_tflite(model) else None
+    note = "QDQ of Octavo"
+    if model is not None and tflite is None:
+        if is_quantized:
+            quantized, note = [model], ""
+        else:
+            floats = [model]
+    if is_quantized is None:
+        is_quantized = not floats
+    originals = (*quantized, *floats) if is_quantized else (*floats, *quantized)
+    if not originals:
+        raise ArtifactError(f"{artifacts[0]}: {COMPILED}, which others would run, is missing")
+    quantized_file = quantized[0] if quantized else None
+    if quantized_file is not None and get_target(HOST).activation_dtype == UNSIGNED:
+        unsigned = folder / "unsigned.onnx"
+        if write_unsigned(quantized_file, unsigned):
+            quantized_file = unsigned
+            note = ", ".join(filter(None, (note, "as uint8")))
+    return Subject(
+        artifacts=tuple(artifacts),
+        manifests=manifests,
+        original=originals[0],
+        tflite=tflite,
+        float_file=floats[0] if floats else None,
+        quantized_file=quantized_file,
+        quantized_note=note,
+        is_quantized=is_quantized,
+    )
+
+
+def compile_for_bench(
+    model: Path, *, is_quantized: bool, samples: Any, folder: Path, **options: Any
+) -> list[Path]:
+    """Compile a model for this machine.
+
+    Args:
+        model: ONNX or .tflite file.
+        is_quantized: Whether it is.
+        samples: Calibration data, see ``open_data``; None: a float model stays float.
+        folder: Where the artifacts go.
+        options: Of ``compile_model``.
+
+    Returns:
+        The artifacts: the model as it is quantized, or in INT8 where there are samples, and
+        in float.
+    """
+    from octavo.compiler.compile import compile_model
+
+    found = []
+    if is_quantized or samples is not None:
+        given = None if is_quantized else samples
+        compile_model(model, HOST, folder / "int8", samples=given, **options)
+        found.append(folder / "int8")
+    if not is_quantized:
+        compile_model(model, HOST, folder / "float", float_only=True, **options)
+        found.append(folder / "float")
+    return found
+
+
+def check_alike(artifacts: Sequence[Path], manifests: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse artifacts that take or give something else than the first.
+
+    Raises:
+        DataError: Naming both.
+        ArtifactError: A manifest is malformed.
+    """
+    first = _ports(artifacts[0], manifests[0])
+    for artifact, manifest in zip(artifacts[1:], manifests[1:], strict=True):
+        ports = _ports(artifact, manifest)
+        if ports != first:
+            raise DataError(
+                f"{artifact} is another network than {artifacts[0]}: it has"
+                f" {', '.join(ports)}, not {', '.join(first)}"
+            )
+
+
+def _ports(artifact: Path, manifest: Mapping[str, Any]) -> list[str]:
+    try:
+        return [
+            f"{kind} {port['name']} {port['dtype']} {'x'.join(map(str, port['shape']))}"
+            for kind, ports in (("input", "inputs"), ("output", "outputs"))
+            for port in manifest[ports]
+        ]
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{artifact}: manifest.json is malformed ({type(error).__name__}: {error});"
+            " compile again"
+        ) from error
