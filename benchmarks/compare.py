@@ -19,15 +19,16 @@ from benchmarks.peers import octavo_runner
 from benchmarks.peers.onnxruntime_runner import OnnxRuntimeModel
 from benchmarks.peers.protocol import Candidate, Inputs, Program, Task
 from benchmarks.workloads import Workload
+from octavo.compiler.bench.agreement import MIN_SQNR_DB
+from octavo.compiler.bench.turns import SETTLE_S, THREADED_TURN_S, TURN_S
 
-# What counts as the same network: rounding in float32, 8 bits of a significand, and 8-bit
-# integers in layers that follow one another. A fast wrong rival is no rival.
-MIN_SQNR_DB = {"float32": 60.0, "bf16": 15.0, "int8": 10.0}
 TRIAL_S = 0.4
 TRIAL_RUNS = 4
-# Each turn is several runs, after one that is not timed. With two threads it begins with a
-# pause: worker threads of ONNX Runtime and OpenVINO spin for some 50 ms after a run.
-TURNS = {1: {"turn_s": 0.06, "settle_s": 0.0}, 2: {"turn_s": 0.12, "settle_s": 0.15}}
+# Each turn is several runs, after one that is not timed.
+TURNS = {
+    1: {"turn_s": TURN_S, "settle_s": 0.0},
+    2: {"turn_s": THREADED_TURN_S, "settle_s": SETTLE_S},
+}
 
 
 @dataclass(frozen=True, kw_only=True)

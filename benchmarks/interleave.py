@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from octavo.compiler.bench.turn import time_turn
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -44,12 +46,8 @@ def measure_interleaved(
         min_runs: Timed rounds, at least.
         budget_s: Rounds go on until this many seconds have passed.
         burst: Timed runs of a program in each round, at least.
-        turn_s: A program's runs of a round go on until this many seconds have passed. Such a
-            turn begins with one untimed run, which fetches back what the others drove out of
-            the caches.
-        settle_s: Pause before a program's turn, followed by one untimed run. Worker threads of
-            some runtimes spin for a while after a run, on the cores of whoever is next:
-            programs with several threads need a pause.
+        turn_s: Length of a program's turn, see ``time_turn``.
+        settle_s: Pause before it.
 
     Returns:
         The latency of each program.
@@ -62,16 +60,7 @@ def measure_interleaved(
     num_rounds = 0
     while num_rounds < min_runs or time.perf_counter() < deadline:
         for name, run in programs.items():
-            if settle_s:
-                time.sleep(settle_s)
-            if settle_s or turn_s:
-                run()
-            turn_end, num_timed = time.perf_counter() + turn_s, 0
-            while num_timed < burst or time.perf_counter() < turn_end:
-                start = time.perf_counter_ns()
-                run()
-                times_us[name].append((time.perf_counter_ns() - start) / 1e3)
-                num_timed += 1
+            times_us[name] += time_turn(run, burst=burst, turn_s=turn_s, settle_s=settle_s)
         num_rounds += 1
     return {name: _summarise(values) for name, values in times_us.items()}
 

@@ -11,8 +11,7 @@ import click
 import numpy as np
 
 import octavo
-
-RESET_PEAK = "5"  # https://docs.kernel.org/filesystems/proc.html, clear_refs
+from octavo.compiler.bench.memory import added_bytes, watch_memory
 
 
 @click.command()
@@ -24,14 +23,16 @@ def main(artifact: Path, samples: Path) -> None:
         given = {name: arrays[name][0] for name in arrays.files}
     with octavo.load(artifact):  # what loading imports stays, and is not the artifact's
         pass
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+    before = watch_memory()
     with octavo.load(artifact) as session:
         bound = session.bind({info.name: given[info.name] for info in session.inputs})
         bound.run()
         # The arrays of results are this program's own, beside the artifact's memory.
         copies = sum(array.nbytes for array in bound.outputs.values())
-        click.echo(_status("VmHWM") - before - copies)
+        added = added_bytes(before)
+        if added is None:
+            raise click.ClickException("this system does not tell what a process takes")
+        click.echo(added - copies)
 
 
 def resident_bytes(artifact: Path, samples: Path) -> int:
@@ -46,12 +47,6 @@ def resident_bytes(artifact: Path, samples: Path) -> int:
     command = [sys.executable, "-m", "benchmarks.resident_memory", str(artifact), str(samples)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout.splitlines()[-1])
-
-
-def _status(key: str) -> int:
-    """A line of the process's own state, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from benchmarks.peers.cache import kept
 from benchmarks.peers.protocol import Candidate, Inputs, Task
 from benchmarks.peers.tflite.convert import convert
 from benchmarks.peers.tflite.graph import NCHW_TO_NHWC
+from octavo.compiler.bench.litert_program import LiteRtProgram
+from octavo.compiler.bench.program import Run
 
 PEER = "LiteRT"
 REVISION = 1  # raise when the converter changes, so that old files are not used
@@ -26,8 +27,8 @@ SIGNATURE = "serving_default"
 LINEAR = ("FULLY_CONNECTED", "CONV_2D", "GELU", "RESHAPE", "TRANSPOSE", "SLICE")
 
 
-class LiteRtModel:
-    """A loaded .tflite file; XNNPACK takes what it can."""
+class LiteRtModel(LiteRtProgram):
+    """A loaded .tflite file that was converted here: what it takes and gives is as in ONNX."""
 
     def __init__(self, path: Path, num_threads: int = 1) -> None:
         """Load a file.
@@ -36,34 +37,16 @@ class LiteRtModel:
             path: .tflite file.
             num_threads: Threads of XNNPACK, at least 1.
         """
-        self._interpreter = Interpreter(str(path), num_threads=num_threads)
-        self._interpreter.allocate_tensors()
-        self._inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
-        signature = self._interpreter.get_signature_list()[SIGNATURE]
-        details = self._interpreter.get_output_details()
-        self._outputs = dict(zip(signature["outputs"], details, strict=True))
+        super().__init__(path, num_threads)
+        names = self.interpreter.get_signature_list()[SIGNATURE]["outputs"]
+        self.outputs = dict(zip(names, self.outputs.values(), strict=True))
 
-    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run one inference; input and output names to arrays, in the layout of ONNX."""
-        self.bind(inputs)()
-        read = self._interpreter.get_tensor
-        return {name: read(detail["index"]) for name, detail in self._outputs.items()}
-
-    def bind(self, inputs: Inputs) -> Callable[[], object]:
+    def bind(self, inputs: Inputs) -> Run:
         """Return a function that runs one inference on these inputs.
 
         They are brought into LiteRT's layout and integers here, outside of what is timed.
         """
-        fed = [(self._inputs[name]["index"], array) for name, array in native(inputs).items()]
-        interpreter = self._interpreter
-
-        def run() -> None:
-            interpreter.reset_all_variables()  # an LSTM starts from zero, as in ONNX
-            for index, array in fed:
-                interpreter.set_tensor(index, array)
-            interpreter.invoke()  # and leaves the outputs in its own memory, to be read there
-
-        return run
+        return super().bind(native(inputs))
 
 
 def native(inputs: Inputs) -> dict[str, NDArray[Any]]:

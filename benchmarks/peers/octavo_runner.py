@@ -2,31 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import octavo
-from benchmarks.peers.protocol import Candidate, Inputs, Run, Task
+from benchmarks.peers.protocol import Candidate, Task
+from octavo.compiler.bench.octavo_program import OctavoProgram
 
 PEER = "Octavo"
-
-
-class OctavoModel:
-    """A loaded artifact."""
-
-    def __init__(self, folder: Path, num_threads: int = 1) -> None:
-        """Load an artifact with its own number of threads."""
-        self._session = octavo.load(folder, num_threads=num_threads)
-
-    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run one inference; input and output names to arrays."""
-        return dict(self._session.run(dict(inputs)))
-
-    def bind(self, inputs: Inputs) -> Run:
-        """Return a function that runs one inference on these inputs, into the same arrays."""
-        return self._session.bind({k: np.ascontiguousarray(v) for k, v in inputs.items()}).run
 
 
 def compile_both(task: Task, folder: Path, target: str = "host") -> tuple[Path, Path]:
@@ -54,6 +37,6 @@ def artifacts(folder: Path) -> tuple[Path, Path]:
 def candidates(int8: Path, real: Path) -> list[Candidate]:
     """Return the two artifacts of `compile_both`."""
     return [
-        Candidate(PEER, "int8", "", partial(OctavoModel, int8)),
-        Candidate(PEER, "float32", "", partial(OctavoModel, real)),
+        Candidate(PEER, "int8", "", partial(OctavoProgram, int8)),
+        Candidate(PEER, "float32", "", partial(OctavoProgram, real)),
     ]

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,63 +21,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from benchmarks.peers.cache import kept
 from benchmarks.peers.protocol import Candidate, Inputs, Task
+from octavo.compiler.bench.onnxruntime_program import OnnxRuntimeProgram as OnnxRuntimeModel
 
 PEER = "ONNX Runtime"
-DEVICE = "cpu"
-
-
-class OnnxRuntimeModel:
-    """A loaded model.
-
-    Attributes:
-        output_names: In the order of the model.
-    """
-
-    def __init__(self, path: Path, num_threads: int = 1, *, optimize: bool = True) -> None:
-        """Load a model.
-
-        Args:
-            path: ONNX file, float or QDQ.
-            num_threads: Threads inside an operator, at least 1.
-            optimize: Every graph optimization on, for speed; or none, for the arithmetic that
-                the model writes down (a QDQ model then computes in float between its nodes).
-        """
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.inter_op_num_threads = 1
-        levels = ort.GraphOptimizationLevel
-        options.graph_optimization_level = (
-            levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
-        )
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
-        self.output_names = tuple(output.name for output in self._session.get_outputs())
-
-    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run one inference.
-
-        Args:
-            inputs: Input name to array.
-
-        Returns:
-            Output name to array.
-        """
-        return dict(zip(self.output_names, self._session.run(None, dict(inputs)), strict=True))
-
-    def bind(self, inputs: Inputs) -> Callable[[], object]:
-        """Return a function that runs one inference on these inputs, for timing."""
-        binding = self._session.io_binding()
-        for name, array in inputs.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
-        for name in self.output_names:
-            binding.bind_output(name, DEVICE)
-
-        def run() -> list[Any]:
-            self._session.run_with_iobinding(binding)
-            outputs: list[Any] = binding.get_outputs()
-            return outputs
-
-        return run
 
 
 def candidates(task: Task) -> list[Candidate]:

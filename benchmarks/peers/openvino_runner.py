@@ -1,56 +1,16 @@
 """OpenVINO as a peer: float32, bfloat16, and INT8 of three quantizers."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
 from benchmarks.peers.cache import kept
 from benchmarks.peers.onnxruntime_runner import quantize_int8
-from benchmarks.peers.protocol import Candidate, Inputs, Task
+from benchmarks.peers.protocol import Candidate, Task
+from octavo.compiler.bench.openvino_program import OpenVinoProgram
 
 PEER = "OpenVINO"
-
-
-class OpenVinoModel:
-    """A compiled model with one inference request."""
-
-    def __init__(self, path: Path, num_threads: int = 1, precision: str = "f32") -> None:
-        """Compile a model for the CPU, for latency.
-
-        Args:
-            path: ONNX file, float or QDQ, or OpenVINO's own .xml.
-            num_threads: Threads, at least 1.
-            precision: What float layers may compute in, ``f32`` or ``bf16``.
-        """
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": num_threads,
-            "INFERENCE_PRECISION_HINT": precision,
-        }
-        self._compiled = ov.Core().compile_model(path, "CPU", settings)
-        self._request = self._compiled.create_infer_request()
-        self._output_names = [output.any_name for output in self._compiled.outputs]
-
-    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run one inference; input and output names to arrays."""
-        self._request.infer(dict(inputs))
-        read = self._request.get_tensor
-        return {name: read(name).data.copy() for name in self._output_names}
-
-    def bind(self, inputs: Inputs) -> Callable[[], object]:
-        """Return a function that runs one inference on these arrays, which are not copied."""
-        request = self._compiled.create_infer_request()
-        for name, array in inputs.items():
-            # One that is shared must own its memory in order.
-            shared = ov.Tensor(np.ascontiguousarray(array), shared_memory=True)
-            request.set_tensor(name, shared)
-        return partial(request.infer, share_outputs=True)
 
 
 def candidates(task: Task) -> list[Candidate]:
@@ -67,8 +27,8 @@ def candidates(task: Task) -> list[Candidate]:
         quantized = task.quantized
         files["QDQ of Octavo"] = lambda: quantized
     found = [
-        Candidate(PEER, "float32", "", lambda n: OpenVinoModel(path, n)),
-        Candidate(PEER, "bf16", "", lambda n: OpenVinoModel(path, n, "bf16")),
+        Candidate(PEER, "float32", "", lambda n: OpenVinoProgram(path, n)),
+        Candidate(PEER, "bf16", "", lambda n: OpenVinoProgram(path, n, "bf16")),
     ]
     for name, file in files.items():
         for precision, note in (("f32", ""), ("bf16", ", rest bf16")):
@@ -77,7 +37,7 @@ def candidates(task: Task) -> list[Candidate]:
                     PEER,
                     "int8",
                     name + note,
-                    lambda n, f=file, p=precision: OpenVinoModel(f(), n, p),
+                    lambda n, f=file, p=precision: OpenVinoProgram(f(), n, p),
                 )
             )
     return found

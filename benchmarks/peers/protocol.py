@@ -1,24 +1,10 @@
 """What a program that takes part in a comparison has to offer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
-Inputs = Mapping[str, NDArray[Any]]
-Run = Callable[[], object]
-
-
-class Program(Protocol):
-    """A loaded network."""
-
-    def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
-        """Run one inference; input and output names to arrays."""
-
-    def bind(self, inputs: Inputs) -> Run:
-        """Return a function that runs one inference on arrays that lie ready in memory."""
+from octavo.compiler.bench.program import Inputs, Program
 
 
 @dataclass(frozen=True)

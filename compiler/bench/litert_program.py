@@ -14,7 +14,13 @@ VERSION = importlib.metadata.version("ai-edge-litert")
 
 
 class LiteRtProgram:
-    """A loaded .tflite file; XNNPACK takes what it can."""
+    """A loaded .tflite file; XNNPACK takes what it can.
+
+    Attributes:
+        interpreter: LiteRT's own object.
+        inputs: Numbers of tensors, by name.
+        outputs: The same, in the order of the file.
+    """
 
     def __init__(
         self,
@@ -38,23 +44,23 @@ class LiteRtProgram:
         """
         kinds = OpResolverType
         kernels = kinds.AUTO if optimize else kinds.BUILTIN_REF
-        self._interpreter = Interpreter(
+        self.interpreter = Interpreter(
             str(path), num_threads=num_threads, experimental_op_resolver_type=kernels
         )
-        self._interpreter.allocate_tensors()
-        self._inputs = _indices(self._interpreter.get_input_details(), input_names)
-        self._outputs = _indices(self._interpreter.get_output_details(), output_names)
+        self.interpreter.allocate_tensors()
+        self.inputs = _indices(self.interpreter.get_input_details(), input_names)
+        self.outputs = _indices(self.interpreter.get_output_details(), output_names)
 
     def run(self, inputs: Inputs) -> dict[str, NDArray[Any]]:
         """Run one inference; input and output names to arrays, in the layout of the file."""
         self.bind(inputs)()
-        read = self._interpreter.get_tensor
-        return {name: read(index) for name, index in self._outputs.items()}
+        read = self.interpreter.get_tensor
+        return {name: read(index) for name, index in self.outputs.items()}
 
     def bind(self, inputs: Inputs) -> Run:
         """Return a function that runs one inference on these inputs."""
-        fed = [(self._inputs[name], array) for name, array in inputs.items()]
-        interpreter = self._interpreter
+        fed = [(self.inputs[name], array) for name, array in inputs.items()]
+        interpreter = self.interpreter
 
         def run() -> None:
             interpreter.reset_all_variables()  # an LSTM starts from zero, as in ONNX
