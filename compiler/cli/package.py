@@ -1,6 +1,6 @@
 """``octavo package``: artifacts as something that an app's build takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,12 @@ from octavo.compiler.cli.options import (
     READABLE_FILE,
     force_option,
     output_options,
+)
+from octavo.compiler.cli.package_table import (
+    android_table,
+    c_table,
+    ios_table,
+    python_table,
 )
 
 
@@ -112,49 +118,35 @@ def package_command(
         from octavo.compiler.package.c_sdk import package_c
 
         sdk = package_c(artifacts, c_folder, name=name, force=force)
-        console.result(
-            {"package": sdk.directory, "name": sdk.name, "sizes": sdk.sizes},
-            _size_table(sdk.sizes),
-            f"{sdk.name}: {sdk.directory}",
-        )
+        _show(console, sdk, c_table(sdk), sdk.directory)
     elif android_folder is not None:
         from octavo.compiler.package.android.aar import SampleFiles, package_android
 
         sample = SampleFiles(picture, labels)
-        package = package_android(
-            artifacts, android_folder, name=name, sample=sample, force=force
-        )
-        facts = {"package": package.directory} | asdict(package)
-        del facts["directory"]
-        console.result(facts, _aar_table(package), f"{package.name}: {package.aar}")
+        aar = package_android(artifacts, android_folder, name=name, sample=sample, force=force)
+        _show(console, aar, android_table(aar), aar.aar)
     elif ios_folder is not None:
         from octavo.compiler.package.ios.app_package import package_ios
 
         ios = package_ios(
             artifacts, ios_folder, name=name, references=_read(references), force=force
         )
-        facts = {"package": ios.directory} | asdict(ios)
-        del facts["directory"]
-        lines = [*ios.notes, f"{ios.name}: {ios.directory}"]
-        console.result(facts, _ios_table(ios), *lines)
+        _show(console, ios, ios_table(ios), ios.directory, *ios.notes)
     elif python_folder is not None:
         from octavo.compiler.package.python.wheels import package_python
 
         wheels = package_python(
             artifacts, python_folder, name=name, version=version, force=force
         )
-        facts = {"package": wheels.directory} | asdict(wheels)
-        del facts["directory"]
-        console.result(facts, _wheel_table(wheels), f"{wheels.name}: {wheels.directory}")
+        _show(console, wheels, python_table(wheels), wheels.directory)
 
 
-def _size_table(sizes: Sequence[Any]) -> Any:
-    """Code is in the shared library; weights and manifests are files beside it."""
-    table = _parts_table("target", ("kernels", "tables", "weights", "manifest"))
-    for target in sizes:
-        totals = {"runtime": target.runtime_bytes, "shared library": target.shared_bytes}
-        _add_parts(table, target.target, target.models, totals, has_manifests=True)
-    return table
+def _show(console: Console, package: Any, table: Any, main: Path, *notes: str) -> None:
+    """What was written: sizes, notes, the file or folder that a build takes, and its use."""
+    facts = {"package": package.directory} | asdict(package)
+    del facts["directory"]
+    readme = f"how to use it: {package.directory / 'README.md'}"
+    console.result(facts, table, *notes, f"{package.name}: {main}", readme)
 
 
 def _read(references: Sequence[tuple[Path, Path]]) -> Any:
@@ -167,68 +159,3 @@ def _read(references: Sequence[tuple[Path, Path]]) -> Any:
         Reference(folder, read_tensors(file, input_names(folder)))
         for folder, file in references
     ]
-
-
-def _ios_table(package: Any) -> Any:
-    """Code is in a static library for each slice; an app takes one, and all weights."""
-    table = _parts_table("slice", ("kernels", "tables", "weights"))
-    for size in package.sizes:
-        totals = {"runtime": size.runtime_bytes, "static library": size.library_bytes}
-        _add_parts(table, size.slice, size.models, totals)
-    totals = {"xcframework": package.framework_bytes, "all weights": package.weights_bytes}
-    _add_parts(table, "", (), totals)
-    return table
-
-
-def _wheel_table(package: Any) -> Any:
-    """Everything is in the archives, where all of it is compressed."""
-    table = _parts_table("target", ("kernels", "tables", "weights"))
-    for wheel in package.sizes:
-        totals = {
-            "runtime": wheel.runtime_bytes,
-            "library": wheel.library_bytes,
-            "wheel": wheel.wheel_bytes,
-        }
-        _add_parts(table, wheel.target, wheel.models, totals)
-    return table
-
-
-def _aar_table(package: Any) -> Any:
-    """Everything is in the archive; its own tables and padding are what is left."""
-    table = _parts_table("abi", ("kernels", "tables", "weights"))
-    for abi in package.sizes:
-        totals = {"runtime": abi.runtime_bytes, "library": abi.library_bytes}
-        _add_parts(table, abi.abi, abi.models, totals)
-    _add_parts(table, "", (), {"classes": package.classes_bytes, "aar": package.aar_bytes})
-    return table
-
-
-def _parts_table(first: str, columns: Sequence[str]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(first)
-    table.add_column("part")
-    for header in columns:
-        table.add_column(header, justify="right")
-    return table
-
-
-def _add_parts(
-    table: Any,
-    label: str,
-    models: Sequence[Any],
-    totals: Mapping[str, int],
-    *,
-    has_manifests: bool = False,
-) -> None:
-    """Rows of one target: its models, then what is not a model's alone."""
-    from octavo.compiler.report.units import size_text
-
-    for model in models:
-        parts = [model.kernel_bytes, model.table_bytes, model.weights_bytes]
-        parts += [model.manifest_bytes] if has_manifests else []
-        table.add_row(label, model.name, *map(size_text, parts))
-        label = ""
-    for name, num_bytes in totals.items():
-        table.add_row("", name, size_text(num_bytes))

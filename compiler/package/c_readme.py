@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import octavo
 from octavo.compiler.package.models import PackagedModel
 from octavo.compiler.package.pkg_config import SYSTEM_LIBRARIES
-from octavo.compiler.package.sizes import TargetSize
+from octavo.compiler.package.sizes import LibrarySize
 from octavo.compiler.report.units import size_text
 
 _TEXT = """\
@@ -58,7 +58,7 @@ def c_readme(
     name: str,
     library: str,
     models: Mapping[str, tuple[PackagedModel, ...]],
-    sizes: Sequence[TargetSize],
+    sizes: Sequence[LibrarySize],
 ) -> str:
     """The file.
 
@@ -86,7 +86,7 @@ def c_readme(
     )
 
 
-def _size_lines(sizes: Sequence[TargetSize]) -> list[str]:
+def _size_lines(sizes: Sequence[LibrarySize]) -> list[str]:
     lines = ["| target | part | code | weights |", "|---|---|---|---|"]
     for target in sizes:
         lines.append(f"| {target.target} | runtime | {size_text(target.runtime_bytes)} | |")
@@ -95,5 +95,5 @@ def _size_lines(sizes: Sequence[TargetSize]) -> list[str]:
             f" | {size_text(model.weights_bytes)} |"
             for model in target.models
         ]
-        lines.append(f"| | shared library | {size_text(target.shared_bytes)} | |")
+        lines.append(f"| | shared library | {size_text(target.library_bytes)} | |")
     return lines

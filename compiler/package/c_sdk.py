@@ -19,25 +19,32 @@ from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel, collect_models
 from octavo.compiler.package.names import check_name, package_name
 from octavo.compiler.package.pkg_config import pkg_config_file
-from octavo.compiler.package.record import PACKAGE, write_record
-from octavo.compiler.package.sizes import TargetSize, measure_target
+from octavo.compiler.package.record import PACKAGE, Package, write_record
+from octavo.compiler.package.sizes import LibrarySize, measure_library
 
 Models = dict[str, tuple[PackagedModel, ...]]
 
 
 @dataclass(frozen=True)
-class Package:
-    """What was written.
+class SdkSize(LibrarySize):
+    """Bytes of the libraries of one target; those of the base are of the shared one.
 
     Attributes:
-        directory: The folder.
-        name: Of the package, and with ``lib`` of its libraries.
+        static_bytes: The static library, of which a program takes a part.
+    """
+
+    static_bytes: int
+
+
+@dataclass(frozen=True)
+class SdkPackage(Package):
+    """What was written; the libraries have its name, behind ``lib``.
+
+    Attributes:
         sizes: What each part weighs, by target.
     """
 
-    directory: Path
-    name: str
-    sizes: tuple[TargetSize, ...]
+    sizes: tuple[SdkSize, ...]
 
 
 def package_c(
@@ -46,7 +53,7 @@ def package_c(
     *,
     name: str | None = None,
     force: bool = False,
-) -> Package:
+) -> SdkPackage:
     """Write a C SDK of artifacts, which share one runtime.
 
     Args:
@@ -71,7 +78,7 @@ def package_c(
         _write_models(models, folder)
         _write_texts(models, folder, package, sizes)
         write_record(folder, "c", package, {"sizes": [asdict(size) for size in sizes]})
-    return Package(Path(os.path.abspath(directory)), package, sizes)
+    return SdkPackage(Path(os.path.abspath(directory)), package, sizes)
 
 
 def _write_headers(models: Models, folder: Path) -> None:
@@ -86,7 +93,7 @@ def _write_headers(models: Models, folder: Path) -> None:
 
 def _write_target(
     target_name: str, models: tuple[PackagedModel, ...], folder: Path, package: str
-) -> TargetSize:
+) -> SdkSize:
     libraries = folder / "lib" / target_name
     (libraries / "pkgconfig").mkdir(parents=True)
     shared, static = libraries / f"lib{package}.so", libraries / f"lib{package}.a"
@@ -94,10 +101,10 @@ def _write_target(
         objects = build_objects(models[0].target, models, Path(build) / "objects")
         make_static(objects, static)
         make_shared(objects, shared)
-        sizes = measure_target(objects, models, shared, static)
+        size = measure_library(objects, models, shared)
     text = pkg_config_file(package, package, target_name, tuple(m.name for m in models))
     (libraries / "pkgconfig" / f"{package}.pc").write_text(text, encoding="ascii")
-    return sizes
+    return SdkSize(**vars(size), static_bytes=static.stat().st_size)
 
 
 def _write_models(models: Models, folder: Path) -> None:
@@ -110,7 +117,7 @@ def _write_models(models: Models, folder: Path) -> None:
 
 
 def _write_texts(
-    models: Models, folder: Path, package: str, sizes: tuple[TargetSize, ...]
+    models: Models, folder: Path, package: str, sizes: tuple[SdkSize, ...]
 ) -> None:
     same_target = next(iter(models.values()))
     names = [model.name for model in same_target]

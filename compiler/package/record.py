@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,19 @@ from octavo.compiler.native_structs import ABI_VERSION
 PACKAGE_RECORD = "package.json"
 PACKAGE = FolderKind("a package", PACKAGE_RECORD)
 _FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was written, of any kind.
+
+    Attributes:
+        directory: The folder.
+        name: Of the package.
+    """
+
+    directory: Path
+    name: str
 
 
 def write_record(folder: Path, kind: str, name: str, facts: Mapping[str, Any]) -> None:

@@ -29,20 +29,18 @@ class ModelSize:
 
 
 @dataclass(frozen=True)
-class TargetSize:
-    """Bytes of the libraries of one target.
+class LibrarySize:
+    """Bytes of the library of one target.
 
     Attributes:
-        target: Its name.
-        shared_bytes: The shared library: runtime, kernels and tables.
-        static_bytes: The archive; a program takes a part of it.
-        runtime_bytes: The shared library without kernels and tables.
+        target: What the models were compiled for.
+        library_bytes: The library: runtime, kernels and tables.
+        runtime_bytes: The library without kernels and tables.
         models: The models in it.
     """
 
     target: str
-    shared_bytes: int
-    static_bytes: int
+    library_bytes: int
     runtime_bytes: int
     models: tuple[ModelSize, ...]
 
@@ -63,17 +61,11 @@ def measure_models(
     )
 
 
-def measure_target(
-    objects: Objects, models: tuple[PackagedModel, ...], shared: Path, static: Path
-) -> TargetSize:
-    """Weigh the libraries of a target, and what they are made of."""
+def measure_library(
+    objects: Objects, models: tuple[PackagedModel, ...], library: Path
+) -> LibrarySize:
+    """Weigh a shared library, and what it is made of."""
     sizes = measure_models(objects, models)
-    shared_bytes = shared.stat().st_size
+    library_bytes = library.stat().st_size
     own_bytes = sum(size.kernel_bytes + size.table_bytes for size in sizes)
-    return TargetSize(
-        target=objects.target.name,
-        shared_bytes=shared_bytes,
-        static_bytes=static.stat().st_size,
-        runtime_bytes=shared_bytes - own_bytes,
-        models=sizes,
-    )
+    return LibrarySize(objects.target.name, library_bytes, library_bytes - own_bytes, sizes)

@@ -28,12 +28,13 @@ from octavo.compiler.package.android.java_classes import write_classes
 from octavo.compiler.package.android.jni_library import JNI_LIBRARY, compile_jni, link_jni
 from octavo.compiler.package.android.readme import android_readme
 from octavo.compiler.package.android.sample_app import write_sample
-from octavo.compiler.package.android.sizes import AbiSize, AndroidPackage, measure_abi
+from octavo.compiler.package.android.sizes import AbiSize, AndroidPackage
 from octavo.compiler.package.libraries import build_objects
 from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel
 from octavo.compiler.package.names import check_name, package_name
 from octavo.compiler.package.record import PACKAGE, write_record
+from octavo.compiler.package.sizes import measure_library
 
 SAMPLE = "sample"
 # Android's packagers store, and align to pages, whatever ends in .so, assets included: weights
@@ -150,7 +151,8 @@ def _write_aar(models: Models, path: Path, build: Path) -> tuple[tuple[AbiSize, 
         objects = build_objects(of_abi[0].target, of_abi, build / abi)
         library = build / abi / JNI_LIBRARY
         link_jni(objects, compile_jni(objects, assets[abi]), library)
-        sizes.append(measure_abi(abi, objects, of_abi, library))
+        size = measure_library(objects, of_abi, library)
+        sizes.append(AbiSize(**vars(size), abi=abi))
         entries.append(Entry(f"jni/{abi}/{JNI_LIBRARY}", library, PAGE_BYTES))
         for model in of_abi:
             weights.setdefault(assets[abi][model.name], model.folder / "weights.bin")

@@ -27,45 +27,33 @@ from octavo.compiler.package.python.contents import (
 from octavo.compiler.package.python.platforms import platform_tag, require_platforms
 from octavo.compiler.package.python.readme import folder_readme, wheel_readme
 from octavo.compiler.package.python.wheel_file import write_wheel
-from octavo.compiler.package.record import PACKAGE, write_record
-from octavo.compiler.package.sizes import ModelSize, measure_models
+from octavo.compiler.package.record import PACKAGE, Package, write_record
+from octavo.compiler.package.sizes import LibrarySize, measure_library
 from octavo.errors import ArtifactError
 
 
 @dataclass(frozen=True)
-class WheelSize:
+class WheelSize(LibrarySize):
     """Bytes of one wheel.
 
     Attributes:
-        target: What the models were compiled for.
         wheel: File name.
         wheel_bytes: Its size; weights are compressed in it.
-        library_bytes: The library: runtime, kernels and tables.
-        runtime_bytes: The library without kernels and tables.
-        models: The models in it.
     """
 
-    target: str
     wheel: str
     wheel_bytes: int
-    library_bytes: int
-    runtime_bytes: int
-    models: tuple[ModelSize, ...]
 
 
 @dataclass(frozen=True)
-class PythonPackage:
-    """What was written.
+class PythonPackage(Package):
+    """What was written; its name is what Python imports.
 
     Attributes:
-        directory: The folder.
-        name: What Python imports.
         version: Of the wheels.
         sizes: What each part weighs, by target.
     """
 
-    directory: Path
-    name: str
     version: str
     sizes: tuple[WheelSize, ...]
 
@@ -132,7 +120,7 @@ def _write_wheel(
         library = Path(build) / library_name
         make_shared(objects, library)
         tag = f"py3-none-{platform_tag(target, library)}"
-        model_sizes = measure_models(objects, models)
+        size = measure_library(objects, models, library)
         code = library.read_bytes()
     distribution = canonicalize_name(package)
     stem = f"{distribution.replace('-', '_')}-{version}"
@@ -155,12 +143,4 @@ def _write_wheel(
             f"{info}/licenses/{LICENSE}": licence_text().encode("utf-8"),
         },
     )
-    own_bytes = sum(size.kernel_bytes + size.table_bytes for size in model_sizes)
-    return WheelSize(
-        target=target.name,
-        wheel=path.name,
-        wheel_bytes=path.stat().st_size,
-        library_bytes=len(code),
-        runtime_bytes=len(code) - own_bytes,
-        models=model_sizes,
-    )
+    return WheelSize(**vars(size), wheel=path.name, wheel_bytes=path.stat().st_size)

@@ -196,7 +196,7 @@ def test_sizes_add_up(package, sdk):
     (target,) = package.sizes
     shared = sdk / "lib/host/liboctavo_models.so"
     own = sum(model.kernel_bytes + model.table_bytes for model in target.models)
-    assert target.shared_bytes == shared.stat().st_size == own + target.runtime_bytes
+    assert target.library_bytes == shared.stat().st_size == own + target.runtime_bytes
     assert 0 < target.runtime_bytes < 40_000
     assert [model.name for model in target.models] == ["other", "tiny"]
     for model in target.models:
