@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ziglang
+from tests.compiler.package.apple_archives import members, thin
 from tests.compiler.package.swift_calls import parse
 
 from octavo.compiler.artifact.manifest import sha256_of
@@ -45,32 +46,6 @@ def package(make_artifact, tmp_path_factory):
 @pytest.fixture(scope="module")
 def framework(package):
     return package.directory / "COctavo.xcframework"
-
-
-def _members(archive):
-    """Objects of an archive in the form of BSD's ar, without its index."""
-    assert archive[:8] == b"!<arch>\n"
-    at = 8
-    while at < len(archive):
-        header = archive[at : at + 60]
-        name, size = header[:16].decode().strip(), int(header[48:58])
-        body = archive[at + 60 : at + 60 + size]
-        if name.startswith("#1/"):
-            length = int(name[3:])
-            name, body = body[:length].rstrip(b"\0").decode(), body[length:]
-        if not name.startswith("__.SYMDEF"):
-            yield name, body
-        at += 60 + size + size % 2
-
-
-def _thin(data):
-    """Archives by processor."""
-    if data[:4] != struct.pack(">I", 0xCAFEBABE):
-        (processor,) = {struct.unpack_from("<I", body, 4)[0] for _, body in _members(data)}
-        return {processor: data}
-    (count,) = struct.unpack_from(">I", data, 4)
-    records = [struct.unpack_from(">IIIII", data, 8 + 20 * i) for i in range(count)]
-    return {r[0]: data[r[2] : r[2] + r[3]] for r in records}
 
 
 def _commands(body):
@@ -138,12 +113,12 @@ def test_property_lists_are_ones_that_apples_reader_takes(package, framework, ru
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_library_has_the_processors_and_the_platform_of_its_name(framework, name):
     processors, platform = LIBRARIES[name]
-    archives = _thin((framework / name / "libnets.a").read_bytes())
+    archives = thin((framework / name / "libnets.a").read_bytes())
     assert tuple(archives) == processors
     for processor, archive in archives.items():
-        members = dict(_members(archive))
-        assert {"tiny_kernels.o", "other_model.o", "octavo_run.o"} <= set(members)
-        for member, body in members.items():
+        objects = dict(members(archive))
+        assert {"tiny_kernels.o", "other_model.o", "octavo_run.o"} <= set(objects)
+        for member, body in objects.items():
             commands = list(_commands(body))
             assert {found for found, _, _ in commands} == {processor}
             # LC_BUILD_VERSION begins with the platform.
@@ -158,9 +133,9 @@ def test_a_library_asks_for_nothing_but_libsystem(framework, name):
     known = {
         f"_{s}" for library in get_target("ios-arm64").abi.libraries for s in library.symbols
     }
-    for processor, archive in _thin((framework / name / "libnets.a").read_bytes()).items():
+    for processor, archive in thin((framework / name / "libnets.a").read_bytes()).items():
         defined, weak, undefined = set(), set(), set()
-        for _, body in _members(archive):
+        for _, body in members(archive):
             own, own_weak, wanted = _symbols(body)
             assert not own & defined  # two models, one runtime
             defined |= own
@@ -186,8 +161,8 @@ def test_the_privacy_manifest_declares_what_the_runtime_calls(package, framework
     assert record["NSPrivacyTrackingDomains"] == record["NSPrivacyCollectedDataTypes"] == []
     called = set()
     for name in LIBRARIES:
-        for archive in _thin((framework / name / "libnets.a").read_bytes()).values():
-            for _, body in _members(archive):
+        for archive in thin((framework / name / "libnets.a").read_bytes()).values():
+            for _, body in members(archive):
                 called |= {s.removeprefix("_").split("$")[0] for s in _symbols(body)[2]}
     assert {
         category
