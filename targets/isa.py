@@ -44,6 +44,8 @@ class Isa:
         quantizes_blocks: ``quantize_blocks`` exists: fewer instructions put columns of a row
             side by side when they are bytes.
         group_steps: Steps whose activations are loaded at once.
+        dots_registers: ``dot`` multiplies any registers as fast as it multiplies one product a
+            lane: int32 lanes of four unsigned bytes, and a vector of as many signed ones.
         rows_stay: Activations of all rows stay in registers while columns pass by, instead of
             the other way round.
         starts_at_end: What sums start from is added when they are finished. The first step is
@@ -83,6 +85,7 @@ class Isa:
     block_registers: int = 1
     quantizes_blocks: bool = False
     group_steps: int = 1
+    dots_registers: bool = False
     rows_stay: bool = False
     starts_at_end: bool = False
     orders_columns: bool = False

@@ -12,6 +12,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
+from octavo.targets.kernels.dot_fold import DotFold, multiplies_groups
 from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
 from octavo.targets.kernels.float_epilogue import LIMITS
 from octavo.targets.kernels.node_fold import NodeFold
@@ -101,7 +102,8 @@ class NodeFolds:
         turns = 1 if op.channels <= self.block else op.heads
         with vector.loop(turns) as head:
             is_alone = turns == 1
-            fold = NodeFold(
+            kind = DotFold if multiplies_groups(op, self.isa) else NodeFold
+            fold = kind(
                 op, self.isa, self.operands, node, begin, degree,
                 None if is_alone else head)
             base = 0 if is_alone else vector.bind(head * (op.channels // turns))

@@ -10,6 +10,7 @@ from octavo.targets import vector
 from octavo.targets.isa import Isa
 from octavo.targets.kernels import aggregation, aggregation_checks
 from octavo.targets.kernels.aggregation import NodeFolds, Parameter
+from octavo.targets.kernels.dot_fold import GROUP_EDGES, multiplies_groups
 from octavo.targets.kernels.node_fold import places_ahead
 from octavo.targets.ops.aggregation import LARGEST_WEIGHT
 from octavo.targets.ops.csr_aggregate import CsrAggregate
@@ -45,6 +46,7 @@ class CsrRows:
             "given" if op.is_given else "",
             "" if op.weight_dtype is None else "weighted",
             f"{op.heads}heads" if op.heads > 1 else "",
+            "groups" if multiplies_groups(op, isa) else "",
             "" if op.pair is None else f"pair_{op.pair}",
         ]
         start = f"{self.name}.{op.kind}.{op.dtype}.{isa.name}"
@@ -100,7 +102,7 @@ def reject_graph(op: CsrAggregate, arrays: Arrays) -> str:
 
 def graph_operands(op: CsrAggregate) -> list[Parameter]:
     """Operands that are the graph, inputs or constants, in their order."""
-    behind = PLACES_BEHIND if op.is_given else places_ahead(op)
+    behind = PLACES_BEHIND if op.is_given else max(places_ahead(op), GROUP_EDGES - 1)
     weights = max(op.edges, 1) * op.heads
     return [
         ("offsets", op.nodes + 1, "int32"),

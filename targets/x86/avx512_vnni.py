@@ -27,6 +27,7 @@ class Avx512Vnni(X86Isa):
     num_registers: int = 32
     dot_k: int = 4
     dot_cost: float = 1.0
+    dots_registers: bool = True
     word_cost: float = 1.0
     features: tuple[str, ...] = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 

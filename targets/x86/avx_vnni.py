@@ -21,6 +21,7 @@ class AvxVnni(X86Isa):
     lanes: int = 8
     dot_k: int = 4
     dot_cost: float = 1.0
+    dots_registers: bool = True
     word_cost: float = 1.0
     features: tuple[str, ...] = ("avx2", "fma", "avxvnni")
 

@@ -48,7 +48,7 @@ def ordered(op, source, node):
     order = EdgeOrder(
         nodes=op.nodes, sources=op.sources, edges=op.edges, has_ids=True, has_count=True)
     graph = edge_order.reference(order, {
-        "source": source, "node": node, "count": np.array([COUNT])})
+        "source": source, "node": node, "count": np.array([min(COUNT, op.edges)])})
     if op.sources == op.edges:
         graph["places"] = graph["ids"]
     return graph
@@ -82,6 +82,46 @@ def test_every_kind(run_kernel, isa, index):
     epilogue = ("dyadic", "float32", "real", "table")[index % 4]
     op = make(CASES[index], epilogue, has_bias=CASES[index][0] == "sum")
     check(run_kernel, isa, op)
+
+
+# Vectors of 4, 8 and 16 lanes alone, four of them side by side, and both.
+@pytest.mark.parametrize("channels", [1, 16, 64, 72, 128, 390])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("weight", ["uint8", "int8"])
+def test_weighted_sums_of_any_width(run_kernel, isa, channels, dtype, weight):
+    op = make(("sum", dtype, weight, {}), channels=channels, has_bias=True)
+    check(run_kernel, isa, op)
+
+
+@pytest.mark.parametrize("edges", [3, 4, 5, 6, 7, 9])
+def test_the_last_edges_end_anywhere_in_a_group(run_kernel, isa, edges):
+    op = make(("sum", "uint8", "uint8", {}), nodes=3, edges=edges, channels=64)
+    arrays = arrays_of(op)
+    arrays["offsets"] = np.array([0, 1, 1, edges], np.int32)
+    y = run_kernel(KERNEL, op, isa, inputs(op, arrays), arrays, output(op))
+    np.testing.assert_array_equal(y, csr_aggregate.reference(op, arrays))
+    assert ("groups" in KERNEL.variant(op, isa)) == (isa.dots_registers and edges > 3)
+
+
+@pytest.mark.parametrize(("dtype", "weight"), [
+    ("uint8", "uint8"), ("uint8", "int8"), ("int8", "uint8"), ("int8", "int8")])
+@pytest.mark.parametrize("lowest", [True, False])
+def test_products_of_extremes(run_kernel, isa, dtype, weight, lowest):
+    """The largest sums that are accepted, of one sign."""
+    edges = 32_000
+    op = make(("sum", dtype, weight, {}), nodes=1, sources=2, edges=edges, channels=64)
+    arrays = arrays_of(replace(op, nodes=9, edges=300, sources=50))
+    x, own = np.iinfo(dtype), np.iinfo(weight)
+    arrays |= {
+        "x": np.full((2, 64), x.min if lowest else x.max, dtype),
+        "zero_point": np.array([x.max if lowest else x.min], np.int32),
+        "weight": np.full((edges, 1), own.max if own.min == 0 else own.min, weight),
+        "offsets": np.array([0, edges], np.int32),
+        "places": np.zeros(edges + PLACES_BEHIND, np.int32),
+        "multiplier": np.array([1e-7], np.float32),
+    }
+    y = run_kernel(KERNEL, op, isa, inputs(op, arrays), arrays, output(op))
+    np.testing.assert_array_equal(y, csr_aggregate.reference(op, arrays))
 
 
 # Heads of less than a vector, of more than one, of no whole vectors; and in turns, where

@@ -206,7 +206,8 @@ def _call(
     if form.scores is not None:
         inputs.append(attention_tensor(ctx, view, form, edges, order, factors))
     elif by_edge:
-        assert weight is not None and order.ids is not None
+        assert weight is not None
+        assert order.ids is not None
         inputs += [weight, order.ids]
     elif coefficients is not None:
         inputs.append(edges.ordered[coefficients])
