@@ -1,10 +1,10 @@
 """The artifacts of a package: checked, and sorted by target."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from octavo.compiler.artifact.c_text import is_identifier
 from octavo.compiler.artifact.manifest import MANIFEST, read_manifest, verify_files
@@ -13,6 +13,7 @@ from octavo.errors import ArtifactError
 from octavo.targets import get_target
 from octavo.targets.base import Target
 
+Place = TypeVar("Place", bound=Hashable)
 _NEEDED = ("model.c", "model.h", "kernels.o", "weights.bin", "octavo_runtime.h")
 
 
@@ -53,11 +54,46 @@ def collect_models(
             them have the same model; or a model was not compiled for all targets.
         TargetError: An artifact was compiled for a target that is not known.
     """
-    if not artifacts:
+    return _by_target([_read(Path(path)) for path in artifacts])
+
+
+def collect_by_place(
+    artifacts: Sequence[str | os.PathLike[str]], place_of: Callable[[PackagedModel], Place]
+) -> dict[Place, tuple[PackagedModel, ...]]:
+    """Read artifacts for a package that has one place for each of its targets.
+
+    Args:
+        artifacts: Their folders, at least one: every model for every target.
+        place_of: Where a model's code goes, such as the name of an ABI. Raises an
+            ``ArtifactError`` for a model that such a package has no place for.
+
+    Returns:
+        Models by place; places as they come first, models by name.
+
+    Raises:
+        ArtifactError: As ``collect_models``; or two targets have one place.
+        TargetError: An artifact was compiled for a target that is not known.
+    """
+    read = [_read(Path(path)) for path in artifacts]
+    first: dict[Place, PackagedModel] = {}
+    for model in read:
+        place = place_of(model)
+        other = first.setdefault(place, model)
+        if other.target.name != model.target.name:
+            raise ArtifactError(
+                f"{other.folder} ({other.target.name}) and {model.folder}"
+                f" ({model.target.name}) are both for {place}: a package has one target for"
+                " each"
+            )
+    by_target = _by_target(read)
+    return {place: by_target[model.target.name] for place, model in first.items()}
+
+
+def _by_target(read: Sequence[PackagedModel]) -> dict[str, tuple[PackagedModel, ...]]:
+    if not read:
         raise ArtifactError("no artifact to package")
     by_target: dict[str, dict[str, PackagedModel]] = {}
-    for path in artifacts:
-        model = _read(Path(path))
+    for model in read:
         models = by_target.setdefault(model.target.name, {})
         if model.name in models:
             raise ArtifactError(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from octavo.compiler.package.models import PackagedModel, collect_models
+from octavo.compiler.package.models import PackagedModel, collect_by_place
 from octavo.errors import ArtifactError
 from octavo.targets import SYSTEMS
 
@@ -22,32 +22,26 @@ def collect_abis(
         Models by ABI, such as "arm64-v8a"; models by name.
 
     Raises:
-        ArtifactError: As ``collect_models``; an artifact is for another system; two targets
-            have the same ABI; a model has other inputs or outputs on one ABI than on another.
+        ArtifactError: As ``collect_by_place``; an artifact is for another system; a model has
+            other inputs or outputs on one ABI than on another.
         TargetError: An artifact was compiled for a target that is not known.
     """
-    by_abi: dict[str, tuple[PackagedModel, ...]] = {}
-    for models in collect_models(artifacts).values():
-        first = models[0]
-        abi = first.target.abi
-        if abi is None or abi.system != SYSTEM:
-            known = ", ".join(
-                name for name, t in SYSTEMS.items() if t.abi and t.abi.system == SYSTEM
-            )
-            raise ArtifactError(
-                f"{first.folder} was compiled for {first.target.name}, which is not Android;"
-                f" targets that are: {known}, and the phones of octavo targets"
-            )
-        if abi.name in by_abi:
-            other = by_abi[abi.name][0]
-            raise ArtifactError(
-                f"{other.folder} ({other.target.name}) and {first.folder}"
-                f" ({first.target.name}) are both for {abi.name}: a package has one target"
-                " for each"
-            )
-        by_abi[abi.name] = models
+    by_abi = collect_by_place(artifacts, _abi_name)
     _require_same_tensors(by_abi)
     return by_abi
+
+
+def _abi_name(model: PackagedModel) -> str:
+    abi = model.target.abi
+    if abi is None or abi.system != SYSTEM:
+        known = ", ".join(
+            name for name, t in SYSTEMS.items() if t.abi and t.abi.system == SYSTEM
+        )
+        raise ArtifactError(
+            f"{model.folder} was compiled for {model.target.name}, which is not Android;"
+            f" targets that are: {known}, and the phones of octavo targets"
+        )
+    return abi.name
 
 
 def _require_same_tensors(by_abi: dict[str, tuple[PackagedModel, ...]]) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from octavo.compiler.package.models import PackagedModel, collect_models
+from octavo.compiler.package.models import PackagedModel, collect_by_place
 from octavo.errors import ArtifactError
 from octavo.targets import SYSTEMS
 from octavo.targets.base import Target
@@ -48,6 +48,10 @@ class Slice:
         """Such as "ios-arm64-simulator"."""
         return slice_name(self.platform, (self.architecture,))
 
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
 
 Slices = dict[Slice, tuple[PackagedModel, ...]]
 
@@ -68,29 +72,21 @@ def collect_slices(artifacts: Sequence[str | os.PathLike[str]]) -> Slices:
         Models by slice, devices first; models by name.
 
     Raises:
-        ArtifactError: As ``collect_models``; an artifact is for another system, or two targets
-            are for the same slice.
+        ArtifactError: As ``collect_by_place``; or an artifact is for another system.
         TargetError: An artifact was compiled for a target that is not known.
     """
-    slices: Slices = {}
-    for models in collect_models(artifacts).values():
-        first = models[0]
-        own = _slice_of(first.target)
-        if own is None:
-            known = ", ".join(name for name, t in SYSTEMS.items() if _slice_of(t) is not None)
-            raise ArtifactError(
-                f"{first.folder} was compiled for {first.target.name}, which is none of"
-                f" Apple's systems; targets that are: {known}"
-            )
-        if own in slices:
-            other = slices[own][0]
-            raise ArtifactError(
-                f"{other.folder} ({other.target.name}) and {first.folder}"
-                f" ({first.target.name}) are both for {own.name}: a package has one target"
-                " for each"
-            )
-        slices[own] = models
-    return dict(sorted(slices.items()))
+    return dict(sorted(collect_by_place(artifacts, _required_slice).items()))
+
+
+def _required_slice(model: PackagedModel) -> Slice:
+    own = _slice_of(model.target)
+    if own is None:
+        known = ", ".join(name for name, t in SYSTEMS.items() if _slice_of(t) is not None)
+        raise ArtifactError(
+            f"{model.folder} was compiled for {model.target.name}, which is none of Apple's"
+            f" systems; targets that are: {known}"
+        )
+    return own
 
 
 def oldest_version(slices: Slices, system: str) -> int | None:

@@ -3,7 +3,6 @@
 Source: PEP 600, and the Python packaging user guide, Platform compatibility tags.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from octavo.compiler.package.models import PackagedModel
@@ -46,28 +45,16 @@ def platform_tag(target: Target, library: Path) -> str:
     return f"manylinux_{major}_{minor}_{name}"
 
 
-def require_platforms(models: Mapping[str, tuple[PackagedModel, ...]]) -> None:
-    """Refuse what is for no system that runs Python, and two targets of one architecture.
-
-    Args:
-        models: By name of the target.
+def required_architecture(model: PackagedModel) -> str:
+    """Name in tags of what a model's library is for: installers tell no more apart.
 
     Raises:
-        ArtifactError: As said.
+        ArtifactError: It is for a system that runs no Python.
     """
-    taken: dict[str, PackagedModel] = {}
-    for first, *_ in models.values():
-        name = architecture(first.target)
-        if name is None:
-            raise ArtifactError(
-                f"{first.folder} was compiled for {first.target.name}, which runs no Python;"
-                f" wheels are for glibc on {', '.join(_OLDEST_GLIBC)}"
-            )
-        if name in taken:
-            other = taken[name]
-            raise ArtifactError(
-                f"{other.folder} ({other.target.name}) and {first.folder}"
-                f" ({first.target.name}) are both for {name}: an installer cannot tell them"
-                " apart, so a package has one target for each"
-            )
-        taken[name] = first
+    name = architecture(model.target)
+    if name is None:
+        raise ArtifactError(
+            f"{model.folder} was compiled for {model.target.name}, which runs no Python;"
+            f" wheels are for glibc on {', '.join(_OLDEST_GLIBC)}"
+        )
+    return name

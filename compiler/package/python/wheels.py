@@ -14,7 +14,7 @@ import octavo
 from octavo.compiler.artifact.new_folder import new_folder
 from octavo.compiler.package.libraries import build_objects, make_shared
 from octavo.compiler.package.licences import LICENSE, licence_text
-from octavo.compiler.package.models import PackagedModel, collect_models
+from octavo.compiler.package.models import PackagedModel, collect_by_place
 from octavo.compiler.package.names import check_name, package_name
 from octavo.compiler.package.python.contents import (
     MODELS_RECORD,
@@ -24,7 +24,7 @@ from octavo.compiler.package.python.contents import (
     weights_name,
     wheel_text,
 )
-from octavo.compiler.package.python.platforms import platform_tag, require_platforms
+from octavo.compiler.package.python.platforms import platform_tag, required_architecture
 from octavo.compiler.package.python.readme import folder_readme, wheel_readme
 from octavo.compiler.package.python.wheel_file import write_wheel
 from octavo.compiler.package.record import PACKAGE, Package, write_record
@@ -77,8 +77,8 @@ def package_python(
         force: Replace a package that is already there.
 
     Raises:
-        ArtifactError: An artifact does not fit, see ``collect_models`` and
-            ``require_platforms``; name or version are not allowed; ``directory`` exists, and
+        ArtifactError: An artifact does not fit, see ``collect_by_place``, or is for a system
+            without Python; name or version are not allowed; ``directory`` exists, and
             ``force`` is off or it holds no package.
         TargetError: An artifact was compiled for a target that is not known.
         ToolchainError: The compiler or the linker failed.
@@ -88,8 +88,7 @@ def package_python(
         raise ArtifactError(f"the name {name!r} is not allowed: Python has it for itself")
     normal = _normal_version(version or octavo.__version__)
     with new_folder(directory, PACKAGE, force=force) as folder:
-        models = collect_models(artifacts)
-        require_platforms(models)
+        models = collect_by_place(artifacts, required_architecture)
         package = package_name(name, models)
         sizes = tuple(_write_wheel(m, folder, package, normal) for m in models.values())
         names = [model.name for model in next(iter(models.values()))]

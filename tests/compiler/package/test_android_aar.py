@@ -198,6 +198,10 @@ def test_the_sample_app_takes_the_aar_and_its_first_model(package):
 def test_an_artifact_of_another_system_is_refused(make_artifact, tmp_path):
     with pytest.raises(ArtifactError, match="not Android; targets that are: android-arm64"):
         package_android([make_artifact("tiny", "host")], tmp_path / "aar")
+    # Said before that a model is missing, which is for want of the right target.
+    artifacts = [make_artifact("tiny", "android-arm64"), make_artifact("other", "host")]
+    with pytest.raises(ArtifactError, match="host, which is not Android"):
+        package_android(artifacts, tmp_path / "aar")
     assert not (tmp_path / "aar").exists()
 
 
