@@ -1,27 +1,16 @@
 """ONNX Runtime as a peer: its float run, and INT8 by its own quantizer, well set up."""
 
-import logging
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
-from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization import QuantType
 
 from benchmarks.peers.cache import kept
 from benchmarks.peers.protocol import Candidate, Inputs, Task
 from octavo.compiler.bench.onnxruntime_program import OnnxRuntimeProgram as OnnxRuntimeModel
+from octavo.compiler.bench.onnxruntime_quantizer import write_dynamic_int8, write_static_int8
 
 PEER = "ONNX Runtime"
 
@@ -48,9 +37,7 @@ def quantize_int8(
 ) -> Path:
     """Quantize a float model with ONNX Runtime's own tools and return the QDQ file.
 
-    Per-channel int8 weights with the full range, per-tensor activations, min-max ranges, after
-    its shape inference and graph optimization: what its documentation recommends on x86-64
-    with dot-product instructions, with uint8 activations for convolutional networks.
+    See `write_static_int8`.
 
     Args:
         path: Float ONNX file.
@@ -58,60 +45,16 @@ def quantize_int8(
         activations: Their integers.
     """
     samples = list(samples)
+    signed = activations == QuantType.QInt8
 
     def make(target: Path) -> None:
-        with _prepared(path) as prepared:
-            quantize_static(
-                prepared,
-                target,
-                _Samples(samples),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=False,
-                activation_type=activations,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-            )
+        write_static_int8(path, target, samples, signed=signed)
 
-    suffix = "ort-int8.onnx" if activations == QuantType.QUInt8 else "ort-s8.onnx"
+    suffix = "ort-s8.onnx" if signed else "ort-int8.onnx"
     return kept(path, samples, ort.__version__, suffix, make)
 
 
 def quantize_int8_dynamic(path: Path) -> Path:
-    """Quantize the weights of a float model, activations being quantized in every run.
-
-    What its documentation recommends for transformers, with per-channel weights.
-
-    Args:
-        path: Float ONNX file.
-    """
-
-    def make(target: Path) -> None:
-        with _prepared(path) as prepared:
-            quantize_dynamic(prepared, target, per_channel=True, weight_type=QuantType.QInt8)
-
+    """Quantize the weights of a float model with its own tools, see `write_dynamic_int8`."""
+    make = partial(write_dynamic_int8, path)
     return kept(path, [], ort.__version__, "ort-dynamic.onnx", make)
-
-
-@contextmanager
-def _prepared(path: Path) -> Iterator[Path]:
-    """Yield the model after ONNX Runtime's own preparation, its log off."""
-    # Its warnings about settings would interleave with the table.
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            prepared = Path(folder) / "prepared.onnx"
-            quant_pre_process(path, prepared)
-            yield prepared
-    finally:
-        logging.disable(previous)
-
-
-class _Samples(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    def __init__(self, samples: list[Inputs]) -> None:
-        self._remaining = iter(samples)
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        sample = next(self._remaining, None)
-        return None if sample is None else dict(sample)
