@@ -12,10 +12,10 @@ _CONFIG = """\
 #   {name}_MODELS           names of the models
 #   {name}_WEIGHTS_MODEL    the weight file of each
 # for the target {name}_TARGET, one of: {targets}.
-# The first of them that is for CMAKE_SYSTEM_PROCESSOR is taken where nothing is chosen.
+# The first for CMAKE_SYSTEM_NAME and CMAKE_SYSTEM_PROCESSOR is taken where none is chosen.
 get_filename_component(_octavo_root "${{CMAKE_CURRENT_LIST_DIR}}/../../.." ABSOLUTE)
 set(_octavo_targets {quoted})
-set(_octavo_processors {processors})
+set(_octavo_systems {systems})
 
 if(NOT DEFINED {name}_TARGET)
   string(TOLOWER "${{CMAKE_SYSTEM_PROCESSOR}}" _octavo_processor)
@@ -23,10 +23,10 @@ if(NOT DEFINED {name}_TARGET)
     set(_octavo_processor "x86_64")
   elseif(_octavo_processor STREQUAL "arm64")
     set(_octavo_processor "aarch64")
-  elseif(_octavo_processor MATCHES "^armv[78]l?$")
+  elseif(_octavo_processor MATCHES "^armv[78]")
     set(_octavo_processor "arm")
   endif()
-  list(FIND _octavo_processors "${{_octavo_processor}}" _octavo_index)
+  list(FIND _octavo_systems "${{CMAKE_SYSTEM_NAME}}-${{_octavo_processor}}" _octavo_index)
   if(_octavo_index GREATER -1)
     list(GET _octavo_targets ${{_octavo_index}} {name}_TARGET)
   endif()
@@ -34,7 +34,8 @@ endif()
 if(NOT {name}_TARGET IN_LIST _octavo_targets)
   set({name}_FOUND FALSE)
   set({name}_NOT_FOUND_MESSAGE
-    "no library for ${{CMAKE_SYSTEM_PROCESSOR}}; {name}_TARGET can be: {targets}")
+    "no library for ${{CMAKE_SYSTEM_NAME}} on ${{CMAKE_SYSTEM_PROCESSOR}};\
+ {name}_TARGET can be: {targets}")
   return()
 endif()
 
@@ -91,7 +92,7 @@ def cmake_files(
         library=library,
         targets=", ".join(names),
         quoted=" ".join(f'"{target}"' for target in names),
-        processors=" ".join(f'"{_processor(target)}"' for target in targets),
+        systems=" ".join(f'"{_system(target)}"' for target in targets),
         models=" ".join(models),
     )
     return {
@@ -100,7 +101,12 @@ def cmake_files(
     }
 
 
-def _processor(target: Target) -> str:
-    """The usual CMAKE_SYSTEM_PROCESSOR; 32-bit Arm has several, which the file makes one."""
+def _system(target: Target) -> str:
+    """The usual CMAKE_SYSTEM_NAME and CMAKE_SYSTEM_PROCESSOR.
+
+    32-bit Arm has several names of processors, which the file makes one.
+    """
     architecture = target.triple.split("-", 1)[0]
-    return "arm" if architecture.startswith("arm") else architecture
+    processor = "arm" if architecture.startswith("arm") else architecture
+    system = "Linux" if target.abi is None else target.abi.system.capitalize()
+    return f"{system}-{processor}"

@@ -14,6 +14,7 @@ import pytest
 from octavo.compiler.artifact.manifest import sha256_of
 from octavo.compiler.artifact.toolchain import cache_folder
 from octavo.compiler.package.c_sdk import package_c
+from octavo.compiler.package.cmake_config import cmake_files
 from octavo.compiler.package.record import PACKAGE_RECORD
 from octavo.compiler.session import load
 from octavo.targets import get_target
@@ -148,6 +149,42 @@ def test_cmake_says_which_targets_there_are(sdk, tmp_path):
     result = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert result.returncode != 0
     assert "octavo_models_TARGET can be: host" in " ".join(result.stderr.decode().split())
+
+
+@pytest.mark.parametrize(
+    ("system", "processor", "target"),
+    [
+        ("Linux", "x86_64", "host"),
+        ("Linux", "AMD64", "host"),
+        ("Linux", "aarch64", "arm64-neon"),
+        ("Linux", "armv7l", "armv7-neon"),
+        ("Android", "aarch64", "android-arm64"),
+        ("Android", "armv7-a", "android-armv7"),
+        ("Android", "x86_64", ""),
+        ("Windows", "AMD64", ""),
+    ],
+)
+def test_cmake_takes_the_library_of_its_system(tmp_path, system, processor, target):
+    names = ("android-arm64", "arm64-neon", "armv7-neon", "android-armv7", "host")
+    targets = [get_target(name) for name in names]
+    for name, text in cmake_files("net", "net", targets, ["net"]).items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "CMakeFindDependencyMacro.cmake").write_text(
+        "macro(find_dependency)\nendmacro()\n"  # which would need a compiler
+    )
+    (tmp_path / "check.cmake").write_text(
+        "cmake_minimum_required(VERSION 3.16)\n"
+        f'set(CMAKE_SYSTEM_NAME "{system}")\n'
+        f'set(CMAKE_SYSTEM_PROCESSOR "{processor}")\n'
+        f'set(CMAKE_MODULE_PATH "{tmp_path}")\n'
+        "macro(add_library)\nendmacro()\n"
+        "macro(set_target_properties)\nendmacro()\n"
+        f'include("{tmp_path}/net-config.cmake")\n'
+        'message(STATUS "takes ${net_TARGET}")\n'
+    )
+    command = [_tool("cmake"), "-P", tmp_path / "check.cmake"]
+    result = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert f"takes {target}\n" in result.stdout.decode(), result.stderr
 
 
 def test_models_share_one_runtime(run_command, sdk):
