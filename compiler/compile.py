@@ -25,6 +25,7 @@ from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
 from octavo.errors import LoweringError
 from octavo.targets import get_target
+from octavo.targets.base import Target
 from octavo.targets.ops.edge_softmax import EdgeSoftmax
 
 Progress = Callable[[str, int, int], None]
@@ -132,8 +133,7 @@ def compile_model(
     mode = "dyadic" if integer_only else requantize or machine.requantize
     machine.check_requantize(mode)
     machine.check_float_precision(float_precision)
-    if tune:
-        check_tunable(machine)
+    _check_measurements(machine, tune=tune, select=select is not None)
     destination = Path(os.path.abspath(output))
     check_destination(destination, force=force)
     report = progress or _silent
@@ -216,6 +216,7 @@ def compile_model(
     more = (
         *counted_notes(counted_dimensions({"metadata": program.metadata})),
         *narrow_weight_notes(lowered.graph, program.steps, packed=packed_weights),
+        *system_notes(machine),
     )
     program.metadata |= {
         "requantize": mode,
@@ -251,6 +252,23 @@ def model_identifier(path: PathLike) -> str:
     if text in RESERVED_NAMES:
         return "network"
     return text if re.match(r"[a-z_]", text) else f"model_{text}".rstrip("_")
+
+
+def _check_measurements(target: Target, *, tune: bool, select: bool) -> None:
+    if tune:
+        check_tunable(target)
+    if select:
+        target.check_measurable()
+
+
+def system_notes(target: Target) -> tuple[str, ...]:
+    """What an artifact for a target's system is without."""
+    if target.has_programs:
+        return ()
+    return (
+        f"{target.name} has no shared library and no bench program: Xcode links the static"
+        " library into an app (octavo package --ios)",
+    )
 
 
 def check_integer_only(steps: Sequence[Any]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from octavo.compiler.artifact.macho_format import LIBRARY as STATIC_LIBRARY
 from octavo.errors import TargetError
 from octavo.targets import PRODUCTS, SYSTEMS, TARGETS
 
@@ -56,6 +57,23 @@ def refuse_foreign_code(path: Path, manifest: Mapping[str, Any]) -> None:
         raise TargetError(
             f"{path.parent} was compiled for {manifest.get('target')}, which this machine does"
             f" not run; {_what_runs(str(manifest.get('target')))}"
+        )
+
+
+def refuse_static_library(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse an artifact that has no program, and no library that can be loaded.
+
+    Args:
+        folder: The artifact.
+        manifest: Its manifest.
+
+    Raises:
+        TargetError: As said.
+    """
+    if STATIC_LIBRARY in manifest["files"]:
+        raise TargetError(
+            f"{folder} was compiled for {manifest.get('target')}: its static library runs in"
+            " an app, which octavo package --ios makes a Swift package for"
         )
 
 

@@ -21,7 +21,7 @@ from octavo.compiler.fitting_arrays import (
     fitting_inputs,
     inputs_in_use,
 )
-from octavo.compiler.machine_code import refuse_foreign_code
+from octavo.compiler.machine_code import refuse_foreign_code, refuse_static_library
 from octavo.compiler.model_call import model_call
 from octavo.compiler.native_library import (
     ACCELERATOR_FAILED,
@@ -334,6 +334,7 @@ def load(
     manifest = read_manifest(folder)
     if verify:
         verify_files(folder, manifest)
+    refuse_static_library(folder, manifest)
     for name in ("libmodel.so", "weights.bin"):
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder}: {name} is missing")

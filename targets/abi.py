@@ -53,3 +53,8 @@ class Abi:
     program_zig_target: str = ""
     libraries: tuple[SystemLibrary, ...]
     sources: tuple[str, ...]
+
+    @property
+    def has_programs(self) -> bool:
+        """Whether programs and shared libraries are linked here, not by the system's own."""
+        return self.object_format == "elf"

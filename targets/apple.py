@@ -36,6 +36,11 @@ _SYMBOLS = (
 )  # fmt: skip
 
 _LIBSYSTEM = SystemLibrary(name="libSystem.B.dylib", symbols=_SYMBOLS)
+# The name of what programs for macOS 10.5 and older know in another form, and what compilers
+# call there to clear memory.
+_LIBSYSTEM_OF_INTEL = SystemLibrary(
+    name="libSystem.B.dylib", symbols=(*_SYMBOLS, "fstat$INODE64", "__bzero")
+)
 
 HEADERS = "any-darwin-any"  # what Apple's systems have in common
 
@@ -93,5 +98,17 @@ MACOS_ARM64 = Abi(
     triple="arm64-apple-macosx12.0",
     zig_target="aarch64-macos.12.0",
     libraries=(_LIBSYSTEM,),
+    sources=_SOURCES,
+)
+
+MACOS_X86_64 = Abi(
+    system="macos",
+    name="x86_64",
+    api_level=12,
+    object_format="mach-o",
+    headers=HEADERS,
+    triple="x86_64-apple-macosx12.0",
+    zig_target="x86_64-macos.12.0",
+    libraries=(_LIBSYSTEM_OF_INTEL,),
     sources=_SOURCES,
 )

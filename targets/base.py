@@ -129,6 +129,23 @@ class Target:
                 f" possible: {', '.join(self.float_precisions)}"
             )
 
+    def check_measurable(self) -> None:
+        """Refuse to measure what no program can be linked for.
+
+        Raises:
+            TargetError: As said.
+        """
+        if not self.has_programs:
+            raise TargetError(
+                f"target {self.name!r} cannot be measured: only its system's own tools link"
+                " programs for it"
+            )
+
+    @property
+    def has_programs(self) -> bool:
+        """Whether artifacts have programs; else they have a static library for an app."""
+        return self.abi is None or self.abi.has_programs
+
     @property
     def is_emulated(self) -> bool:
         """Whether an emulator runs whole programs; none has a GPU."""

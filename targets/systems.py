@@ -10,6 +10,7 @@ from octavo.targets.apple import (
     IOS_SIMULATOR_ARM64,
     IOS_SIMULATOR_X86_64,
     MACOS_ARM64,
+    MACOS_X86_64,
 )
 from octavo.targets.base import Target
 
@@ -26,21 +27,22 @@ _ON_SYSTEMS = (
     ("ios-simulator-arm64", "arm64-neon", IOS_SIMULATOR_ARM64),
     ("ios-simulator-x86-64", "x86-64", IOS_SIMULATOR_X86_64),
     ("macos-arm64", "arm64-dotprod", MACOS_ARM64),
+    ("macos-x86-64", "x86-64", MACOS_X86_64),
 )
 
 
 def on_system(target: Target, abi: Abi) -> Target:
     """The same target, its library linked for another system."""
     own = target.program_zig_target or target.zig_target
-    # Emulators run programs of Linux; what another object format holds is none.
-    is_elf = abi.object_format == "elf"
+    # The flags are those of a linker, the emulator and its C library run programs.
+    links = abi.has_programs
     return replace(
         target,
         triple=abi.triple,
         zig_target=abi.zig_target,
-        program_zig_target=(abi.program_zig_target or own) if is_elf else abi.zig_target,
-        link_flags=target.link_flags if is_elf else (),
-        emulator=target.emulator if is_elf else None,
+        program_zig_target=(abi.program_zig_target or own) if links else abi.zig_target,
+        link_flags=target.link_flags if links else (),
+        emulator=target.emulator if links else None,
         abi=abi,
     )
 

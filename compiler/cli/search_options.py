@@ -176,7 +176,11 @@ def parse_formats(text: str) -> tuple["LayerFormat", ...]:
 
 
 def chosen_device(device: str | None, target: str) -> str | None:
-    """Where latency is measured: as asked, else here if this machine runs the target."""
+    """Where latency is measured: as asked, else here if this machine runs the target.
+
+    Raises:
+        TargetError: Nothing measures the target.
+    """
     from octavo.targets import get_target
     from octavo.targets.host import missing_flags
 
@@ -184,7 +188,10 @@ def chosen_device(device: str | None, target: str) -> str | None:
     if device is None:
         missing = missing_flags(machine)
         return "local" if missing is not None and not missing else None
-    return None if device == NO_DEVICE else device
+    if device == NO_DEVICE:
+        return None
+    machine.check_measurable()
+    return device
 
 
 def limits_of(

@@ -11,7 +11,7 @@ from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.artifact.toolchain import driver_cache_folder
 from octavo.compiler.devices.base import Deployment
 from octavo.compiler.devices.program import ProgramDeployment
-from octavo.compiler.machine_code import refuse_foreign_code
+from octavo.compiler.machine_code import refuse_foreign_code, refuse_static_library
 
 BENCH = "bench"
 
@@ -33,6 +33,7 @@ class LocalDevice:
         """
         manifest = read_manifest(artifact)
         verify_files(artifact, manifest)
+        refuse_static_library(artifact, manifest)
         program = artifact.resolve() / BENCH
         refuse_foreign_code(program, manifest)
         with tempfile.TemporaryDirectory(prefix="octavo-run-") as folder:

@@ -16,6 +16,7 @@ from octavo.compiler.artifact.manifest import read_manifest, verify_files
 from octavo.compiler.devices.base import Deployment
 from octavo.compiler.devices.local import BENCH
 from octavo.compiler.devices.program import ProgramDeployment
+from octavo.compiler.machine_code import refuse_static_library
 from octavo.errors import DeviceError, TargetError
 from octavo.targets import get_target
 from octavo.targets.base import Target
@@ -39,6 +40,7 @@ class QemuDevice:
         """
         manifest = read_manifest(artifact)
         verify_files(artifact, manifest)
+        refuse_static_library(artifact, manifest)
         command = emulator_command(manifest_target(manifest))
         program = str(artifact.resolve() / BENCH)
         with tempfile.TemporaryDirectory(prefix="octavo-qemu-") as folder:
@@ -65,7 +67,8 @@ def emulator_command(target: Target) -> tuple[str, ...]:
     """
     emulator = target.emulator
     if emulator is None:
-        raise TargetError(f"nothing emulates {target.name}: run it with --device local")
+        where = "with --device local" if target.has_programs else "in an app"
+        raise TargetError(f"nothing emulates {target.name}: run it {where}")
     if not target.is_emulated:
         raise TargetError(
             f"the GPU of {target.name} is not emulated: run it with --device adb:SERIAL"

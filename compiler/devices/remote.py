@@ -13,7 +13,7 @@ from octavo.compiler.devices.base import TIMEOUT_S, Deployment
 from octavo.compiler.devices.local import BENCH, driver_options
 from octavo.compiler.devices.shell import Shell, quoted
 from octavo.compiler.devices.system_files import remote_files
-from octavo.compiler.machine_code import kernel_names
+from octavo.compiler.machine_code import kernel_names, refuse_static_library
 from octavo.compiler.roofline.machine import Machine, this_machine
 from octavo.errors import DeviceError, TargetError
 from octavo.targets.host import CACHE_FOLDER, CPUINFO
@@ -42,6 +42,7 @@ def deploy_over(device: str, shell: Shell, artifact: Path) -> Iterator[Deploymen
     """
     manifest = read_manifest(artifact)
     verify_files(artifact, manifest)
+    refuse_static_library(artifact, manifest)
     program = artifact.resolve() / BENCH
     machine = _succeed(device, shell, ["uname", "-m"]).strip()
     running = kernel_names(program)

@@ -11,6 +11,7 @@ from octavo.compiler.artifact.object_format import object_format
 from octavo.compiler.artifact.static_library import make_archive, named_runtime
 from octavo.compiler.artifact.toolchain import COMPILE_FLAGS, zig
 from octavo.compiler.package.models import PackagedModel
+from octavo.errors import ArtifactError
 from octavo.targets.base import Target
 
 
@@ -83,8 +84,14 @@ def make_shared(objects: Objects, path: Path) -> None:
     """Write a shared library of all models.
 
     Raises:
+        ArtifactError: The target's system has its own linker.
         ToolchainError: The linker failed.
     """
+    if not objects.target.has_programs:
+        raise ArtifactError(
+            f"there are no shared libraries for {objects.target.name}:"
+            " octavo package --ios makes a Swift package"
+        )
     build = objects.runtime[0].parent
     names = [member.name for member in objects.paths()]
     link_shared(objects.target, names, build, os.path.relpath(path, build), path.name)

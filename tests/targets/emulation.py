@@ -187,8 +187,27 @@ def with_guards(operand: Guarded) -> Any:
     return operand.memory[operand.start - GUARD_BYTES : operand.end + GUARD_BYTES]
 
 
-def run_cases(cases: Sequence[Case], target: Target, folder: Path) -> Mapping[str, str]:
+def write_kernels(
+    functions: Mapping[str, Any], alignments: Mapping[str, Sequence[int]], target: Target,
+    folder: Path,
+) -> None:
+    """Write ``folder / "kernels.o"``, as artifacts for the target have it."""
+    import tvm
+
+    machine = tvm.target.Target(target.tvm_target())
+    native_code(functions, alignments, machine).write_to_file(str(folder / "kernels.o"))
+
+
+def run_cases(
+    cases: Sequence[Case], target: Target, folder: Path, write: Any = write_kernels
+) -> Mapping[str, str]:
     """Run every case on a target.
+
+    Args:
+        cases: What to run.
+        target: What runs it.
+        folder: Where to work.
+        write: Makes the machine code, see ``write_kernels``.
 
     Returns:
         Why cases failed, by name.
@@ -211,19 +230,19 @@ def run_cases(cases: Sequence[Case], target: Target, folder: Path) -> Mapping[st
         waiting = still_waiting
         if calls:
             rounds += 1
-            answers = _answers(calls, target, folder / f"round{rounds}")
+            answers = _answers(calls, target, folder / f"round{rounds}", write)
             for case, answer in zip(waiting, answers, strict=True):
                 case.answers.append(answer)
     return {case.name: case.failure for case in cases if case.failure}
 
 
 def _answers(
-    calls: Sequence[Call], target: Target, folder: Path
+    calls: Sequence[Call], target: Target, folder: Path, write: Any
 ) -> list[tuple[int, list[bytes]]]:
     folder.mkdir()
     functions = list({id(call.function): call.function for call in calls}.values())
     places = {id(function): index for index, function in enumerate(functions)}
-    _link(functions, target, folder)
+    _link(functions, target, folder, write)
     text = struct.pack("<I", len(calls))
     for call in calls:
         text += struct.pack("<II", places[id(call.function)], len(call.operands))
@@ -247,14 +266,10 @@ def _answers(
     return answers
 
 
-def _link(functions: Sequence[Any], target: Target, folder: Path) -> None:
-    import tvm
-
-    machine = tvm.target.Target(target.tvm_target())
+def _link(functions: Sequence[Any], target: Target, folder: Path, write: Any) -> None:
     named = {f"kernel{index}": function for index, function in enumerate(functions)}
     alignments = {name: [target.alignment] * len(f.params) for name, f in named.items()}
-    module = native_code(named, alignments, machine)
-    module.write_to_file(str(folder / "kernels.o"))
+    write(named, alignments, target, folder)
     source = DRIVER + POOL
     for name, function in named.items():
         count = len(function.params)
