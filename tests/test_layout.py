@@ -59,6 +59,7 @@ def test_wheel_holds_every_file_of_the_package(wheel):
     assert {"octavo/py.typed", "octavo/compiler/report/templates/report.html.jinja"} <= names
     assert "octavo/runtime/include/octavo_runtime.h" in names
     assert "octavo/runtime/python/package/__init__.py" in names
+    assert "octavo/runtime/swift/Sources/Octavo/OctavoModel.swift" in names
     assert any(n.startswith("octavo/runtime/src/") and n.endswith(".c") for n in names)
     folders = {name.split("/")[0] for name in names}
     assert folders == {"octavo", next(f for f in folders if f.endswith(".dist-info"))}

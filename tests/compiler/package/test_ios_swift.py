@@ -5,11 +5,14 @@ field that they name is looked up.
 """
 
 import re
+import textwrap
+from pathlib import Path
 
 import pytest
 from tests.compiler.package.swift_calls import c_calls, c_names, members, nodes, parse
 
 from octavo.compiler.artifact.toolchain import runtime_folder
+from octavo.compiler.package.ios import readme
 from octavo.compiler.package.ios.resources import models_source
 from octavo.compiler.package.ios.slices import Platform, Slice
 
@@ -62,6 +65,17 @@ def test_a_source_is_swift(path):
 def test_a_broken_source_is_found():
     broken = SOURCES[0].read_bytes().replace(b"{", b"", 1)
     assert parse(broken).has_error
+
+
+def test_swift_in_texts_for_users_is_swift():
+    """Indented lines, from the import of a module to the next other line."""
+    pages = [Path(readme.__file__), runtime_folder().parent / "docs" / "package.md"]
+    for page in pages:
+        text = page.read_text().replace("{{", "{").replace("}}", "}")
+        blocks = re.findall(r"^    import Octavo.*\n(?:(?:    .*)?\n)*", text, re.MULTILINE)
+        assert blocks, page.name
+        for block in blocks:
+            assert not parse(textwrap.dedent(block).encode()).has_error, block
 
 
 def test_calls_have_as_many_arguments_as_the_functions_of_c():

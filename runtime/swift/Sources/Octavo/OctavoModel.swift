@@ -151,16 +151,16 @@ public final class OctavoModel: @unchecked Sendable {
     ) throws {
         running.lock()
         defer { running.unlock() }
-        let open = try openHandle()
+        let instance = try openHandle()
         for (index, info) in inputs.enumerated() {
             let memory = UnsafeMutableRawBufferPointer(
-                start: octavo_input(open, UInt32(index)), count: info.byteCount)
+                start: octavo_input(instance, UInt32(index)), count: info.byteCount)
             try write(index, memory)
         }
-        try check(octavo_run(open), open)
+        try check(octavo_run(instance), instance)
         for (index, info) in outputs.enumerated() {
             let memory = UnsafeRawBufferPointer(
-                start: octavo_output(open, UInt32(index)), count: info.byteCount)
+                start: octavo_output(instance, UInt32(index)), count: info.byteCount)
             try read(index, memory)
         }
     }
@@ -173,8 +173,8 @@ public final class OctavoModel: @unchecked Sendable {
     public func cancel() -> Bool {
         opening.lock()
         defer { opening.unlock() }
-        guard let open = handle else { return false }
-        return octavo_cancel(open)
+        guard let instance = handle else { return false }
+        return octavo_cancel(instance)
     }
 
     /// Forgets what outlives a run, such as the state of a recurrent network.
@@ -183,8 +183,8 @@ public final class OctavoModel: @unchecked Sendable {
     public func reset() throws {
         running.lock()
         defer { running.unlock() }
-        let open = try openHandle()
-        try check(octavo_reset(open), open)
+        let instance = try openHandle()
+        try check(octavo_reset(instance), instance)
     }
 
     /// What the model takes, and how long the last run took. Does not wait for a run.
@@ -193,9 +193,9 @@ public final class OctavoModel: @unchecked Sendable {
     public func usage() throws -> OctavoUsage {
         opening.lock()
         defer { opening.unlock() }
-        guard let open = handle else { throw closedError() }
+        guard let instance = handle else { throw closedError() }
         var usage = octavo_usage()
-        try check(octavo_get_usage(open, &usage), open)
+        try check(octavo_get_usage(instance, &usage), instance)
         return OctavoUsage(usage)
     }
 
@@ -213,17 +213,17 @@ public final class OctavoModel: @unchecked Sendable {
     private func openHandle() throws -> OpaquePointer {
         opening.lock()
         defer { opening.unlock() }
-        guard let open = handle else { throw closedError() }
-        return open
+        guard let instance = handle else { throw closedError() }
+        return instance
     }
 
     private func closedError() -> OctavoError {
         OctavoError(.closed, "model \(name) is closed")
     }
 
-    private func check(_ status: octavo_status, _ open: OpaquePointer) throws {
+    private func check(_ status: octavo_status, _ instance: OpaquePointer) throws {
         guard status == OCTAVO_OK else {
-            throw OctavoError(status, at: name, details: String(cString: octavo_failure(open)))
+            throw OctavoError(status, at: name, details: String(cString: octavo_failure(instance)))
         }
     }
 }

@@ -22,7 +22,7 @@ public struct OctavoTensor: Sendable {
     ///
     /// - Throws: `OctavoError` if they are of another type.
     public func values<Element: OctavoElement>(as type: Element.Type) throws -> [Element] {
-        guard let own = dataTypes.first(where: Element.octavoDataTypes.contains) else {
+        guard let own = dataTypes.first(where: { Element.octavoDataTypes.contains($0) }) else {
             throw OctavoError(
                 .invalidArgument, "\(Element.self) asked for, the tensor has \(dataTypes)")
         }
