@@ -22,7 +22,7 @@ from tests.compiler.local_reference import (
 )
 from tests.compiler.lowering.qdq_builder import random_feeds
 from tests.compiler.mutations import mutated
-from tests.compiler.random_models import models
+from tests.compiler.random_models.models import models
 
 from octavo.compiler.artifact import write_artifact
 from octavo.compiler.importer import import_model

@@ -13,7 +13,7 @@ from tests.compiler.local_reference import (
     worst_difference,
 )
 from tests.compiler.lowering.qdq_builder import random_feeds, run_reference
-from tests.compiler.random_models import models
+from tests.compiler.random_models.models import models
 
 from octavo.compiler.artifact.write import write_artifact
 from octavo.compiler.importer import import_model
