@@ -33,7 +33,7 @@ from octavo.compiler.native_library import (
 from octavo.compiler.native_structs import OptionsStruct, UsageStruct
 from octavo.compiler.session_records import BoundRun, StepProfile
 from octavo.compiler.tensor_info import arena_view, tensor_info
-from octavo.compiler.usage import Usage
+from octavo.compiler.usage import Usage, read_usage
 from octavo.errors import ArtifactError, DataError, DeviceError, TargetError
 
 MAX_THREADS = 256
@@ -251,14 +251,7 @@ class Session(Closing):
         with self._freeing:
             self._require_open()
             self._succeed(self._library.usage(self._model, ctypes.byref(struct)))
-        return Usage(
-            arena_bytes=struct.arena_bytes,
-            weights_mapped_bytes=struct.weights_mapped_bytes,
-            weights_copied_bytes=struct.weights_copied_bytes,
-            instance_bytes=struct.instance_bytes,
-            last_run_us=struct.last_run_ns / 1e3 or None,
-            num_threads=struct.num_threads,
-        )
+        return read_usage(struct)
 
     def reset(self) -> None:
         """Zero the state that outlives a run."""
