@@ -20,7 +20,7 @@ from octavo.compiler.package.ios.app_package import package_ios
 from octavo.compiler.package.ios.privacy import REASONS, REQUIRED_REASON_FUNCTIONS
 from octavo.compiler.package.ios.samples import Reference
 from octavo.compiler.package.record import PACKAGE_RECORD
-from octavo.errors import ArtifactError, DataError
+from octavo.errors import ArtifactError, DataError, ToolchainError
 from octavo.targets import get_target
 
 INPUT = (np.arange(1000) * 7).astype(np.int8)
@@ -197,23 +197,63 @@ def test_the_module_can_be_imported(framework, run_command, tmp_path, target):
     assert b"module 'COctavo' not found" in failed.stderr
 
 
+CALLER = """\
+#include <COctavo/octavo_tiny.h>
+#include <COctavo/octavo_other.h>
+int main(int count, char **words) {
+  octavo_model *model = NULL;
+  octavo_status status = octavo_tiny_create(words[1], 1, &model);
+  octavo_tiny_destroy(model);
+  return count + (int)status + (octavo_other_program() == NULL);
+}
+"""
+# What Apple's linkers read in place of a library. Source: LLVM, TextAPI, version 4.
+STUB = """\
+--- !tapi-tbd
+tbd-version:     4
+targets:         [ {targets} ]
+install-name:    '/usr/lib/libSystem.B.dylib'
+exports:
+  - targets:         [ {targets} ]
+    symbols:         [ {symbols} ]
+...
+"""
+
+
+def _link(target, place, folder, *libraries):
+    """A program that uses both models; its platform, and the names that are defined."""
+    (folder / "main.c").write_text(CALLER)
+    flags = ["-fno-stack-protector", "-fno-sanitize=all", f"-I{place / 'Headers'}"]
+    command = ["cc", "-target", get_target(target).zig_target, *flags, "-o", "main", "main.c"]
+    zig([*command, str(place / "libnets.a"), *libraries], folder)
+    body = (folder / "main").read_bytes()
+    (platform,) = [struct.unpack_from("<I", d)[0] for _, c, d in _commands(body) if c == 0x32]
+    return platform, _symbols(body)[0]
+
+
 def test_the_library_for_macs_links(framework, tmp_path):
-    """The objects of phones differ from these in one number, which the linker compares."""
-    place = framework / "macos-arm64"
-    (tmp_path / "main.c").write_text(
-        "#include <COctavo/octavo_tiny.h>\n#include <COctavo/octavo_other.h>\n"
-        "int main(int count, char **words) {\n"
-        "  octavo_model *model = NULL;\n"
-        "  octavo_status status = octavo_tiny_create(words[1], 1, &model);\n"
-        "  octavo_tiny_destroy(model);\n"
-        "  return count + (int)status + (octavo_other_program() == NULL);\n"
-        "}\n"
-    )
-    target = get_target("macos-arm64").zig_target
-    command = ["cc", "-target", target, f"-I{place / 'Headers'}", "-o", "main", "main.c"]
-    zig([*command, str(place / "libnets.a")], tmp_path)
-    defined, _, _ = _symbols((tmp_path / "main").read_bytes())
+    platform, defined = _link("macos-arm64", framework / "macos-arm64", tmp_path)
+    assert platform == LIBRARIES["macos-arm64"][1]
     assert {"_octavo_run", "_octavo_other_program", "_main"} <= defined
+
+
+def test_the_library_for_phones_links(framework, tmp_path):
+    """Against the names of libSystem alone: the linker has no library of phones."""
+    abi = get_target("ios-arm64").abi
+    names = {f"_{s}" for library in abi.libraries for s in library.symbols}
+    names.add("dyld_stub_binder")  # of which every program has a use
+
+    def link(symbols):
+        text = STUB.format(targets="arm64-ios", symbols=", ".join(sorted(symbols)))
+        (tmp_path / "libSystem.tbd").write_text(text)
+        place = framework / "ios-arm64"
+        return _link("ios-arm64", place, tmp_path, "-nostdlib", "libSystem.tbd")
+
+    platform, defined = link(names)
+    assert platform == LIBRARIES["ios-arm64"][1]
+    assert {"_octavo_run", "_octavo_other_program"} <= defined
+    with pytest.raises(ToolchainError, match="undefined symbol: _pthread_create"):
+        link(names - {"_pthread_create"})
 
 
 def test_the_swift_package_names_what_is_there(package):
