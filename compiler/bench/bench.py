@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,16 @@ from octavo.compiler.bench.contestant import Runtime
 from octavo.compiler.bench.contestants import choose_runtimes
 from octavo.compiler.bench.inputs import synthetic_inputs
 from octavo.compiler.bench.onnx_files import is_tflite, quantized_inputs
+from octavo.compiler.bench.opened_model import (
+    OpenedModel,
+    open_model,
+    quantize_with_peers,
+)
 from octavo.compiler.bench.program import Inputs
 from octavo.compiler.bench.result import BenchResult
 from octavo.compiler.bench.subject import Subject, compile_for_bench, find_subject
 from octavo.compiler.bench.table import Race, run_race
 from octavo.compiler.bench.turns import TurnPlan
-from octavo.compiler.data_source import is_synthetic
 from octavo.compiler.devices.inference import checked_inputs, input_names
 from octavo.compiler.roofline.machine import this_machine
 from octavo.errors import DataError
@@ -72,71 +75,41 @@ def bench(
     has_tflite = model is not None and is_tflite(model)
     runtimes, notes = choose_runtimes(against, has_tflite=has_tflite)
     report = progress or _silent
-    with tempfile.TemporaryDirectory(prefix="octavo-bench-") as folder:
-        opened = None
-        if model is not None:
-            # Before another runtime, which trusts it, opens the file.
-            opened = _open(model, samples, shapes, allow_external_data)
-            if not artifacts:
-                artifacts = compile_for_bench(
-                    model,
-                    is_quantized=opened.is_quantized,
-                    samples=samples,
-                    folder=Path(folder),
-                    shapes=shapes,
-                    allow_external_data=allow_external_data,
-                    seed=seed,
-                    progress=report,
-                )
-                if not opened.is_quantized and samples is None:
-                    notes += ("no --data: the float model stays float; samples add INT8",)
-        is_quantized = None if opened is None else opened.is_quantized
-        subject = find_subject(model, is_quantized, artifacts, Path(folder))
+    reading = {"shapes": shapes, "allow_external_data": allow_external_data}
+    opened = None if model is None else open_model(model, samples, **reading)
+    with tempfile.TemporaryDirectory(prefix="octavo-bench-") as name:
+        folder = Path(name)
+        files: Sequence[tuple[Path, str]] = ()
+        if opened is not None and not artifacts:
+            options = {**reading, "seed": seed, "progress": report}
+            artifacts = compile_for_bench(opened, samples, folder, **options)
+            if not opened.is_quantized and samples is None:
+                notes += ("no --data: the float model stays float; samples add INT8",)
+        if opened is not None and runtimes:
+            files, failures = quantize_with_peers(opened, folder)
+            notes += failures
+        subject = find_subject(opened, artifacts, folder, files)
         kind, inputs = _inputs(subject, opened, read_inputs, seed)
         race = Race(
             subject=subject, runtimes=runtimes, inputs=inputs, cpus=tuple(cpus),
-            plan=plan or TurnPlan(), is_silent=is_silent)  # fmt: skip
-        tables, more = run_race(race, num_threads, report)
-    return BenchResult(
-        inputs=kind, machine=this_machine().cpu, tables=tables, notes=(*notes, *more)
-    )
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A model that was read.
-
-    Attributes:
-        is_quantized: Whether it is.
-        samples: The first inferences of the user's samples; none without any.
-    """
-
-    is_quantized: bool
-    samples: tuple[Inputs, ...]
-
-
-def _open(model: Path, samples: Any, shapes: Any, allow_external_data: bool) -> _Opened:
-    from octavo.compiler.importer import import_model
-    from octavo.compiler.ready_model import is_quantized
-    from octavo.compiler.samples import open_samples
-
-    imported = import_model(model, shapes=shapes, allow_external_data=allow_external_data)
-    found: tuple[Inputs, ...] = ()
-    if samples is not None and not is_synthetic(samples):
-        found = tuple(islice(open_samples(samples, imported), MAX_SAMPLES))
-    return _Opened(is_quantized(imported), found)
+            plan=plan or TurnPlan(), is_silent=is_silent,
+        )  # fmt: skip
+        tables, problems = run_race(race, num_threads, report)
+    machine = this_machine().cpu
+    return BenchResult(inputs=kind, machine=machine, tables=tables, notes=(*notes, *problems))
 
 
 def _inputs(
-    subject: Subject, opened: _Opened | None, read_inputs: ReadInputs | None, seed: int
+    subject: Subject, opened: OpenedModel | None, read_inputs: ReadInputs | None, seed: int
 ) -> tuple[str, tuple[Inputs, ...]]:
     artifact = subject.artifacts[0]
     if read_inputs is not None:
         return GIVEN, (checked_inputs(artifact, read_inputs(input_names(artifact))),)
-    if opened is not None and opened.samples:
-        return SAMPLES, tuple(checked_inputs(artifact, s) for s in opened.samples)
-    file = subject.quantized_file
-    ranges = quantized_inputs(file) if file is not None else {}
+    if opened is not None and opened.samples is not None:
+        first = islice(opened.samples, MAX_SAMPLES)
+        return SAMPLES, tuple(checked_inputs(artifact, sample) for sample in first)
+    files = subject.quantized_files
+    ranges = quantized_inputs(files[0][0]) if files else {}
     seeds = range(seed, seed + MAX_SAMPLES)
     made = (synthetic_inputs(subject.manifests[0], ranges, each) for each in seeds)
     return SYNTHETIC, tuple(made)

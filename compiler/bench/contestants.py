@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from octavo.compiler.bench.contestant import Contestant, Runtime
-from octavo.compiler.bench.subject import HOST, Subject
+from octavo.compiler.bench.opened_model import HOST
+from octavo.compiler.bench.subject import Subject
 from octavo.errors import DataError, TargetError
 from octavo.targets import get_target
 
@@ -90,13 +91,10 @@ def _of_runtime(subject: Subject, runtime: Runtime) -> Iterator[Contestant]:
                 output_names=subject.output_names,
             )
         return
-    files = (
-        ("int8", subject.quantized_file, subject.quantized_note),
-        ("float32", subject.float_file, ""),
-    )
+    files = [("int8", path, note) for path, note in subject.quantized_files]
+    if subject.float_file is not None:
+        files.append(("float32", subject.float_file, ""))
     for precision, path, note in files:
-        if path is None:
-            continue
         plain = Contestant(runtime=runtime, precision=precision, path=path, note=note)
         yield plain
         if runtime is Runtime.OPENVINO and BFLOAT16 in get_target(HOST).float_precisions:

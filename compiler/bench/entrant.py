@@ -27,6 +27,8 @@ class Entrant:
         measurement: Its rounds so far.
         problem: Why it has no more answers, one line; empty while it has.
         error: What the process raised, if that ended it.
+        beaten_us: Fastest run of the trial, where another of its kind was faster and it
+            takes no more turns; None where it is in.
     """
 
     def __init__(
@@ -52,14 +54,16 @@ class Entrant:
         self.measurement = Measurement()
         self.problem = ""
         self.error: Exception | None = None
+        self.beaten_us: float | None = None
         self._longest_s = 0.0
+        self._is_closed = False
         arguments = (contestant, num_threads, tuple(cpus), tuple(dict(i) for i in inputs))
         self._child = Child(serve, *arguments, is_silent=is_silent)
 
     @property
     def is_going(self) -> bool:
         """Whether it can take turns."""
-        return self.loaded is not None and not self.problem
+        return self.loaded is not None and not self.problem and self.beaten_us is None
 
     @property
     def run_s(self) -> float:
@@ -98,17 +102,20 @@ class Entrant:
         return answer
 
     def close(self) -> None:
-        """End the process."""
-        self._child.kill()
+        """End the process; the second time, do nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._child.kill()
 
     def _answer(self, limit_s: float) -> object:
         try:
             if not self._child.pipe.poll(limit_s):
-                self._child.kill()
+                self.close()
                 self.problem = f"it did not answer within {limit_s:.0f} s"
                 return None
             answer = self._child.pipe.recv()
         except (EOFError, OSError):
+            self._is_closed = True
             self.problem = f"its process ended {self._child.bury()}"
             return None
         if isinstance(answer, Exception):

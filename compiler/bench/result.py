@@ -26,6 +26,8 @@ class Row:
         agreement: Of its outputs with the reference's; None where either has none.
         measurement: Its rounds.
         problem: Why there are no times, or no more of them; empty where there are.
+        beaten_us: Fastest run of the trial that it lost to another of its runtime and
+            precision, microseconds; None where it is in.
         speedup: How many times as fast the first row is, with 95% confidence; without limits
             (both equal to the value) where rounds are too few. None for what cannot be
             compared: the first row, one that failed, and one whose outputs are others.
@@ -39,6 +41,7 @@ class Row:
     agreement: Agreement | None
     measurement: Measurement
     problem: str = ""
+    beaten_us: float | None = None
     speedup: Span | None = None
     verdict: Verdict | None = None
     noise: tuple[str, ...] = ()
@@ -81,6 +84,11 @@ class BenchTable:
     noise: tuple[str, ...] = ()
 
     @property
+    def in_rows(self) -> tuple[Row, ...]:
+        """Those that were not beaten by one of their own kind."""
+        return tuple(row for row in self.rows if row.beaten_us is None)
+
+    @property
     def num_rounds(self) -> int:
         """Of those that were not lost on the way."""
         return max((len(row.measurement.rounds) for row in self.rows), default=0)
@@ -119,7 +127,7 @@ class BenchResult:
             noisy = [row for row in table.rows if row.noise]
             if is_brief and noisy:
                 found.append(
-                    f"{threads}: {len(noisy)} of {len(table.rows)} times, marked ~, may not"
+                    f"{threads}: {len(noisy)} of {len(table.in_rows)} times, marked ~, may not"
                     " be repeatable within 5%; -v says why"
                 )
         return list(dict.fromkeys(found))

@@ -1,26 +1,20 @@
 """What is compared: the user's model, its artifacts, and the files that others take."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from octavo.compiler.artifact.manifest import read_manifest
 from octavo.compiler.bench.agreement import Grid
-from octavo.compiler.bench.onnx_files import (
-    dequantized_outputs,
-    is_tflite,
-    quantizes_activations,
-)
+from octavo.compiler.bench.onnx_files import dequantized_outputs, quantizes_activations
+from octavo.compiler.bench.opened_model import HOST, OpenedModel
 from octavo.compiler.bench.unsigned_activations import write_unsigned
 from octavo.errors import ArtifactError, DataError
 from octavo.targets import get_target
 
-HOST = "host"
 UNSIGNED = "uint8"  # activations that the processor's dot products prefer
 COMPILED = "model.int8.onnx"  # of an artifact: what was compiled, quantized or not
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +27,7 @@ class Subject:
         original: ONNX file that says what is right.
         tflite: The user's file, if it is a .tflite one.
         float_file: ONNX file in float; None where there is none.
-        quantized_file: QDQ ONNX file; None where there is none.
-        quantized_note: Where that is from.
+        quantized_files: QDQ ONNX files, with where they are from.
         is_quantized: The network came quantized.
     """
 
@@ -43,8 +36,7 @@ class Subject:
     original: Path
     tflite: Path | None
     float_file: Path | None
-    quantized_file: Path | None
-    quantized_note: str
+    quantized_files: tuple[tuple[Path, str], ...]
     is_quantized: bool
 
     @property
@@ -67,18 +59,18 @@ class Subject:
 
 
 def find_subject(
-    model: Path | None,
-    is_quantized: bool | None,
+    opened: OpenedModel | None,
     artifacts: Sequence[Path],
     folder: Path,
+    more: Sequence[tuple[Path, str]] = (),
 ) -> Subject:
     """Find the files that each runtime takes.
 
     Args:
-        model: ONNX or .tflite file; None where artifacts say it all.
-        is_quantized: Whether the model is; None without one.
+        opened: The user's model; None where artifacts say it all.
         artifacts: Of the model, at least one, see ``compile_for_bench``.
         folder: For files that are made here.
+        more: Other QDQ files of the model, with where they are from.
 
     Raises:
         DataError: Artifacts are of different networks.
@@ -89,44 +81,43 @@ def find_subject(
     compiled = [a / COMPILED for a in artifacts if (a / COMPILED).is_file()]
     quantized = [path for path in compiled if quantizes_activations(path)]
     floats = [path for path in compiled if path not in quantized]
-    tflite = model if model is not None and is_tflite(model) else None
     note = "QDQ of Octavo"
-    if model is not None and tflite is None:
-        if is_quantized:
-            quantized, note = [model], ""
+    if opened is not None and not opened.is_tflite:
+        if opened.is_quantized:
+            quantized, note = [opened.path], ""
         else:
-            floats = [model]
-    if is_quantized is None:
-        is_quantized = not floats
+            floats = [opened.path]
+    is_quantized = not floats if opened is None else opened.is_quantized
     originals = (*quantized, *floats) if is_quantized else (*floats, *quantized)
     if not originals:
         raise ArtifactError(f"{artifacts[0]}: {COMPILED}, which others would run, is missing")
-    quantized_file = quantized[0] if quantized else None
-    if quantized_file is not None and get_target(HOST).activation_dtype == UNSIGNED:
-        unsigned = folder / "unsigned.onnx"
-        if write_unsigned(quantized_file, unsigned):
-            quantized_file = unsigned
-            note = ", ".join(filter(None, (note, "as uint8")))
+    files = [_as_preferred(quantized[0], note, folder)] if quantized else []
     return Subject(
         artifacts=tuple(artifacts),
         manifests=manifests,
         original=originals[0],
-        tflite=tflite,
+        tflite=opened.path if opened is not None and opened.is_tflite else None,
         float_file=floats[0] if floats else None,
-        quantized_file=quantized_file,
-        quantized_note=note,
+        quantized_files=(*files, *more),
         is_quantized=is_quantized,
     )
 
 
+def _as_preferred(path: Path, note: str, folder: Path) -> tuple[Path, str]:
+    """A QDQ file with the activations that the processor multiplies fastest."""
+    unsigned = folder / "unsigned.onnx"
+    if get_target(HOST).activation_dtype == UNSIGNED and write_unsigned(path, unsigned):
+        return unsigned, ", ".join(filter(None, (note, "as uint8")))
+    return path, note
+
+
 def compile_for_bench(
-    model: Path, *, is_quantized: bool, samples: Any, folder: Path, **options: Any
+    opened: OpenedModel, samples: Any, folder: Path, **options: Any
 ) -> list[Path]:
     """Compile a model for this machine.
 
     Args:
-        model: ONNX or .tflite file.
-        is_quantized: Whether it is.
+        opened: The model.
         samples: Calibration data, see ``open_data``; None: a float model stays float.
         folder: Where the artifacts go.
         options: Of ``compile_model``.
@@ -138,12 +129,12 @@ def compile_for_bench(
     from octavo.compiler.compile import compile_model
 
     found = []
-    if is_quantized or samples is not None:
-        given = None if is_quantized else samples
-        compile_model(model, HOST, folder / "int8", samples=given, **options)
+    if opened.is_quantized or samples is not None:
+        given = None if opened.is_quantized else samples
+        compile_model(opened.path, HOST, folder / "int8", samples=given, **options)
         found.append(folder / "int8")
-    if not is_quantized:
-        compile_model(model, HOST, folder / "float", float_only=True, **options)
+    if not opened.is_quantized:
+        compile_model(opened.path, HOST, folder / "float", float_only=True, **options)
         found.append(folder / "float")
     return found
 

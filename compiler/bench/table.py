@@ -13,7 +13,7 @@ from octavo.compiler.bench.onnx_files import stored_bytes
 from octavo.compiler.bench.program import Inputs
 from octavo.compiler.bench.result import BenchTable, Row, speedup
 from octavo.compiler.bench.subject import Subject
-from octavo.compiler.bench.turns import TurnPlan, measure_in_turns
+from octavo.compiler.bench.turns import TurnPlan, leave_out_slower, measure_in_turns
 from octavo.compiler.devices.conditions import PATTERNS, Conditions, conditions_of
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.devices.noise import Surroundings, judge
@@ -100,6 +100,7 @@ def _table(
             raise ArtifactError(f"{first.contestant.path}: {first.problem}")
         right = answer or _Answer(None, first.loaded.outputs)
         agreements = [_agreement(race.subject, right, entrant) for entrant in entrants]
+        leave_out_slower(_kinds(entrants, agreements), num_threads)
         before, start_s = _conditions(), monotonic()
         measure_in_turns(
             entrants, race.plan, num_threads, lambda done: progress("rounds", done, 0)
@@ -145,6 +146,21 @@ def _loaded(
             entrant.close()
 
 
+def _kinds(
+    entrants: Sequence[Entrant], agreements: Sequence[Agreement | None]
+) -> Iterator[list[Entrant]]:
+    """Entrants that differ only in how the file was made or is run; not Octavo's."""
+    kinds: dict[tuple[Runtime, str], list[Entrant]] = {}
+    for entrant, agreement in zip(entrants, agreements, strict=True):
+        contestant = entrant.contestant
+        if contestant.runtime is Runtime.OCTAVO or agreement is None:
+            continue
+        # One that computes something else must not win.
+        if agreement.is_same_network(contestant.precision):
+            kinds.setdefault((contestant.runtime, contestant.precision), []).append(entrant)
+    yield from kinds.values()
+
+
 def _agreement(subject: Subject, right: _Answer, entrant: Entrant) -> Agreement | None:
     if entrant.loaded is None:
         return None
@@ -166,6 +182,7 @@ def _row(
         agreement=agreement,
         measurement=measured,
         problem=entrant.problem,
+        beaten_us=entrant.beaten_us,
     )
     if not measured.rounds:
         return row

@@ -1,6 +1,6 @@
 """Contestants in turns, round after round, until their medians are known well."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -10,6 +10,7 @@ from octavo.compiler.devices.measurement import TOLERANCE
 from octavo.compiler.devices.median import MIN_VALUES
 
 SECONDS = 20.0
+TRIAL_TURNS = 3
 TURN_S = 0.06
 # With several threads a turn begins with a pause: worker threads of ONNX Runtime and OpenVINO
 # spin for some 50 ms after a run, and take the cores of whoever is next.
@@ -38,6 +39,30 @@ def turn_of(num_threads: int) -> Turn:
     if num_threads == 1:
         return Turn(turn_s=TURN_S)
     return Turn(turn_s=THREADED_TURN_S, settle_s=SETTLE_S)
+
+
+def leave_out_slower(groups: Iterable[Sequence[Entrant]], num_threads: int) -> None:
+    """Let entrants of one kind try, leave the fastest in and end the others.
+
+    Args:
+        groups: Of entrants, loaded or not.
+        num_threads: Of each.
+    """
+    turn = turn_of(num_threads)
+    for group in groups:
+        fastest_us: dict[int, float] = {}
+        going = [entrant for entrant in group if entrant.is_going]
+        for _ in range(TRIAL_TURNS if len(going) > 1 else 0):
+            for index, entrant in enumerate(going):
+                tried = entrant.take_turn(turn, is_kept=False)
+                if tried is not None:
+                    time_us = float(tried.times.runs_us.min())
+                    fastest_us[index] = min(time_us, fastest_us.get(index, time_us))
+        best_us = min(fastest_us.values(), default=0.0)
+        for index, time_us in fastest_us.items():
+            if time_us > best_us and going[index].is_going:
+                going[index].beaten_us = time_us
+                going[index].close()
 
 
 def measure_in_turns(

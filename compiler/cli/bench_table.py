@@ -29,7 +29,8 @@ def bench_lines(console: Console, result: BenchResult) -> list[Any]:
     is_wide = console.verbosity > 0
     lines: list[Any] = []
     for table in result.tables:
-        lines += [_heading(table, result.inputs), times_table(table, is_wide=is_wide), ""]
+        lines += [_heading(table, result.inputs), times_table(table, is_wide=is_wide)]
+        lines += [*_beaten(table), ""]
     return [*lines, loading_table(result.tables[0], is_wide=is_wide)]
 
 
@@ -58,8 +59,18 @@ def times_table(table: BenchTable, *, is_wide: bool = False) -> FittingTable[Row
     )
     layouts = (columns, columns[:1] + columns[2:], columns[:1] + columns[3:])
     return FittingTable(
-        table.rows, _named(lambda row: row.contestant.note), layouts, is_wide=is_wide
+        table.in_rows, _named(lambda row: row.contestant.note), layouts, is_wide=is_wide
     )
+
+
+def _beaten(table: BenchTable) -> list[str]:
+    """Who lost the trial, in a line."""
+    lost = [
+        f"{row.contestant.full_title} {time_text(row.beaten_us)}"
+        for row in table.rows
+        if row.beaten_us is not None
+    ]
+    return [f"slower in a trial: {', '.join(lost)}"] if lost else []
 
 
 def loading_table(table: BenchTable, *, is_wide: bool = False) -> FittingTable[Row]:
@@ -71,7 +82,7 @@ def loading_table(table: BenchTable, *, is_wide: bool = False) -> FittingTable[R
         Column[Row]("first run", _first_run),
         Column[Row]("memory", _memory),
     )
-    rows = [row for row in table.rows if row.loaded is not None]
+    rows = [row for row in table.in_rows if row.loaded is not None]
     return FittingTable(rows, _named(lambda _: ""), (columns, columns[1:]), is_wide=is_wide)
 
 

@@ -11,7 +11,9 @@ from onnx import parser
 from octavo.compiler.bench.contestant import Contestant, Runtime
 from octavo.compiler.bench.contestant_process import Turn
 from octavo.compiler.bench.entrant import Entrant
-from octavo.compiler.bench.turns import TurnPlan, measure_in_turns
+from octavo.compiler.bench.turns import TurnPlan, leave_out_slower, measure_in_turns
+from octavo.compiler.devices.latency import DeviceTimes
+from octavo.compiler.devices.measurement import Round
 
 MODEL = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -81,6 +83,19 @@ def test_one_that_crashes_drops_out_and_the_others_go_on(start, path):
     measure_in_turns(entrants, TurnPlan(rounds=1, warmup=0), 1)
     assert entrants[0].problem == "its process ended by SIGSEGV"
     assert [len(entrant.measurement.rounds) for entrant in entrants] == [2, 3]
+
+
+def test_the_slower_of_one_kind_is_left_out(start, path):
+    entrants = [start(path), start(path), start(path)]
+    for entrant in entrants[:2]:
+        entrant.load()
+    slow = DeviceTimes(np.array([1e9, 2e9]), np.empty((0, 0)))
+    entrants[0].take_turn = lambda turn, is_kept: Round(slow)
+    leave_out_slower([entrants, [entrants[1]]], 1)
+    assert [entrant.beaten_us for entrant in entrants] == [1e9, None, None]
+    assert [entrant.is_going for entrant in entrants] == [False, True, False]
+    assert entrants[1].measurement.rounds == ()
+    assert entrants[0].problem == ""
 
 
 def test_rounds_end_with_the_time(start, path):
