@@ -339,7 +339,7 @@ def _rounding(
         rounded = tail.rounded.stored_as(output.dtype)
         tables.append(tail.lookup.table(rounded, output.dtype, mode))
     if not result.is_same_as(stored):
-        tables.append(requantize_table(result, stored, mode))
+        tables.append(requantize_table(result, stored))  # where it is joined to others
     return rounded, compose(tables)
 
 

@@ -15,11 +15,8 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import Tensor
-from octavo.compiler.lowering.tflite_rounding import (
-    TFLITE,
-    hard_swish_table,
-    rescaled_table,
-)
+from octavo.compiler.lowering.tflite_rounding import TFLITE
+from octavo.compiler.lowering.tflite_tables import function_table, rescaled_table
 from octavo.compiler.lowering.view import QdqView
 from octavo.passes.elementwise import is_elementwise
 from octavo.passes.elementwise_chains import computed_inputs, evaluate_chain
@@ -48,8 +45,10 @@ class LookupChain:
         self, before: QuantParams | Tensor, dtype: str, mode: str = "float32"
     ) -> NDArray[Any]:
         """(256,) results stored as ``dtype``, by the byte of a number stored as ``before``."""
-        if mode == TFLITE and [node.op_type for node in self.nodes] == ["HardSwish"]:
-            return hard_swish_table(before, self.params.stored_as(dtype))
+        if mode == TFLITE and len(self.nodes) == 1:
+            found = function_table(self.nodes[0], before, self.params.stored_as(dtype))
+            if found is not None:
+                return found
         with np.errstate(all="ignore"):
             real = stored_values(before).astype(np.float64)
             values = evaluate_chain(self.nodes, self.source, real)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("ai_edge_litert")
+from benchmarks.peers.tflite.files import litert_run, pack
 from tests.compiler.importer.test_tflite import small_network
 from tests.compiler.importer.test_tflite_damaged import DAMAGES, valid
-from tests.compiler.importer.tflite_files import litert_run, pack
 
 
 @pytest.fixture

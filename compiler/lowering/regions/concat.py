@@ -63,7 +63,8 @@ def _emit(
             ctx.move(part, place, {}, "copy", origin)
         else:
             stored = params.stored_as(output.dtype)
-            table = requantize_table(part, stored, ctx.mode)
+            # in the mode "tflite" too: what is joined is rescaled in float there
+            table = requantize_table(part, stored)
             ctx.move(part, place, {"table": table}, "table", origin)
 
 

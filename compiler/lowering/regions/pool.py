@@ -17,13 +17,14 @@ from octavo.compiler.lowering.qdq_graph import (
     operand,
     shape_of,
 )
-from octavo.compiler.lowering.regions.concat import same_quantization
 from octavo.compiler.lowering.regions.conv import Geometry, geometry, slice_stride
 from octavo.compiler.lowering.tensor import Tensor, channels_last, identity
 from octavo.compiler.lowering.tflite_rounding import (
     TFLITE,
     average_plainly,
     divide_significand,
+    mode_beside,
+    plain_zero,
 )
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.pool import MAX_WORDS, AveragePool, MaxPool, Reduce
@@ -135,14 +136,14 @@ def match_average_pool(node: ir.Node, view: QdqView) -> Region | None:
         includes_pad = bool(int_attribute(node, "count_include_pad", 0))
         window = window_fields(node, shape, out_shape)
         acc_scale = np.float64(source.scale or 1.0) / element_counts(window, includes_pad)
-        averages = (
-            ctx.mode == TFLITE and same_quantization(source, output) and tail.lookup is None
-        )
-        mode = "dyadic" if averages else ctx.mode
-        record, arrays = epilogue(tail, mode, acc_scale, output, None)
+        zero = None
+        if ctx.mode == TFLITE:
+            zero = plain_zero(source, output.dtype, tail.rounded or params)
+        mode = ctx.mode if zero is None else "dyadic"
+        record, arrays = epilogue(tail, mode, acc_scale, output, None, ctx.mode)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)
-        if averages:
-            average_plainly(arrays, output.zero_point - params.zero_point)
+        if zero is not None:
+            average_plainly(arrays, zero)
         op = AveragePool(
             **window,
             **slice_strides(source, output),
@@ -215,7 +216,9 @@ def match_reduce(node: ir.Node, view: QdqView) -> Region | None:
         divides_last = kind == "mean" and ctx.mode == TFLITE
         if kind == "mean" and not divides_last:
             acc_scale = acc_scale / extent
-        record, arrays = epilogue(tail, ctx.mode, acc_scale, output, None)
+        # LiteRT's reference of SUM gives no sums; its other kernel rounds once
+        mode = mode_beside(ctx.mode) if kind == "sum" else ctx.mode
+        record, arrays = epilogue(tail, mode, acc_scale, output, None, ctx.mode)
         if divides_last:
             divide_significand(arrays, extent)
         arrays["zero_point"] = np.array([source.zero_point], np.int32)

@@ -14,6 +14,7 @@ from octavo.compiler.lowering.context import Context, Region
 from octavo.compiler.lowering.fusion import epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import (
     EIGHT_BITS,
+    QuantParams,
     constant,
     int_attribute,
     operand,
@@ -21,11 +22,19 @@ from octavo.compiler.lowering.qdq_graph import (
     string_attribute,
 )
 from octavo.compiler.lowering.tensor import channels_last
-from octavo.compiler.lowering.tflite_rounding import mode_beside
+from octavo.compiler.lowering.tflite_resize import MODES as TFLITE_MODES
+from octavo.compiler.lowering.tflite_resize import resize_lines
+from octavo.compiler.lowering.tflite_rounding import (
+    TFLITE,
+    average_plainly,
+    mode_beside,
+    plain_zero,
+)
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.resize import LINEAR, NEAREST, WEIGHT_BITS, Resize
 
 SCALES = 2
+COORDINATE_MODE = "coordinate_transformation_mode"
 COORDINATES = (
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
 )  # fmt: skip
@@ -73,15 +82,18 @@ def match_linear(node: ir.Node, view: QdqView) -> Region | None:
         source = ctx.dense(ctx.tensor(x), order, origin)
         output = ctx.new_quantized(tail.result, params, order)
         op = _record(shape_of(x), output.shape, LINEAR, source.dtype)
-        arrays = _lines(node, shape_of(x), output.shape)
         acc_scale = np.array([np.float64(source.scale or 1.0)])
-        mode = mode_beside(ctx.mode)
+        rounded, zero = tail.rounded or params, None
+        if ctx.mode == TFLITE and _is_of_tflite(node, rounded):
+            zero = plain_zero(source, output.dtype, rounded)
+        mode = mode_beside(ctx.mode) if zero is None else "dyadic"
         if mode == "dyadic":
             acc_scale = acc_scale * 2.0 ** (-2 * WEIGHT_BITS)
-            for name in ("row_weight", "col_weight"):
-                arrays[name] = _fixed(arrays[name])
+        arrays = _lines(node, shape_of(x), output.shape, mode == "dyadic", zero is not None)
         record, constants = epilogue(tail, mode, acc_scale, output, None, ctx.mode)
         arrays |= constants | {"zero_point": np.array([source.zero_point], np.int32)}
+        if zero is not None:
+            average_plainly(arrays, zero)
         ctx.builder.call(replace(op, requantize=record), [source], arrays, [output], origin)
 
     return Region(nodes, emit)
@@ -93,7 +105,7 @@ def _fits(node: ir.Node, kind: str) -> bool:
     source, result = operand(node, 0), node.outputs[0]
     if source is None or len(shape_of(source)) not in (3, 4):
         return False
-    mode = string_attribute(node, "coordinate_transformation_mode", COORDINATES[0])
+    mode = string_attribute(node, COORDINATE_MODE, COORDINATES[0])
     return (
         mode in COORDINATES
         and shape_of(source)[:2] == shape_of(result)[:2]
@@ -115,20 +127,44 @@ def _record(shape: tuple[int, ...], out: tuple[int, ...], kind: str, dtype: str)
     )
 
 
+def _is_of_tflite(node: ir.Node, params: QuantParams) -> bool:
+    """Whether LiteRT's reference resizes in integers: of uint8 it takes float."""
+    mode = string_attribute(node, COORDINATE_MODE, COORDINATES[0])
+    return params.dtype == "int8" and mode in TFLITE_MODES
+
+
 def _lines(
-    node: ir.Node, shape: tuple[int, ...], out: tuple[int, ...]
+    node: ir.Node,
+    shape: tuple[int, ...],
+    out: tuple[int, ...],
+    in_integers: bool = False,
+    of_tflite: bool = False,
 ) -> dict[str, NDArray[np.generic]]:
-    """Indices and weights of rows and columns."""
+    """Indices and weights of rows and columns.
+
+    Args:
+        node: Resize.
+        shape: Of the input.
+        out: Of the output.
+        in_integers: Weights sum to 2**WEIGHT_BITS, not to 1.
+        of_tflite: Coordinates are those of TensorFlow Lite's reference; weights integers.
+    """
     scales = constant(operand(node, SCALES))
     arrays: dict[str, NDArray[np.generic]] = {}
     for name, axis in (("row", 2), ("col", len(shape) - 1)):
+        weight: NDArray[np.generic]
         if name == "row" and len(shape) == 3:
             index, weight = np.zeros((1, 2), np.int32), np.array([[1.0, 0.0]], np.float32)
+        elif of_tflite:
+            mode = string_attribute(node, COORDINATE_MODE, COORDINATES[0])
+            index, weight = resize_lines(mode, shape[axis], out[axis], WEIGHT_BITS)
         else:
             ratio = out[axis] / shape[axis]
             if scales is not None and scales.size:
                 ratio = float(scales[axis - len(shape)])
             index, weight = _axis(node, shape[axis], out[axis], ratio)
+        if in_integers and weight.dtype.kind == "f":
+            weight = _fixed(weight)
         arrays[f"{name}_index"], arrays[f"{name}_weight"] = index, weight
     return arrays
 
@@ -138,7 +174,7 @@ def _axis(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """(out, 2) neighbours and their weights; nearest has one neighbour of weight 1."""
     at = coordinates(
-        string_attribute(node, "coordinate_transformation_mode", COORDINATES[0]),
+        string_attribute(node, COORDINATE_MODE, COORDINATES[0]),
         size, out, ratio)  # fmt: skip
     if string_attribute(node, "mode", NEAREST) == NEAREST:
         chosen = _nearest(string_attribute(node, "nearest_mode", "round_prefer_floor"), at)

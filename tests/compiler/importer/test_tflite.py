@@ -11,7 +11,7 @@ from octavo.compiler.session import load
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert.interpreter import OpResolverType
-from tests.compiler.importer.tflite_files import TfliteFile, litert_run
+from benchmarks.peers.tflite.files import TfliteFile, litert_run
 
 RNG = np.random.default_rng(7)
 SCALE, ZERO = 0.0517, 3  # of the input of quantized models; no round number: few ties

@@ -10,7 +10,7 @@ from octavo.compiler.importer import Limits, import_model
 from octavo.errors import ModelError, OctavoError
 
 pytest.importorskip("ai_edge_litert")
-from tests.compiler.importer.tflite_files import TfliteFile, pack
+from benchmarks.peers.tflite.files import TfliteFile, pack
 
 LIMITS = Limits(nodes=2000, initializers=500, folded_bytes=2**24)
 NUM_MUTANTS = 1500

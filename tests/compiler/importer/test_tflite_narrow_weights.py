@@ -9,7 +9,7 @@ from octavo.compiler.session import load
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert import schema_py_generated as schema
-from tests.compiler.importer.tflite_files import TfliteFile, litert_run
+from benchmarks.peers.tflite.files import TfliteFile, litert_run
 
 RNG = np.random.default_rng(9)
 STRIDES = {"strideH": 1, "strideW": 1}

@@ -7,7 +7,7 @@ from octavo.compiler.importer import import_model
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert.interpreter import OpResolverType
-from tests.compiler.importer.tflite_files import TfliteFile, litert_run
+from benchmarks.peers.tflite.files import TfliteFile, litert_run
 
 RNG = np.random.default_rng(11)
 IMAGE = (1, 6, 5, 4)

@@ -12,7 +12,7 @@ from octavo.errors import ModelError
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert.interpreter import OpResolverType
-from tests.compiler.importer.tflite_files import TfliteFile, litert_run
+from benchmarks.peers.tflite.files import TfliteFile, litert_run
 
 RNG = np.random.default_rng(3)
 BATCH, STEPS, INPUTS, HIDDEN = 1, 12, 6, 20
