@@ -34,7 +34,7 @@ _LIBM = SystemLibrary(
             "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos",
             "cosh", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmax",
             "fmin", "fmod", "log", "log10", "log1p", "log2", "nearbyint", "pow", "rint",
-            "round", "sin", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc",
+            "round", "sin", "sincos", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc",
         )
         for suffix in ("", "f")
     ),

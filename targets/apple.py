@@ -1,8 +1,7 @@
 """Apple's systems: what libSystem offers to an app, and how their objects are told apart.
 
 An app is linked by Xcode, and runs signed code only: an artifact for these systems has a
-static library. Only functions that generated code or the runtime may call are listed; all of
-them are in every version since iOS 8 and macOS 11.
+static library. Only functions that generated code or the runtime may call are listed.
 
 iOS 15 runs on A8 and later, which have no dot products; those came with A13, matrix products
 with A15. iPhones that iOS 26 runs on have A13 or later; macOS runs 64-bit Arm code on M1 or
@@ -19,8 +18,9 @@ _MATH = (
 )  # fmt: skip
 
 _SYMBOLS = (
-    # Compilers call these on their own; the first two are of this system only.
-    "bzero", "memset_pattern16", "memcmp", "memcpy", "memmove", "memset", "_tlv_bootstrap",
+    # Compilers call these on their own; the first line is of this system only.
+    "__sincos_stret", "__sincosf_stret", "bzero", "memset_pattern16", "_tlv_bootstrap",
+    "memcmp", "memcpy", "memmove", "memset",
     # Memory, files, time, the machine.
     "clock_gettime", "close", "fclose", "fopen", "fread", "free", "fseek", "fstat", "ftell",
     "fwrite", "malloc", "mmap", "munmap", "open", "posix_memalign", "remove", "rename",
@@ -48,7 +48,7 @@ _SOURCES = (
     "Apple, Writing ARM64 code for Apple platforms",
     "Apple, iOS 15 and iPadOS 15: compatible devices",
     "LLVM, AArch64Processors.td: apple-a8, apple-a13, apple-a15, apple-m1",
-    "Apple, Xcode: usr/lib/libSystem.B.tbd of the SDKs of iOS and macOS",
+    "Apple, libSystem.B.tbd of the SDKs of iOS 14.5, 15.6 and 16.5, and of macOS",
 )
 
 IOS_ARM64 = Abi(

@@ -12,8 +12,9 @@ import ziglang
 
 from octavo.compiler.artifact import write_artifact
 from octavo.compiler.artifact.macho_file import read_macho
-from octavo.compiler.artifact.macho_format import LIBRARY
+from octavo.compiler.artifact.macho_format import LIBRARY, MachOFormat
 from octavo.compiler.artifact.macho_symbols import check_symbols
+from octavo.compiler.artifact.native_code import native_code
 from octavo.compiler.artifact.toolchain import RUNTIME_FLAGS, runtime_objects, zig
 from octavo.compiler.devices import find_device
 from octavo.compiler.package.c_example import example_source
@@ -139,6 +140,24 @@ def test_the_library_asks_for_libsystem_only(members, name, libsystem):
 def test_what_is_said_of_libsystem_is_true(name, libsystem):
     (library,) = SYSTEMS[name].abi.libraries
     assert {f"_{symbol}" for symbol in library.symbols} <= libsystem
+
+
+def test_functions_that_compilers_make_up_are_known(make_kernel, name, tmp_path):
+    """The sine and cosine of a number are one call, which each system names its way."""
+    import tvm
+    from tvm import tirx
+    from tvm.tirx.script import builder as T
+
+    target = SYSTEMS[name]
+    kernel = make_kernel(
+        "k",
+        ("float32", "float32"),
+        lambda i, x, y: T.buffer_store(y, tirx.sin(x[i]) * tirx.cos(x[i]), [i]),
+    )
+    code = native_code({"k": kernel}, {"k": (64, 64)}, tvm.target.Target(target.tvm_target()))
+    MachOFormat().write_kernels(code, tmp_path, "k.o")
+    assert read_macho(tmp_path / "k.o").undefined == {"___sincosf_stret"}
+    check_symbols(target, [tmp_path / "k.o"])
 
 
 def test_a_function_that_the_system_lacks_is_refused(tmp_path):
