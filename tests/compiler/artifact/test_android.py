@@ -94,21 +94,6 @@ def test_a_function_that_android_lacks_is_refused(make_add_program, make_kernel,
     assert not (tmp_path / "a").exists()
 
 
-def test_a_function_that_compilers_make_up_is_known(make_add_program, make_kernel, tmp_path):
-    """The sine and cosine of a number are one call: the tangent is such a layer."""
-    from tvm import tirx
-    from tvm.tirx.script import builder as T
-
-    def tangent(i, a, b, c):
-        x = tirx.Cast("float32", a[i] + b[i])
-        T.buffer_store(c, tirx.Cast("int8", tirx.sin(x) / tirx.cos(x)), [i])
-
-    program = make_add_program()
-    program.functions["add"] = make_kernel("add", ("int8", "int8", "int8"), tangent)
-    write_artifact(program, TARGET, None, tmp_path / "a")
-    assert "sincosf" in _undefined(_readelf(tmp_path / "a" / LIBRARY, "--dyn-syms"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["android-arm64", "android-armv7"])
 def test_the_declarations_for_android_are_those_of_the_kernel(
