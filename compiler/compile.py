@@ -23,17 +23,14 @@ from octavo.compiler.ready_model import (
 from octavo.compiler.recipes import get_recipe
 from octavo.compiler.selection.options import SelectionOptions
 from octavo.compiler.tuning.options import TuningOptions, check_tunable
-from octavo.errors import LoweringError
 from octavo.targets import get_target
 from octavo.targets.base import Target
-from octavo.targets.ops.edge_softmax import EdgeSoftmax
 
 Progress = Callable[[str, int, int], None]
 PathLike = str | os.PathLike[str]
 
 # The runtime has a function octavo_model_program, and files are often called model.onnx.
 RESERVED_NAMES = frozenset({"", "model"})
-BOUNDARY_OPS = frozenset({"QuantizeLinear", "DequantizeLinear", "Identity"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +173,7 @@ def compile_model(
         )
     # TVM takes seconds to load: not before everything that the user gave is known to be good.
     from octavo.compiler.lowering.float_products import wished_products
+    from octavo.compiler.lowering.integer_only import check_integer_only
     from octavo.compiler.lowering.lower import lower
     from octavo.compiler.narrow_weights import narrow_weight_notes
     from octavo.compiler.tuning.stage import tuned_scheduler
@@ -209,7 +207,7 @@ def compile_model(
         chosen = stage.run(machine, select, report)
         program, lowered = chosen.program, chosen.model
     if integer_only:
-        check_integer_only(program.steps)
+        check_integer_only(program)
     rounded = [name for s in program.steps if s.placement == "bfloat16" for name in s.nodes]
     if (rounded or chosen) and samples is not None and not is_quantized(model):
         done = with_outputs_of(done, lowered, model, rounded, samples, max_samples)
@@ -269,25 +267,6 @@ def system_notes(target: Target) -> tuple[str, ...]:
         f"{target.name} has no shared library and no bench program: Xcode links the static"
         " library into an app (octavo package --ios)",
     )
-
-
-def check_integer_only(steps: Sequence[Any]) -> None:
-    """Refuse a program with floating point between its ends.
-
-    Raises:
-        LoweringError: Naming the first float step and the reason.
-    """
-    for step in steps:
-        if isinstance(step.op, EdgeSoftmax):
-            why = "a softmax over the edges of a node has float exponentials"
-        elif step.placement != "int8" and not BOUNDARY_OPS.issuperset(step.op_types):
-            why = step.reason or "it has no integer kernel"
-        else:
-            continue
-        raise LoweringError(
-            f"--integer-only: {'+'.join(step.op_types)} {step.name!r} is computed in"
-            f" float: {why}"
-        )
 
 
 def _error_entries(errors: tuple[Any, ...]) -> list[dict[str, Any]]:

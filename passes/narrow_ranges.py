@@ -5,6 +5,7 @@ ignores a score far below the largest. Saturating there changes nothing and leav
 to the values that matter.
 """
 
+import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ from octavo.passes.attention import Attention, match_attention
 from octavo.passes.elementwise import is_elementwise
 from octavo.passes.elementwise_chains import evaluate_chain
 from octavo.passes.fused_regions import Region
+from octavo.passes.integer_functions import evaluate_integers, integer_function
 from octavo.passes.wiring import is_op, only_consumer, static_shape
 
 Range = tuple[float, float]
@@ -130,7 +132,19 @@ def _narrow_mask(
             return
         largest *= max(abs(limit) for limit in limits[value])
     low, high = limits[mask]
+    if not math.isfinite(high):
+        high = _largest_of_integers(mask, high)
     _narrow(narrowed, mask, limits[mask], (max(low, -2.0 * (largest + SOFTMAX_REACH)), high))
+
+
+def _largest_of_integers(mask: ir.Value, otherwise: float) -> float:
+    """The largest finite value of a mask made of integers, which held minus infinity too."""
+    function = integer_function(mask)
+    if function is None or function.source.dtype is None:
+        return otherwise
+    points = np.arange(2).astype(function.source.dtype.numpy())
+    values = evaluate_integers(function, points).values
+    return float(np.max(values[np.isfinite(values)], initial=-math.inf))
 
 
 def _mask_limit(region: Region, limits: Mapping[ir.Value, Range]) -> float | None:

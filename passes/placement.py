@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from octavo.passes.constants import constant_array
 from octavo.passes.fused_regions import Region, find_regions
+from octavo.passes.integer_functions import mask_nodes
 from octavo.passes.layer_format import FLOAT_BITS
 from octavo.passes.message_regions import plan_messages
 from octavo.passes.quantizable_operators import stored_int8_weight, why_not_quantizable
@@ -55,6 +56,7 @@ def plan_placement(
     messages = plan_messages(graph)
     reasons = {
         **messages.float_nodes,
+        **dict.fromkeys(mask_nodes(graph), "a mask, which is rounded once: where it is read"),
         **{node: "kept in float by request" for node in graph if options.keeps_float(node)},
         **{
             region.form.head: "its factors are kept in float by request"

@@ -21,6 +21,7 @@ from octavo.targets.ops.gather import Gather
 from octavo.targets.ops.gru import Gru
 from octavo.targets.ops.index_bounds import IndexBounds
 from octavo.targets.ops.index_check import IndexCheck
+from octavo.targets.ops.integer_table import IntegerTable
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.lstm import Lstm
 from octavo.targets.ops.matmul import MatMul
@@ -56,6 +57,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
     from octavo.targets.kernels.gru import GruGemm, GruNibbles
     from octavo.targets.kernels.index_bounds import IndexBoundsRows
     from octavo.targets.kernels.index_check import IndexRows
+    from octavo.targets.kernels.integer_table import IntegerTableElements
     from octavo.targets.kernels.layer_norm import LayerNormRows
     from octavo.targets.kernels.lstm import LstmGemm, LstmNibbles
     from octavo.targets.kernels.matmul import MatMulGemm
@@ -90,6 +92,7 @@ def kernel_table() -> "tuple[tuple[type, tuple[Kernel[Any], ...]], ...]":
         (EdgeSoftmax, (EdgeSoftmaxNodes(),)),
         (IndexBounds, (IndexBoundsRows(),)),
         (IndexCheck, (IndexRows(),)),
+        (IntegerTable, (IntegerTableElements(),)),
         (CsrAggregate, (CsrRows(),)),
         (Resize, (ResizeImage(),)),
         (Softmax, (SoftmaxTable(),)),

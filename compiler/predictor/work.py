@@ -11,6 +11,7 @@ from octavo.targets.ops.binary import Binary
 from octavo.targets.ops.conv import Conv
 from octavo.targets.ops.float_layer_norm import FloatLayerNorm
 from octavo.targets.ops.gather import Gather
+from octavo.targets.ops.integer_table import IntegerTable
 from octavo.targets.ops.layer_norm import LayerNorm
 from octavo.targets.ops.matmul import MatMul
 from octavo.targets.ops.move import Move
@@ -227,6 +228,20 @@ def _(op: Resize) -> Work:
         line=op.out_w,
         in_bits=8 * item_bytes(op.dtype),
         out_bits=8 * item_bytes(out_dtype),
+    )
+
+
+@work_of.register
+def _(op: IntegerTable) -> Work:
+    in_bytes = item_bytes("uint8" if op.dtype == "bool" else op.dtype)
+    return Work(
+        rows=1,
+        columns=op.elements,
+        read_bytes=op.elements * in_bytes + op.high - op.low + 1,
+        written_bytes=op.elements,
+        run=op.elements,
+        in_bits=8 * in_bytes,
+        out_bits=8,
     )
 
 

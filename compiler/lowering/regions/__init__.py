@@ -18,6 +18,7 @@ from octavo.compiler.lowering.regions import (
     float_layer_norm,
     float_pool,
     gather,
+    integers,
     layer_norm,
     matmul,
     pad,
@@ -38,6 +39,7 @@ INTEGER_MATCHERS: tuple[Matcher, ...] = (
     table.match,
     float_layer_norm.match_rounded,
     attention.match,  # before its own rounding is taken for a lone QuantizeLinear
+    integers.match,
     quantize.match,
     conv.match_integer,
     conv_transpose.match_integer,
