@@ -14,7 +14,8 @@ ARM64, X86_64 = 0x0100000C, 0x01000007
 _SEGMENT, _SYMBOLS = 0x19, 2  # LC_SEGMENT_64, LC_SYMTAB
 _TEXT, _DATA = ("__TEXT", "__DATA")
 _LEFT_OUT = {"__eh_frame", "__compact_unwind"}
-_ZERO_FILL = 1  # S_ZEROFILL, of the section's flags
+_ZERO_FILLS = (0x01, 0x12)  # S_ZEROFILL and that of threads, of the section's flags
+_THREAD_VARIABLES = "__thread_vars"
 _EXTERNAL, _WEAK = 0x01, 0x80  # N_EXT, N_WEAK_DEF
 
 
@@ -42,7 +43,8 @@ class _Symbol:
 
 
 class _Object:
-    def __init__(self, data):
+    def __init__(self, data, renamed):
+        self.renamed = renamed
         magic, self.cpu, _, _, count = struct.unpack_from("<5I", data)
         assert magic == 0xFEEDFACF
         self.data, self.sections, self.symbols, at = data, [], [], 32
@@ -62,7 +64,7 @@ class _Object:
         address, size, offset, bits, first, number, flags = struct.unpack_from(
             "<2Q5I", self.data, at + 32
         )
-        is_zero = flags & 0xFF == _ZERO_FILL
+        is_zero = flags & 0xFF in _ZERO_FILLS
         data = bytes(size) if is_zero else self.data[offset : offset + size]
         relocations = (
             struct.unpack_from("<iI", self.data, first + 8 * i) for i in range(number)
@@ -86,18 +88,29 @@ class _Object:
     def symbol(self, index):
         """Where a symbol is: by name, where another object may have it."""
         symbol = self.symbols[index]
-        if symbol.external:
-            return f'"{symbol.name.removeprefix("_")}"+0'
+        if self.has_name(symbol):
+            return f"{self.elf_name(symbol)}+0"
         return self.place(symbol.section, symbol.value)
 
+    def has_name(self, symbol):
+        """Threads' variables have one as well: tables of addresses are made of names."""
+        section = self.sections[symbol.section - 1].name if symbol.section else ""
+        return symbol.external or section == _THREAD_VARIABLES
 
-def to_assembler(data):
-    """Assembler text, for ELF, of an object of a Mach-O file.
+    def elf_name(self, symbol):
+        name = symbol.name.removeprefix("_")
+        is_renamed = symbol.section == 0 and name in self.renamed
+        return f'"{"darwin_" if is_renamed else ""}{name.replace("$", "_")}"'
+
+
+def to_assembler(data, renamed=frozenset()):
+    """Assembler text, for ELF, of a Mach-O object.
 
     Args:
         data: Bytes of the object, for arm64 or x86_64.
+        renamed: Functions of other objects whose name shall begin with ``darwin_``.
     """
-    file = _Object(data)
+    file = _Object(data, renamed)
     fill = {ARM64: _arm64, X86_64: _x86_64}[file.cpu]
     lines = []
     for number, section in enumerate(file.sections, 1):
@@ -117,8 +130,9 @@ def to_assembler(data):
                 ),
             ]
     for symbol in file.symbols:
-        if symbol.external and symbol.section and file.sections[symbol.section - 1].kept:
-            name = f'"{symbol.name.removeprefix("_")}"'
+        is_here = symbol.section and file.sections[symbol.section - 1].kept
+        if is_here and file.has_name(symbol):
+            name = file.elf_name(symbol)
             lines += [
                 f"{'.weak' if symbol.weak else '.globl'} {name}",
                 f".set {name}, {file.place(symbol.section, symbol.value)}",
@@ -151,8 +165,9 @@ def _difference(file, number, section, pair, kinds):
 
 
 def _x86_64(file, number, section):
-    unsigned, branch, got_load, got, subtractor = 0, 2, 3, 4, 5
-    kinds = {branch: "R_X86_64_PLT32", got_load: "R_X86_64_GOTPCREL", got: "R_X86_64_GOTPCREL"}
+    unsigned, branch, got_load, got, subtractor, thread = 0, 2, 3, 4, 5, 9
+    kinds = dict.fromkeys((got_load, got, thread), "R_X86_64_GOTPCREL")
+    kinds[branch] = "R_X86_64_PLT32"
     entries = iter(section.relocations)
     for at, word in entries:
         index, is_symbol, kind, num_bytes = _fields(word)
@@ -173,13 +188,12 @@ def _x86_64(file, number, section):
 
 
 def _arm64(file, number, section):
-    unsigned, subtractor, branch, page, offset, got_page, got_offset, addend_kind = (
-        0, 1, 2, 3, 4, 5, 6, 10,
-    )  # fmt: skip
+    unsigned, subtractor, branch, page, offset, addend_kind = 0, 1, 2, 3, 4, 10
+    got_pages, got_offsets = (5, 8), (6, 9)  # the second ones of threads' variables
     kinds = {
         page: "R_AARCH64_ADR_PREL_PG_HI21",
-        got_page: "R_AARCH64_ADR_GOT_PAGE",
-        got_offset: "R_AARCH64_LD64_GOT_LO12_NC",
+        **dict.fromkeys(got_pages, "R_AARCH64_ADR_GOT_PAGE"),
+        **dict.fromkeys(got_offsets, "R_AARCH64_LD64_GOT_LO12_NC"),
     }
     addend, entries = 0, iter(section.relocations)
     for at, word in entries:
