@@ -5,7 +5,8 @@ static library. Only functions that generated code or the runtime may call are l
 
 iOS 15 runs on A8 and later, which have no dot products; those came with A13, matrix products
 with A15. iPhones that iOS 26 runs on have A13 or later; macOS runs 64-bit Arm code on M1 or
-later, which have dot products.
+later, which have dot products. Since iOS 15 and macOS 12 programs can ask the system what the
+CPU has.
 """
 
 from octavo.targets.abi import Abi, SystemLibrary
@@ -48,6 +49,7 @@ _SOURCES = (
     "Apple, Writing ARM64 code for Apple platforms",
     "Apple, iOS 15 and iPadOS 15: compatible devices",
     "LLVM, AArch64Processors.td: apple-a8, apple-a13, apple-a15, apple-m1",
+    "Apple, XNU 8019 (iOS 15, macOS 12), bsd/kern/kern_mib.c: hw.optional.arm",
     "Apple, libSystem.B.tbd of the SDKs of iOS 14.5, 15.6 and 16.5, and of macOS",
 )
 
