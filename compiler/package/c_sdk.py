@@ -9,11 +9,10 @@ from pathlib import Path
 
 from octavo.compiler.artifact.manifest import MANIFEST
 from octavo.compiler.artifact.new_folder import new_folder
-from octavo.compiler.artifact.write import RUNTIME_HEADER
 from octavo.compiler.package.c_example import example_source
 from octavo.compiler.package.c_readme import c_readme
 from octavo.compiler.package.cmake_config import cmake_files
-from octavo.compiler.package.interfaces import header_name, model_header
+from octavo.compiler.package.interfaces import package_headers
 from octavo.compiler.package.libraries import build_objects, make_shared, make_static
 from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel, collect_models
@@ -84,11 +83,8 @@ def package_c(
 def _write_headers(models: Models, folder: Path) -> None:
     include = folder / "include"
     include.mkdir()
-    for same in zip(*models.values(), strict=True):
-        text = model_header(same)
-        (include / header_name(same[0].name)).write_text(text, encoding="ascii")
-    first = next(iter(models.values()))[0]
-    shutil.copyfile(first.folder / RUNTIME_HEADER, include / RUNTIME_HEADER)
+    for file_name, text in package_headers(models).items():
+        (include / file_name).write_text(text, encoding="ascii")
 
 
 def _write_target(

@@ -26,10 +26,11 @@ from octavo.compiler.package.android.contents import (
 )
 from octavo.compiler.package.android.java_classes import write_classes
 from octavo.compiler.package.android.jni_library import JNI_LIBRARY, compile_jni, link_jni
+from octavo.compiler.package.android.prefab import prefab_entries
 from octavo.compiler.package.android.readme import android_readme
 from octavo.compiler.package.android.sample_app import write_sample
 from octavo.compiler.package.android.sizes import AbiSize, AndroidPackage
-from octavo.compiler.package.libraries import build_objects
+from octavo.compiler.package.libraries import build_objects, make_static
 from octavo.compiler.package.licences import LICENSE, licence_text
 from octavo.compiler.package.models import PackagedModel
 from octavo.compiler.package.names import check_name, package_name
@@ -90,7 +91,7 @@ def package_android(
         package = package_name(name, models)
         aar = folder / f"{package}.aar"
         with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
-            sizes, classes_bytes = _write_aar(models, aar, Path(build))
+            sizes, classes_bytes = _write_aar(package, models, aar, Path(build))
         api_level = _api_level(models)
         files = sample or SampleFiles()
         write_sample(
@@ -132,7 +133,9 @@ def weights_assets(models: Mapping[str, Sequence[PackagedModel]]) -> Assets:
     return assets
 
 
-def _write_aar(models: Models, path: Path, build: Path) -> tuple[tuple[AbiSize, ...], int]:
+def _write_aar(
+    package: str, models: Models, path: Path, build: Path
+) -> tuple[tuple[AbiSize, ...], int]:
     assets = weights_assets(models)
     classes = build / "classes.jar"
     write_classes(classes, build / "classes")
@@ -147,6 +150,7 @@ def _write_aar(models: Models, path: Path, build: Path) -> tuple[tuple[AbiSize, 
     ]
     sizes = []
     weights: dict[str, Path] = {}
+    static: dict[str, Path] = {}
     for abi, of_abi in models.items():
         objects = build_objects(of_abi[0].target, of_abi, build / abi)
         library = build / abi / JNI_LIBRARY
@@ -154,9 +158,12 @@ def _write_aar(models: Models, path: Path, build: Path) -> tuple[tuple[AbiSize, 
         size = measure_library(objects, of_abi, library)
         sizes.append(AbiSize(**vars(size), abi=abi))
         entries.append(Entry(f"jni/{abi}/{JNI_LIBRARY}", library, PAGE_BYTES))
+        static[abi] = build / abi / "static.a"
+        make_static(objects, static[abi])
         for model in of_abi:
             weights.setdefault(assets[abi][model.name], model.folder / "weights.bin")
     entries += [Entry(f"assets/{a}", file, PAGE_BYTES) for a, file in weights.items()]
+    entries += prefab_entries(package, models, assets, static)
     write_archive(path, entries)
     return tuple(sizes), classes.stat().st_size
 

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from octavo.compiler.artifact.new_folder import new_folder
-from octavo.compiler.artifact.write import RUNTIME_HEADER
-from octavo.compiler.package.interfaces import header_name, model_header
+from octavo.compiler.package.interfaces import package_headers
 from octavo.compiler.package.ios.privacy import PRIVACY_MANIFEST, privacy_manifest
 from octavo.compiler.package.ios.readme import ios_readme
 from octavo.compiler.package.ios.resources import (
@@ -99,18 +98,8 @@ def _write_framework(slices: Slices, folder: Path, library: str) -> tuple[SliceS
             archives[own] = Path(build) / f"{own.name}.a"
             make_static(objects, archives[own])
             sizes.append(measure_slice(own.name, objects, models, archives[own]))
-        write_xcframework(folder / FRAMEWORK, library, archives, _headers(slices))
+        write_xcframework(folder / FRAMEWORK, library, archives, package_headers(slices))
     return tuple(sizes)
-
-
-def _headers(slices: Slices) -> dict[str, str]:
-    first = next(iter(slices.values()))[0]
-    runtime = (first.folder / RUNTIME_HEADER).read_text(encoding="ascii")
-    models = zip(*slices.values(), strict=True)
-    return {
-        RUNTIME_HEADER: runtime,
-        **{header_name(same[0].name): model_header(same) for same in models},
-    }
 
 
 def _write_swift(slices: Slices, samples: Sequence[Sample], folder: Path, package: str) -> int:
