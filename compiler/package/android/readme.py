@@ -30,8 +30,8 @@ Java has the same with `try (OctavoModel model = ...)`. A buffer of another size
 order is an `IllegalArgumentException`, a closed model an `IllegalStateException`, and what the
 runtime refuses an `OctavoException` with its message.
 
-C++ gets headers and a static library by `buildFeatures {{ prefab true }}`, and in CMake
-`find_package(octavo REQUIRED CONFIG)` and `octavo::{name}`; `octavo_assets.h` names the weights.
+C++ gets headers and a static library by `buildFeatures {{ prefab true }}`, and in CMake by
+`find_package(octavo REQUIRED CONFIG)` and `octavo::{name}`; `octavo_assets.h` names weights.
 
 `sample/` is an app that classifies a picture: open the folder in Android Studio.
 
