@@ -327,7 +327,7 @@ def load(
     manifest = read_manifest(folder)
     if verify:
         verify_files(folder, manifest)
-    refuse_static_library(folder, manifest)
+    refuse_static_library(Path(directory), manifest)
     for name in ("libmodel.so", "weights.bin"):
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder}: {name} is missing")

@@ -14,20 +14,30 @@ from octavo.targets.apple import (
 )
 from octavo.targets.base import Target
 
-# Name, level and binary interface.
+# Name, level, binary interface, and what it is for; "" takes the level's words.
 _ON_SYSTEMS = (
-    ("android-arm64", "arm64-neon", ANDROID_ARM64),
-    ("android-arm64-dotprod", "arm64-dotprod", ANDROID_ARM64),
-    ("android-arm64-i8mm", "arm64-i8mm", ANDROID_ARM64),
-    ("android-armv7", "armv7-neon", ANDROID_ARMV7),
-    ("android-x86-64", "x86-64", ANDROID_X86_64),
-    ("ios-arm64", "arm64-neon", IOS_ARM64),
-    ("ios-arm64-dotprod", "arm64-dotprod", IOS_ARM64),
-    ("ios-arm64-i8mm", "arm64-i8mm", IOS_ARM64),
-    ("ios-simulator-arm64", "arm64-neon", IOS_SIMULATOR_ARM64),
-    ("ios-simulator-x86-64", "x86-64", IOS_SIMULATOR_X86_64),
-    ("macos-arm64", "arm64-dotprod", MACOS_ARM64),
-    ("macos-x86-64", "x86-64", MACOS_X86_64),
+    ("android-arm64", "arm64-neon", ANDROID_ARM64, ""),
+    ("android-arm64-dotprod", "arm64-dotprod", ANDROID_ARM64, ""),
+    ("android-arm64-i8mm", "arm64-i8mm", ANDROID_ARM64, ""),
+    ("android-armv7", "armv7-neon", ANDROID_ARMV7, ""),
+    ("android-x86-64", "x86-64", ANDROID_X86_64, ""),
+    ("ios-arm64", "arm64-neon", IOS_ARM64, "any device of iOS 15 and later"),
+    (
+        "ios-arm64-dotprod",
+        "arm64-dotprod",
+        IOS_ARM64,
+        "int8 dot products: A13 (iPhone 11, 2019) and later",
+    ),
+    (
+        "ios-arm64-i8mm",
+        "arm64-i8mm",
+        IOS_ARM64,
+        "int8 matrix products: A15 (iPhone 13, 2021), M2 and later",
+    ),
+    ("ios-simulator-arm64", "arm64-neon", IOS_SIMULATOR_ARM64, "Macs with M1 and later"),
+    ("ios-simulator-x86-64", "x86-64", IOS_SIMULATOR_X86_64, "Macs with Intel's CPUs"),
+    ("macos-arm64", "arm64-dotprod", MACOS_ARM64, "Macs with M1 and later, macOS 12"),
+    ("macos-x86-64", "x86-64", MACOS_X86_64, "Macs with Intel's CPUs, macOS 12"),
 )
 
 
@@ -54,10 +64,10 @@ def system_targets(levels: Mapping[str, Target]) -> dict[str, Target]:
             on_system(levels[level], abi),
             name=name,
             level=level,
-            description=f"{_name(abi)}: {levels[level].description}",
+            description=f"{_name(abi)}: {description or levels[level].description}",
             sources=(*levels[level].sources, *abi.sources),
         )
-        for name, level, abi in _ON_SYSTEMS
+        for name, level, abi, description in _ON_SYSTEMS
     }
 
 

@@ -90,10 +90,13 @@ def _document(
 def _peaks(console: Console, artifact: Path, num_threads: int) -> "tuple[Peaks, ...]":
     """Peaks of the machine; none, with a warning, where they cannot be measured."""
     from octavo.compiler.artifact.manifest import read_manifest
+    from octavo.compiler.machine_code import refuse_static_library
     from octavo.compiler.roofline.artifact_peaks import artifact_peaks
 
+    manifest = read_manifest(artifact)
+    refuse_static_library(artifact, manifest)
     try:
-        return artifact_peaks(read_manifest(artifact), num_threads)
+        return artifact_peaks(manifest, num_threads)
     except (DeviceError, ToolchainError) as error:
         console.warn(f"no roofline: {error}")
         return ()
