@@ -14,8 +14,8 @@ from octavo.errors import DataError
 Outputs = Mapping[str, NDArray[Any]]
 
 # What counts as the same network: rounding in float32, 8 bits of a significand, and 8-bit
-# integers in layers that follow one another. A fast wrong rival is no rival.
-MIN_SQNR_DB = {"float32": 60.0, "bf16": 15.0, "int8": 10.0}
+# weights in layers that follow one another. A fast wrong rival is no rival.
+MIN_SQNR_DB = {"float32": 60.0, "bf16": 15.0, "int8": 10.0, "int16": 10.0}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def bench(
     cpus: Sequence[int] = (),
     plan: TurnPlan | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
+    maxima: Mapping[str, int] | None = None,
     allow_external_data: bool = False,
     seed: int = 0,
     is_silent: bool = True,
@@ -59,6 +60,7 @@ def bench(
         cpus: That everything stays on; empty: all.
         plan: How to measure; None: the defaults.
         shapes: Sizes of dimensions that the model leaves open, by input name.
+        maxima: Largest sizes of dimensions that are counted at run time, by name.
         allow_external_data: Read weight files beside the model.
         seed: Of made-up numbers.
         is_silent: What the runtimes print is dropped.
@@ -75,7 +77,11 @@ def bench(
     has_tflite = model is not None and is_tflite(model)
     runtimes, notes = choose_runtimes(against, has_tflite=has_tflite)
     report = progress or _silent
-    reading = {"shapes": shapes, "allow_external_data": allow_external_data}
+    reading = {
+        "shapes": shapes,
+        "maxima": maxima,
+        "allow_external_data": allow_external_data,
+    }
     opened = None if model is None else open_model(model, samples, **reading)
     with tempfile.TemporaryDirectory(prefix="octavo-bench-") as name:
         folder = Path(name)

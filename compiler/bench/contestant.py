@@ -60,7 +60,8 @@ class Contestant:
 
     Attributes:
         runtime: Who runs it.
-        precision: What most of it computes in: ``int8``, ``bf16`` or ``float32``.
+        precision: What most of it computes in: ``int8``, ``int16``, ``bf16`` or
+            ``float32``.
         path: Artifact folder, ONNX file or .tflite file.
         note: What one should know of it, such as the rest's precision.
         bfloat16: Float layers may round to bfloat16.
@@ -81,7 +82,7 @@ class Contestant:
     @property
     def title(self) -> str:
         """Runtime and precision; those of a comparison need not differ in it."""
-        rest = "+bf16" if self.bfloat16 and self.precision == "int8" else ""
+        rest = "+bf16" if self.bfloat16 and self.precision != "bf16" else ""
         return f"{self.runtime.label} {self.precision}{rest}"
 
     @property

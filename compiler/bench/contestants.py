@@ -63,13 +63,18 @@ def contestants(subject: Subject, runtimes: Collection[Runtime]) -> list[Contest
 def reference(subject: Subject) -> Contestant:
     """Return who says what is right: the user's file as it is written, nothing optimized.
 
-    For a .tflite file LiteRT's reference kernels, where it is installed; else ONNX Runtime.
+    For a .tflite file LiteRT's reference kernels, where it is installed; else, and where only
+    its weights are quantized, ONNX Runtime.
     """
-    if subject.tflite is not None and Runtime.LITERT_REFERENCE.is_installed:
+    if (
+        subject.tflite is not None
+        and not subject.is_dynamic
+        and Runtime.LITERT_REFERENCE.is_installed
+    ):
         return next(_of_runtime(subject, Runtime.LITERT_REFERENCE))
     return Contestant(
         runtime=Runtime.ONNXRUNTIME,
-        precision="int8" if subject.is_quantized else "float32",
+        precision=subject.precision if subject.is_quantized else "float32",
         path=subject.original,
         note="not optimized",
         optimized=False,
@@ -83,15 +88,17 @@ def _missing(runtime: Runtime) -> str:
 def _of_runtime(subject: Subject, runtime: Runtime) -> Iterator[Contestant]:
     if runtime in LITERT:
         if subject.tflite is not None:
+            has_integers = subject.is_quantized or subject.is_dynamic
             yield Contestant(
                 runtime=runtime,
-                precision="int8" if subject.is_quantized else "float32",
+                precision=subject.precision if has_integers else "float32",
                 path=subject.tflite,
+                note="activations quantized in every run" if subject.is_dynamic else "",
                 input_names=subject.input_names,
                 output_names=subject.output_names,
             )
         return
-    files = [("int8", path, note) for path, note in subject.quantized_files]
+    files = [(subject.precision, path, note) for path, note in subject.quantized_files]
     if subject.float_file is not None:
         files.append(("float32", subject.float_file, ""))
     for precision, path, note in files:
@@ -103,8 +110,8 @@ def _of_runtime(subject: Subject, runtime: Runtime) -> Iterator[Contestant]:
 
 def _rounded(plain: Contestant) -> Contestant:
     """The same with bfloat16 in place of float32."""
-    is_float = plain.precision != "int8"
-    return replace(plain, precision=BFLOAT16 if is_float else "int8", bfloat16=True)
+    precision = BFLOAT16 if plain.precision == "float32" else plain.precision
+    return replace(plain, precision=precision, bfloat16=True)
 
 
 def _artifacts(subject: Subject) -> Iterator[Contestant]:

@@ -119,11 +119,10 @@ class Entrant:
             self.problem = f"its process ended {self._child.bury()}"
             return None
         if isinstance(answer, Exception):
-            self.error, self.problem = answer, _first_line(answer)
+            self.error, self.problem = answer, _in_one_line(answer)
         return answer
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0][:MAX_PROBLEM] if lines else "no message"
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:MAX_PROBLEM] or "no message"
     return text if isinstance(error, OctavoError) else f"{type(error).__name__}: {text}"

@@ -11,6 +11,8 @@ from onnx import numpy_helper
 from octavo.compiler.bench.agreement import Grid
 from octavo.compiler.importer.load import TFLITE_MAGIC
 
+QUANTIZE = "QuantizeLinear"
+WIDE = (onnx.TensorProto.INT16, onnx.TensorProto.UINT16)
 MOVING = ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
 
@@ -24,7 +26,16 @@ def is_tflite(path: Path) -> bool:
 def quantizes_activations(path: Path) -> bool:
     """Whether an ONNX file has a node that quantizes."""
     graph = onnx.load(path, load_external_data=False).graph
-    return any(node.op_type == "QuantizeLinear" for node in graph.node)
+    return any(node.op_type == QUANTIZE for node in graph.node)
+
+
+def quantized_precision(path: Path) -> str:
+    """``int16`` for an ONNX file with activations of 16 bits, else ``int8``."""
+    graph = onnx.load(path, load_external_data=False).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    zeros = (n.input[2] for n in graph.node if n.op_type == QUANTIZE and len(n.input) > 2)
+    is_wide = any(types.get(name) in WIDE for name in zeros)
+    return "int16" if is_wide else "int8"
 
 
 def dequantized_outputs(path: Path) -> dict[str, Grid]:
@@ -57,7 +68,7 @@ def quantized_inputs(path: Path) -> dict[str, tuple[float, float]]:
             continue
         if node.op_type in MOVING:
             moved[node.output[0]] = source
-        elif node.op_type == "QuantizeLinear" and len(node.input) > 2:
+        elif node.op_type == QUANTIZE and len(node.input) > 2:
             stored = [constants.get(name) for name in node.input[1:3]]
             if all(tensor is not None and not tensor.external_data for tensor in stored):
                 scale, zero = (numpy_helper.to_array(tensor) for tensor in stored)

@@ -7,7 +7,12 @@ from typing import Any
 
 from octavo.compiler.artifact.manifest import read_manifest
 from octavo.compiler.bench.agreement import Grid
-from octavo.compiler.bench.onnx_files import dequantized_outputs, quantizes_activations
+from octavo.compiler.bench.float_weights import write_float_weights
+from octavo.compiler.bench.onnx_files import (
+    dequantized_outputs,
+    quantized_precision,
+    quantizes_activations,
+)
 from octavo.compiler.bench.opened_model import HOST, OpenedModel
 from octavo.compiler.bench.unsigned_activations import write_unsigned
 from octavo.errors import ArtifactError, DataError
@@ -28,7 +33,9 @@ class Subject:
         tflite: The user's file, if it is a .tflite one.
         float_file: ONNX file in float; None where there is none.
         quantized_files: QDQ ONNX files, with where they are from.
+        precision: Of what is quantized: ``int8``, or ``int16`` with such activations.
         is_quantized: The network came quantized.
+        is_dynamic: Its weights did, and a runtime may quantize activations in every run.
     """
 
     artifacts: tuple[Path, ...]
@@ -37,7 +44,9 @@ class Subject:
     tflite: Path | None
     float_file: Path | None
     quantized_files: tuple[tuple[Path, str], ...]
+    precision: str
     is_quantized: bool
+    is_dynamic: bool
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -91,15 +100,20 @@ def find_subject(
     originals = (*quantized, *floats) if is_quantized else (*floats, *quantized)
     if not originals:
         raise ArtifactError(f"{artifacts[0]}: {COMPILED}, which others would run, is missing")
+    float_file, is_dynamic = floats[0] if floats else None, False
+    if float_file is not None and write_float_weights(float_file, folder / "float.onnx"):
+        float_file, is_dynamic = folder / "float.onnx", True
     files = [_as_preferred(quantized[0], note, folder)] if quantized else []
     return Subject(
         artifacts=tuple(artifacts),
         manifests=manifests,
         original=originals[0],
         tflite=opened.path if opened is not None and opened.is_tflite else None,
-        float_file=floats[0] if floats else None,
+        float_file=float_file,
         quantized_files=(*files, *more),
+        precision=quantized_precision(quantized[0]) if quantized else "int8",
         is_quantized=is_quantized,
+        is_dynamic=is_dynamic,
     )
 
 

@@ -14,6 +14,7 @@ from octavo.compiler.bench.program import Inputs
 from octavo.compiler.bench.result import BenchTable, Row, speedup
 from octavo.compiler.bench.subject import Subject
 from octavo.compiler.bench.turns import TurnPlan, leave_out_slower, measure_in_turns
+from octavo.compiler.counted_arrays import counted_dimensions, only_in_use
 from octavo.compiler.devices.conditions import PATTERNS, Conditions, conditions_of
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.devices.noise import Surroundings, judge
@@ -44,6 +45,13 @@ class Race:
     cpus: tuple[int, ...]
     plan: TurnPlan
     is_silent: bool
+
+    def inputs_of(self, contestant: Contestant) -> tuple[Inputs, ...]:
+        """As it takes them: ONNX files have sizes that Octavo counts at run time open."""
+        dimensions = counted_dimensions(self.subject.manifests[0])
+        if contestant.runtime is Runtime.OCTAVO or not dimensions:
+            return self.inputs
+        return tuple(only_in_use(arrays, dimensions) for arrays in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ def run_race(
 
 def _reference_answer(race: Race) -> tuple[_Answer | None, tuple[str, ...]]:
     contestant = reference(race.subject)
-    entrant = Entrant(contestant, 1, race.inputs, is_silent=race.is_silent)
+    inputs = race.inputs_of(contestant)
+    entrant = Entrant(contestant, 1, inputs, is_silent=race.is_silent)
     try:
         entrant.load()
     finally:
@@ -133,7 +142,7 @@ def _loaded(
             started = Entrant(
                 contestant,
                 num_threads,
-                race.inputs,
+                race.inputs_of(contestant),
                 cpus=race.cpus,
                 is_silent=race.is_silent,
             )

@@ -16,7 +16,9 @@ from octavo.compiler.cli.options import (
     MAX_THREADS,
     READABLE_FILE,
     SAMPLES,
+    model_options,
     output_options,
+    parse_maxima,
     parse_shapes,
 )
 from octavo.compiler.cli.progress import progress_bar
@@ -123,18 +125,7 @@ def _runtimes(
     help="CPUs to stay on: all; big, the fastest; little, the slowest; or a list such as 4-7.",
 )
 @device_option
-@click.option(
-    "--shape",
-    "shape_texts",
-    multiple=True,
-    metavar="NAME=D,D,...",
-    help="Fix the shape of an input, as in input=1,3,224,224. Repeatable.",
-)
-@click.option(
-    "--allow-external-data",
-    is_flag=True,
-    help="Read weights that the model keeps in other files of its own folder.",
-)
+@model_options
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
     help="Seed of made-up numbers.",
@@ -154,6 +145,7 @@ def bench_command(
     cores: str,
     device: str,
     shape_texts: tuple[str, ...],
+    max_texts: tuple[str, ...],
     allow_external_data: bool,
     seed: int,
 ) -> None:
@@ -168,7 +160,7 @@ def bench_command(
             f"--device {device}: bench compares on this machine; octavo profile --device"
             " measures an artifact there"
         )
-    shapes = parse_shapes(shape_texts)
+    shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)
     from octavo.compiler.bench.bench import bench
     from octavo.compiler.bench.contestant import Runtime
     from octavo.compiler.bench.document import bench_document
@@ -186,6 +178,7 @@ def bench_command(
             cpus=_cpus(cores, max(num_threads)),
             plan=TurnPlan(rounds=rounds, seconds=seconds, warmup=warmup),
             shapes=shapes,
+            maxima=maxima,
             allow_external_data=allow_external_data,
             seed=seed,
             is_silent=console.verbosity <= 0,

@@ -36,7 +36,7 @@ def bench_lines(console: Console, result: BenchResult) -> list[Any]:
 
 def _heading(table: BenchTable, inputs: str) -> str:
     reference = table.reference
-    who = "Octavo" if reference is None else f"{reference.title}, not optimized"
+    who = "Octavo" if reference is None else reference.full_title
     threads = _count(table.num_threads, "thread")
     return (
         f"{threads}, {_count(table.num_rounds, 'round')} in turns on {INPUTS[inputs]};"

@@ -7,13 +7,16 @@ import pytest
 from onnx import parser
 
 from octavo.compiler.bench.agreement import Grid
+from octavo.compiler.bench.float_weights import write_float_weights
 from octavo.compiler.bench.inputs import synthetic_inputs
 from octavo.compiler.bench.onnx_files import (
     dequantized_outputs,
     quantized_inputs,
+    quantized_precision,
     quantizes_activations,
     stored_bytes,
 )
+from octavo.compiler.bench.onnxruntime_program import OnnxRuntimeProgram
 from octavo.compiler.bench.unsigned_activations import write_unsigned
 
 MODEL = """
@@ -91,3 +94,38 @@ def test_what_has_no_signed_activations_is_left_alone(tmp_path):
     onnx.save(parser.parse_model(text), tmp_path / "net.onnx")
     assert not write_unsigned(tmp_path / "net.onnx", tmp_path / "unsigned.onnx")
     assert not (tmp_path / "unsigned.onnx").exists()
+
+
+WEIGHTS = """
+<ir_version: 10, opset_import: ["" : 21]>
+net (float[1,2] x) => (float[1,2] y, float[2] z)
+<int8[2,2] w = {1, -2, 3, 4}, float[2] steps = {0.5, 0.25}, int8[2] zeros = {0, 1},
+ uint8[2] whole = {7, 9}, float step = {2.0}>
+{
+    v = DequantizeLinear <axis = AXIS> (w, steps, zeros)
+    y = MatMul (x, v)
+    z = DequantizeLinear (whole, step)
+}
+"""
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_float_weights_are_the_same_values(tmp_path, axis):
+    source, target = tmp_path / "net.onnx", tmp_path / "float.onnx"
+    onnx.save(parser.parse_model(WEIGHTS.replace("AXIS", str(axis))), source)
+    assert write_float_weights(source, target)
+    assert [node.op_type for node in onnx.load(target).graph.node] == ["MatMul"]
+    x = {"x": np.float32([[1, 10]])}
+    # Optimized, ONNX Runtime quantizes what is multiplied by integers in one axis.
+    one, other = (OnnxRuntimeProgram(p, optimize=False).run(x) for p in (source, target))
+    for name, expected in one.items():
+        np.testing.assert_array_equal(other[name], expected)
+    assert not write_float_weights(target, tmp_path / "again.onnx")
+
+
+def test_activations_of_16_bits_have_a_name_of_their_own(path, tmp_path):
+    assert quantized_precision(path) == "int8"
+    text = MODEL.replace("int8 zero", "int16 zero")
+    text = text.replace("int8[1,1,2,2] z", "int16[1,1,2,2] z")
+    onnx.save(parser.parse_model(text), tmp_path / "wide.onnx")
+    assert quantized_precision(tmp_path / "wide.onnx") == "int16"
