@@ -43,6 +43,10 @@ every method may be called from any thread, and runs of one model wait for each 
 Weights are mapped from the app's bundle, not copied: `model.usage()` tells. An app gets the
 weights of all slices, {weights} here.
 
+The folder can be a repository: then its address does instead of a path. An app in C or
+Objective-C takes `COctavo.xcframework` alone, with `#include <COctavo/octavo_{model}.h>`, and
+weights from `Sources/Octavo/Models`.
+
 `PrivacyInfo.xcprivacy` declares the one function on Apple's list that the runtime calls:
 `fstat`, for the size of a weight file inside the app's container. An app that loads weights
 from a file that its user picked adds the reason `3B52.1` to its own.
