@@ -55,11 +55,17 @@ from a file that its user picked adds the reason `3B52.1` to its own.
 
 {checks}
 
-On a phone, add the product `OctavoCheck` to the target of an app that you develop:
+On a phone, add the product `OctavoCheck` to a new app in Xcode; this is all of its code:
 
     import OctavoCheck
+    import SwiftUI
 
-    for check in try checkModels() {{ print(check) }}
+    @main
+    struct CheckApp: App {{
+        var body: some Scene {{ WindowGroup {{ ModelCheckView() }} }}
+    }}
+
+Elsewhere, `try checkModels()` gives the same as values: differences, and the time of a run.
 
 The package's own tests do the same: Product > Test in Xcode for a simulator, or `swift test`
 on a Mac where the package has a library for macOS.
