@@ -35,17 +35,22 @@ class EdgeScores:
     Args:
         op: The operation.
         operands: Buffers by name.
+
+    Attributes:
+        read: The buffer that rows of edges are read from.
     """
 
     def __init__(self, op: EdgeSoftmax, operands: Mapping[str, Any]) -> None:
         self.op = op
         self.operands = operands
+        self.read = "source" if op.form == "ends" else "score"
 
     def near(self, node: Expr, head: int, width: int) -> Expr:
         """What a node adds to the scores of its edges; 0 without ends."""
         if self.op.form != "ends":
             return T.float32(0)
-        value = self._end("target", node * self.op.heads + head, width)
+        found = vector.load(self.operands["target"], node * self.op.heads + head, width)
+        value = self._real("target", found, width)
         if self.op.dtype != "float32":
             value = value * self._constant("target_scale", width)
         return vector.bind(value)
@@ -59,7 +64,6 @@ class EdgeScores:
     def ask(self, place: Expr) -> None:
         """Fetch the row of a later edge."""
         op, where = self.op, WHERE.get(self.op.form)
-        name = "source" if op.form == "ends" else "score"
         rows = op.sources if op.form == "ends" else op.edges
         size = op.heads * np.dtype(op.dtype).itemsize
         if where is None or rows * size <= CACHED_BYTES:
@@ -67,7 +71,7 @@ class EdgeScores:
         later = vector.load(self.operands[where], place + PLACES_BEHIND)
         row = vector.bind(later * op.heads)
         for at in range(0, op.heads, LINE_BYTES * op.heads // size):
-            vector.prefetch(self.operands[name], row + at)
+            vector.prefetch(self.operands[self.read], row + at)
 
     def of(self, row: Expr, near: Expr, head: int, width: int) -> Expr:
         """Scores of some heads.
@@ -78,10 +82,24 @@ class EdgeScores:
             head: First head.
             width: Heads.
         """
+        found = vector.load(self.operands[self.read], row + head, width)
+        return self.whole(self.far(found, width), near, width)
+
+    def far(self, found: Expr, width: int) -> Expr:
+        """What an edge or its source adds to scores, of what was read of it.
+
+        Args:
+            found: ``width`` elements of the buffer ``read``.
+            width: Lanes.
+        """
         if self.op.form != "ends":
-            found = vector.load(self.operands["score"], row + head, width)
             return vector.cast(found, "float32", width)
-        far = self._end("source", row + head, width)
+        return self._real("source", found, width)
+
+    def whole(self, far: Expr, near: Expr, width: int) -> Expr:
+        """Scores of both parts, ``width`` lanes of ``far`` and of ``near``."""
+        if self.op.form != "ends":
+            return far
         if self.op.dtype == "float32":
             total = far + near
         else:
@@ -97,8 +115,7 @@ class EdgeScores:
             return below
         return below * self._constant("score_scale", lanes)
 
-    def _end(self, name: str, at: Expr, width: int) -> Expr:
-        found = vector.load(self.operands[name], at, width)
+    def _real(self, name: str, found: Expr, width: int) -> Expr:
         if self.op.dtype == "float32":
             return found
         zero = vector.load(self.operands[f"{name}_zero_point"], 0)

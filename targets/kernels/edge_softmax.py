@@ -13,6 +13,11 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.edge_scores import EdgeScores, scores_of
+from octavo.targets.kernels.edge_softmax_blocks import (
+    BlockSoftmax,
+    fills_blocks,
+    store_coefficients,
+)
 from octavo.targets.kernels.exponential import exp_float32
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import MAX_ELEMENTS
@@ -24,7 +29,6 @@ Parameter = tuple[str, int, str]
 
 BUFFER_SCORES = 512  # of the edges of a node that are computed at a time
 TASK_NODES = 64  # nodes of one task: the loads of constants are shared
-ROUNDER = float(2**23)  # the last bits of its sum with a byte are that byte, rounded
 
 
 class EdgeSoftmaxNodes:
@@ -53,7 +57,8 @@ class EdgeSoftmaxNodes:
 
     def variant(self, op: EdgeSoftmax, isa: Isa) -> str:
         """Name what is normalized."""
-        return f"{self.name}.{op.form}.{op.dtype}.{op.out_dtype}.{isa.of_reals.name}"
+        how = "blocks" if fills_blocks(op, isa) else "rows"
+        return f"{self.name}.{op.form}.{op.dtype}.{op.out_dtype}.{isa.of_reals.name}.{how}"
 
     def build(self, op: EdgeSoftmax, isa: Isa) -> Any:
         """Emit the PrimFunc."""
@@ -61,10 +66,11 @@ class EdgeSoftmaxNodes:
         parameters = [
             *scores_of(op), *_constants(op), ("y", size, op.out_dtype)]
         names = [name for name, _, _ in parameters]
+        emitter = BlockSoftmax if fills_blocks(op, isa) else _Emitter
         lanes = isa.of_reals.lanes
         return vector.prim_func(
             parameters,
-            lambda *buffers: _Emitter(
+            lambda *buffers: emitter(
                 op, lanes, dict(zip(names, buffers, strict=True))).emit())
 
     def constants(self, op: EdgeSoftmax, isa: Isa, arrays: Arrays) -> list[NDArray[Any]]:
@@ -118,7 +124,8 @@ class _Emitter:
         with vector.loop(-(-op.nodes // TASK_NODES), parallel=is_parallel) as task:
             self.scores = EdgeScores(op, self.operands)
             self.buffer = vector.local(BUFFER_SCORES + self.lanes, "float32")
-            self.best, self.totals = (vector.local(op.heads, "float32") for _ in range(2))
+            self.best = vector.local(op.heads, "float32")
+            self.totals = vector.local(op.heads * op.abreast, "float32")
             first = vector.bind(T.int32(0) + task * TASK_NODES)
             count = vector.bind(T.min(T.int32(TASK_NODES), T.int32(op.nodes) - first))
             with T.serial(0, count) as index:
@@ -133,7 +140,9 @@ class _Emitter:
         for head, width in self.parts:
             lowest = vector.splat(T.float32(-np.inf), width)
             vector.store(self.best, head, lowest, width)
-            vector.store(self.totals, head, vector.splat(T.float32(0), width), width)
+            for part in range(self.op.abreast):
+                none = vector.splat(T.float32(0), width)
+                vector.store(self.totals, part * self.op.heads + head, none, width)
         with T.serial(0, chunks) as chunk:
             self._score(chunk, near, finds_best=True)
         with T.serial(0, chunks) as chunk:
@@ -141,16 +150,30 @@ class _Emitter:
                 self._score(chunk, near, finds_best=False)
             self._exponentiate(chunk)
             with T.serial(0, self._count(chunk)) as index:
+                part = T.bitwise_and(index, T.int32(self.op.abreast - 1)) * self.op.heads
                 for head, width in self.parts:
                     term = vector.load(self.buffer, index * self.op.heads + head, width)
-                    total = vector.load(self.totals, head, width) + term
-                    vector.store(self.totals, head, total, width)
+                    total = vector.load(self.totals, part + head, width) + term
+                    vector.store(self.totals, part + head, total, width)
+        self._join_parts()
         self._invert()
         with T.serial(0, chunks) as chunk:
             with T.If(chunks > 1), T.Then():
                 self._score(chunk, near, finds_best=False)
                 self._exponentiate(chunk)
             self._write(chunk)
+
+    def _join_parts(self) -> None:
+        """Add the upper half of the parts of sums to the lower one, until there is one."""
+        half = self.op.abreast
+        while half > 1:
+            half //= 2
+            size = half * self.op.heads
+            for at in range(0, size, self.lanes):
+                width = min(self.lanes, size - at)
+                low, high = (
+                    vector.load(self.totals, start + at, width) for start in (0, size))
+                vector.store(self.totals, at, low + high, width)
 
     def _count(self, chunk: Expr) -> Expr:
         """Edges of a chunk."""
@@ -230,11 +253,4 @@ class _Emitter:
 
     def _store(self, y: Expr, at: Expr, ratio: Expr, lanes: int) -> None:
         real = vector.load(self.buffer, at, lanes) * ratio
-        if self.op.out_dtype == "float32":
-            vector.store(self.operands["y"], y + at, real, lanes)
-            return
-        limited = T.min(real, vector.splat(T.float32(self.op.largest), lanes))
-        bits = T.reinterpret(
-            vector.vector_type("int32", lanes),
-            vector.bind(limited + vector.splat(T.float32(ROUNDER), lanes)))
-        vector.store(self.operands["y"], y + at, vector.cast(bits, "uint8", lanes), lanes)
+        store_coefficients(self.op, self.operands["y"], y + at, real, lanes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.targets.ops.exponential import exp_float32
+from octavo.targets.ops.float_sum import SUM_LANES
 from octavo.targets.ops.requantize import fma_float32
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -23,6 +24,10 @@ class EdgeSoftmax:
     (sources, heads) and "target" (nodes, heads); or they are given as "score" (edges, heads),
     by the number of the "edges", or "sorted" by places. w lies in the order of places. Rows
     behind the last edge are not written.
+
+    A sum has ``abreast`` parts for each head: part k takes the edges k, k + abreast, ... of the
+    node, one after the other. Then part k takes part k + abreast / 2, and so on, as sums of
+    ``octavo.targets.ops.float_sum`` do; epsilon comes last.
 
     Attributes:
         nodes: Rows of results of message passing.
@@ -49,6 +54,11 @@ class EdgeSoftmax:
     epsilon: float = 0.0
     largest: int = 255
 
+    @property
+    def abreast(self) -> int:
+        """Parts of a sum: edges whose scores lie side by side."""
+        return 1 if SUM_LANES % self.heads else SUM_LANES // self.heads
+
 
 def reference(op: EdgeSoftmax, arrays: Arrays) -> NDArray[Any]:
     """Compute the operation.
@@ -70,11 +80,7 @@ def reference(op: EdgeSoftmax, arrays: Arrays) -> NDArray[Any]:
     node = np.repeat(np.arange(op.nodes), degree)
     below = _below(op, arrays, node, offsets)
     terms = exp_float32(below)
-    totals = np.zeros((op.nodes, op.heads), np.float32)
-    for rank in range(int(degree.max(initial=0))):
-        nodes = np.flatnonzero(degree > rank)
-        totals[nodes] = totals[nodes] + terms[offsets[nodes] + rank]
-    totals = totals + np.float32(op.epsilon)
+    totals = _totals(op, terms, offsets) + np.float32(op.epsilon)
     unit = np.float32(1)
     if op.out_dtype != "float32":
         unit = np.float32(arrays["out_inverse"].reshape(-1)[0])
@@ -85,6 +91,23 @@ def reference(op: EdgeSoftmax, arrays: Arrays) -> NDArray[Any]:
         real = np.rint(np.minimum(real, np.float32(op.largest)))
     weights[:count] = real
     return weights
+
+
+def _totals(
+    op: EdgeSoftmax, terms: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Sums of every node's terms, (nodes, heads)."""
+    degree = np.diff(offsets)
+    parts = np.zeros((op.abreast, op.nodes, op.heads), np.float32)
+    for rank in range(int(degree.max(initial=0))):
+        nodes = np.flatnonzero(degree > rank)
+        part = parts[rank % op.abreast]
+        part[nodes] = part[nodes] + terms[offsets[nodes] + rank]
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = parts[:half] + parts[half:]
+    total: NDArray[np.float32] = parts[0]
+    return total
 
 
 def _below(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.targets.graphs import edge_list
 
+from octavo.targets.kernels import edge_softmax_blocks
 from octavo.targets.kernels.edge_softmax import BUFFER_SCORES, EdgeSoftmaxNodes
 from octavo.targets.ops import edge_order, edge_softmax
 from octavo.targets.ops.edge_order import EdgeOrder
@@ -26,22 +27,22 @@ CASES = [
 ]
 
 
-def arrays_of(op, seed=0):
+def arrays_of(op, seed=0, count=COUNT):
     """Scores of both signs, a graph and constants; numbers behind the last edge are any."""
     rng = np.random.default_rng(seed)
     source, node = edge_list(rng, op.nodes, op.sources, op.edges)
     order = EdgeOrder(
         nodes=op.nodes, sources=op.sources, edges=op.edges, has_ids=True, has_count=True)
     arrays = edge_order.reference(order, {
-        "source": source, "node": node, "count": np.array([COUNT])})
+        "source": source, "node": node, "count": np.array([count])})
     rows = {"source": op.sources, "target": op.nodes, "score": op.edges}
-    for name, count in rows.items():
-        scores = rng.normal(0, 4, (count, op.heads)).astype(np.float32)
+    for name, size in rows.items():
+        scores = rng.normal(0, 4, (size, op.heads)).astype(np.float32)
         if op.dtype != "float32":
             middle = 0 if op.dtype == "int8" else 128
             scores = np.clip(np.rint(scores * 12) + middle, -128 + middle, 127 + middle)
         arrays[name] = scores.astype(op.dtype)
-        arrays[f"{name}_scale"] = np.array([0.07 + 0.001 * count], np.float32)
+        arrays[f"{name}_scale"] = np.array([0.07 + 0.001 * size], np.float32)
         arrays[f"{name}_zero_point"] = np.array([-3 if op.dtype == "int8" else 131], np.int32)
     return arrays | {"out_inverse": np.array([op.largest + 1], np.float32)}
 
@@ -53,14 +54,14 @@ def inputs(op, arrays):
     return [arrays[name] for name in names]
 
 
-def check(run_kernel, isa, op):
-    arrays = arrays_of(op)
+def check(run_kernel, isa, op, count=COUNT):
+    arrays = arrays_of(op, count=count)
     y = np.full((op.edges, op.heads), 77, op.out_dtype)
     y = run_kernel(KERNEL, op, isa, inputs(op, arrays), arrays, y)
     expected = edge_softmax.reference(op, arrays)
-    np.testing.assert_array_equal(y[:COUNT], expected[:COUNT])
-    assert (y[COUNT:] == 77).all(), "only edges that there are have coefficients"
-    assert len(np.unique(expected[:COUNT])) > 8
+    np.testing.assert_array_equal(y[:count], expected[:count])
+    assert (y[count:] == 77).all(), "only edges that there are have coefficients"
+    assert len(np.unique(expected[:count])) > 8
 
 
 @pytest.mark.parametrize("index", range(len(CASES)))
@@ -75,6 +76,23 @@ def test_rows_of_scores_beside_the_vector_width(run_kernel, isa, heads):
     op = replace(CASES[0], heads=heads, form=form, slope=0.1 if form == "ends" else 1.0)
     assert (heads > 5) == (100 * heads > BUFFER_SCORES)
     check(run_kernel, isa, op)
+
+
+@pytest.mark.parametrize(("heads", "form"), [(1, "ends"), (4, "edges"), (16, "ends")])
+def test_hubs_beyond_the_buffer_of_blocks(run_kernel, isa, heads, form):
+    """The hub has a third of the edges: its task is too large, or it is too large itself."""
+    slope = 0.1 if form == "ends" else 1.0
+    op = replace(CASES[0], edges=7000, heads=heads, form=form, slope=slope)
+    most = edge_softmax_blocks.BUFFER_SCORES
+    assert op.edges * heads > most
+    check(run_kernel, isa, op, count=6990)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4, 8, 16, 3, 32])
+def test_blocks_serve_heads_that_fill_them(isa, heads):
+    op = replace(CASES[0], heads=heads)
+    fills = 16 % heads == 0 and isa.of_reals.lanes >= 4
+    assert KERNEL.variant(op, isa).endswith("blocks" if fills else "rows")
 
 
 @pytest.mark.parametrize(("change", "is_asked"), [
