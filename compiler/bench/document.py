@@ -38,7 +38,7 @@ def _row(row: Row) -> dict[str, Any]:
         "precision": contestant.precision,
         "note": contestant.note,
         "problem": row.problem,
-        "beaten_us": row.beaten_us,
+        "lost_trial": None if row.lost is None else asdict(row.lost),
         "latency_us": row.latency_us,
         "interval_us": measured.interval_us,
         "p10_us": low_us,

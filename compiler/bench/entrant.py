@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from octavo.compiler.bench.contestant import Contestant
@@ -18,6 +18,19 @@ SLOWDOWN, GRACE_S = 20, 10.0  # a turn that takes so much longer than those befo
 MAX_PROBLEM = 400  # characters of somebody else's message
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A trial against others of the same runtime and precision.
+
+    Attributes:
+        fastest_us: Fastest run, microseconds.
+        ratio: That over the winner's, above 1.
+    """
+
+    fastest_us: float
+    ratio: float
+
+
 class Entrant:
     """A contestant with a process.
 
@@ -27,8 +40,7 @@ class Entrant:
         measurement: Its rounds so far.
         problem: Why it has no more answers, one line; empty while it has.
         error: What the process raised, if that ended it.
-        beaten_us: Fastest run of the trial, where another of its kind was faster and it
-            takes no more turns; None where it is in.
+        lost: How it lost a trial, after which it takes no more turns; None where it is in.
     """
 
     def __init__(
@@ -54,7 +66,7 @@ class Entrant:
         self.measurement = Measurement()
         self.problem = ""
         self.error: Exception | None = None
-        self.beaten_us: float | None = None
+        self.lost: Lost | None = None
         self._longest_s = 0.0
         self._is_closed = False
         arguments = (contestant, num_threads, tuple(cpus), tuple(dict(i) for i in inputs))
@@ -63,7 +75,7 @@ class Entrant:
     @property
     def is_going(self) -> bool:
         """Whether it can take turns."""
-        return self.loaded is not None and not self.problem and self.beaten_us is None
+        return self.loaded is not None and not self.problem and self.lost is None
 
     @property
     def run_s(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from octavo.compiler.bench.agreement import MIN_SQNR_DB, Agreement
 from octavo.compiler.bench.contestant import Contestant
 from octavo.compiler.bench.contestant_process import Loaded
+from octavo.compiler.bench.entrant import Lost
 from octavo.compiler.devices.measurement import Measurement
 from octavo.compiler.report.comparison import Span, Verdict
 from octavo.compiler.report.turns import RoundMedians, Turns
@@ -26,8 +27,7 @@ class Row:
         agreement: Of its outputs with the reference's; None where either has none.
         measurement: Its rounds.
         problem: Why there are no times, or no more of them; empty where there are.
-        beaten_us: Fastest run of the trial that it lost to another of its runtime and
-            precision, microseconds; None where it is in.
+        lost: How it lost a trial; None where it is in.
         speedup: How many times as fast the first row is, with 95% confidence; without limits
             (both equal to the value) where rounds are too few. None for what cannot be
             compared: the first row, one that failed, and one whose outputs are others.
@@ -41,7 +41,7 @@ class Row:
     agreement: Agreement | None
     measurement: Measurement
     problem: str = ""
-    beaten_us: float | None = None
+    lost: Lost | None = None
     speedup: Span | None = None
     verdict: Verdict | None = None
     noise: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class BenchTable:
     @property
     def in_rows(self) -> tuple[Row, ...]:
         """Those that were not beaten by one of their own kind."""
-        return tuple(row for row in self.rows if row.beaten_us is None)
+        return tuple(row for row in self.rows if row.lost is None)
 
     @property
     def num_rounds(self) -> int:

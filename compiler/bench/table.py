@@ -191,7 +191,7 @@ def _row(
         agreement=agreement,
         measurement=measured,
         problem=entrant.problem,
-        beaten_us=entrant.beaten_us,
+        lost=entrant.lost,
     )
     if not measured.rounds:
         return row

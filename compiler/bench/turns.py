@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from octavo.compiler.bench.contestant_process import Turn
-from octavo.compiler.bench.entrant import Entrant
+from octavo.compiler.bench.entrant import Entrant, Lost
 from octavo.compiler.devices.measurement import TOLERANCE
 from octavo.compiler.devices.median import MIN_VALUES
 
@@ -61,7 +61,7 @@ def leave_out_slower(groups: Iterable[Sequence[Entrant]], num_threads: int) -> N
         best_us = min(fastest_us.values(), default=0.0)
         for index, time_us in fastest_us.items():
             if time_us > best_us and going[index].is_going:
-                going[index].beaten_us = time_us
+                going[index].lost = Lost(time_us, time_us / best_us)
                 going[index].close()
 
 

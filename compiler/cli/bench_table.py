@@ -30,7 +30,7 @@ def bench_lines(console: Console, result: BenchResult) -> list[Any]:
     lines: list[Any] = []
     for table in result.tables:
         lines += [_heading(table, result.inputs), times_table(table, is_wide=is_wide)]
-        lines += [*_beaten(table), ""]
+        lines += [*_lost(table), ""]
     return [*lines, loading_table(result.tables[0], is_wide=is_wide)]
 
 
@@ -63,12 +63,12 @@ def times_table(table: BenchTable, *, is_wide: bool = False) -> FittingTable[Row
     )
 
 
-def _beaten(table: BenchTable) -> list[str]:
+def _lost(table: BenchTable) -> list[str]:
     """Who lost the trial, in a line."""
     lost = [
-        f"{row.contestant.full_title} {time_text(row.beaten_us)}"
+        f"{row.contestant.full_title} {row.lost.ratio:.2f}x"
         for row in table.rows
-        if row.beaten_us is not None
+        if row.lost is not None
     ]
     return [f"slower in a trial: {', '.join(lost)}"] if lost else []
 
