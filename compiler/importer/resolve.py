@@ -53,7 +53,9 @@ CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 MAX_INFERENCE_ELEMENTS = 1024
 # constants below this size are worth folding even where they grow: masks, position tables
 SMALL_BYTES = 2**22
-MAX_GROWTH = 16  # numbers of a huge constant for each that it is made of
+# Numbers of a huge constant for each that it is made of: exports of message passing repeat the
+# node of every edge for every channel.
+MAX_GROWTH = 512
 _OPSET_IMPORTS = [onnx.helper.make_opsetid("", OPSET)]
 Versions = dict[str, int]
 
