@@ -357,9 +357,11 @@ class Isa:
         """
         raise NotImplementedError(self.name)
 
-    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+    def narrow_vectors(
+        self, values: Sequence[Expr], dtype: str, in_blocks: bool = False
+    ) -> Expr | None:
         """Convert int32 vectors in range to 8 bits and join them, as ``quantize_vectors``."""
-        del values, dtype
+        del values, dtype, in_blocks
         return None
 
     def interleave(self, rows: Sequence[Expr]) -> Expr:
