@@ -38,9 +38,11 @@ from octavo.compiler.package.record import PACKAGE, write_record
 from octavo.compiler.package.sizes import measure_library
 
 SAMPLE = "sample"
-# Android's packagers store, and align to pages, whatever ends in .so, assets included: weights
-# of this name are mapped out of an app's package. They compress other files, or align them to
-# four bytes. Source: Android Gradle plugin, ApkFlinger; zipalign -p.
+# What is stored uncompressed and ends in .so begins with a page in an app's package, assets
+# included, so it can be mapped; other files are aligned to four bytes. The build of an app
+# compresses assets other than those that it names: by this suffix it can name all weights.
+# Sources: Android Gradle plugin, CompressAssetsTask and ApkFlinger; bundletool,
+# ModuleSplitSerializer; zipalign -p.
 _WEIGHTS_SUFFIX = ".weights.so"
 
 Models = dict[str, tuple[PackagedModel, ...]]

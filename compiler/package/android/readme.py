@@ -35,9 +35,15 @@ C++ gets headers and a static library by `buildFeatures {{ prefab true }}`, and 
 
 `sample/` is an app that classifies a picture: open the folder in Android Studio.
 
-Weights are assets that are mapped out of the app's package, not copied: their names end in
-`.so`, and packagers store such files uncompressed at the begin of a page.
-`model.usage().weightsMappedBytes()` says whether that held; elsewhere they were copied.
+Weights are assets that are mapped out of the app, not copied, if the app's build does not
+compress them; in its `build.gradle`:
+
+    android {{
+        androidResources {{ noCompress ".weights.so" }}
+    }}
+
+Without it they are read into memory, and everything else stays the same:
+`model.usage().weightsMappedBytes()` says which.
 
 ## Sizes
 
