@@ -13,17 +13,15 @@ BENCH = "bench"
 
 
 class ElfFormat:
-    """See ``ObjectFormat``.
+    """See ``ObjectFormat`` and ``JoinsObjects``.
 
     Attributes:
         library: A shared library, which an artifact is loaded by.
         archive: GNU's format, that of Linux and its phones.
-        joins: The linker makes one object of several.
     """
 
     library: ClassVar[str] = LIBRARY
     archive: ClassVar[str] = "gnu"
-    joins: ClassVar[bool] = True
 
     def write_kernels(self, module: Any, folder: Path, file_name: str) -> None:
         """Write the machine code of an LLVM module as an object, without debug sections."""

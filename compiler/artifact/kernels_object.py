@@ -7,7 +7,7 @@ from pathlib import Path
 from octavo.compiler.artifact.elf_format import ElfFormat
 from octavo.compiler.artifact.kernel_cache import KernelCache
 from octavo.compiler.artifact.native_code import native_code
-from octavo.compiler.artifact.object_format import ObjectFormat
+from octavo.compiler.artifact.object_format import JoinsObjects, ObjectFormat
 from octavo.compiler.lowering.program import Program
 from octavo.errors import ToolchainError
 
@@ -60,7 +60,8 @@ def build_kernels(
         tvm_target: ``Target.tvm_target()``.
         folder: Where to work; nothing else is left behind.
         file_name: Name of the object file.
-        cache: Where objects of single functions are kept; None compiles all of them together.
+        cache: Where objects of single functions are kept; None compiles all of them together,
+            as does a format whose objects are not joined.
         files: Format of the object; None for ELF.
 
     Raises:
@@ -77,7 +78,7 @@ def build_kernels(
     symbol_alignments = {kernel_symbol(program, name): alignments[name] for name in names}
     files = files or ElfFormat()
     try:
-        if cache is not None and files.joins:
+        if cache is not None and isinstance(files, JoinsObjects):
             objects = cache.objects(functions, symbol_alignments, target)
             files.join(objects, folder, file_name)
         else:

@@ -5,7 +5,6 @@ visibility of functions, is settled before, in LLVM's own language: its computat
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -20,10 +19,11 @@ LIBRARY = "libmodel.a"
 # Source: LLVM Language Reference Manual, debug records and metadata. What a name of metadata
 # was given to and nobody names is not read.
 _DEBUG = re.compile(r"^\s*#dbg_.*\n|^!llvm\.dbg\.cu = .*\n|,? !dbg !\d+", re.MULTILINE)
-# Functions for other objects of the same app, but not for other libraries. Private ones have no
-# visibility.
+# Functions for other objects of the same app, but not for other libraries. Private ones have
+# no visibility.
 _EXPORTED = re.compile(
-    r"^(define (?!private |internal )(?:weak )?)(?:dso_local )?(?:dllexport )?", re.MULTILINE
+    r"^(define (?!private |internal )(?:weak )?)(?:dso_local )?(?:hidden )?(?:dllexport )?",
+    re.MULTILINE,
 )
 
 
@@ -33,12 +33,10 @@ class MachOFormat:
     Attributes:
         library: A static library.
         archive: Apple's format, with an index that its linkers read.
-        joins: Objects of several kernels would have to be joined by a linker.
     """
 
     library: ClassVar[str] = LIBRARY
     archive: ClassVar[str] = "darwin"
-    joins: ClassVar[bool] = False
 
     def write_kernels(self, module: Any, folder: Path, file_name: str) -> None:
         """Write the machine code of an LLVM module as an object, without debug sections."""
@@ -49,10 +47,6 @@ class MachOFormat:
             path = Path(name) / "kernels.ll"
             path.write_text(text, encoding="utf-8")
             tvm.runtime.load_module(str(path)).write_to_file(str(folder / file_name))
-
-    def join(self, objects: Sequence[Path], folder: Path, file_name: str) -> None:
-        """Not possible here, see ``joins``."""
-        raise NotImplementedError
 
     def link(self, target: Target, build: Path) -> None:
         """Make the static library of an artifact.

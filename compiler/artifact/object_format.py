@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from octavo.compiler.artifact.elf_format import ElfFormat
 from octavo.compiler.artifact.macho_format import MachOFormat
@@ -15,12 +15,10 @@ class ObjectFormat(Protocol):
     Attributes:
         library: Name of the artifact's library.
         archive: What ``zig ar --format`` is given.
-        joins: Whether ``join`` is there.
     """
 
     library: ClassVar[str]
     archive: ClassVar[str]
-    joins: ClassVar[bool]
 
     def write_kernels(self, module: Any, folder: Path, file_name: str) -> None:
         """Write the machine code of an LLVM module as an object, without debug sections.
@@ -34,9 +32,6 @@ class ObjectFormat(Protocol):
             ToolchainError: A tool failed.
         """
 
-    def join(self, objects: Sequence[Path], folder: Path, file_name: str) -> None:
-        """Make one object of several, in the same way."""
-
     def link(self, target: Target, build: Path) -> None:
         """Make what of an artifact is linked, from ``model.c``, ``kernels.o`` and the runtime.
 
@@ -47,6 +42,23 @@ class ObjectFormat(Protocol):
 
         Raises:
             ToolchainError: A tool failed, or the system lacks a function.
+        """
+
+
+@runtime_checkable
+class JoinsObjects(Protocol):
+    """A format whose linker makes one object of several."""
+
+    def join(self, objects: Sequence[Path], folder: Path, file_name: str) -> None:
+        """Write an object of what others have, but debug sections.
+
+        Args:
+            objects: What to join.
+            folder: Where to work.
+            file_name: Name of the object.
+
+        Raises:
+            ToolchainError: The linker failed.
         """
 
 
