@@ -1,5 +1,6 @@
 """Compare a network in Octavo with the runtimes that people use today, on this machine."""
 
+import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
@@ -28,15 +29,16 @@ MAX_SAMPLES = 4  # whose outputs are compared; the first one is timed
 GIVEN, SAMPLES, SYNTHETIC = "given", "samples", "synthetic"
 
 Progress = Callable[[str, int, int], None]
+PathLike = str | os.PathLike[str]
 ReadInputs = Callable[[tuple[str, ...]], Inputs]
 
 
 def bench(
-    paths: Sequence[Path],
+    paths: Sequence[PathLike],
     *,
-    against: Collection[Runtime] | None = None,
+    against: Collection[str] | None = None,
     samples: Any = None,
-    read_inputs: ReadInputs | None = None,
+    inputs: Inputs | ReadInputs | None = None,
     num_threads: Sequence[int] = (1,),
     cpus: Sequence[int] = (),
     plan: TurnPlan | None = None,
@@ -52,10 +54,11 @@ def bench(
     Args:
         paths: One ONNX or .tflite file, or artifacts of one network, or both. Without
             artifacts the file is compiled for this machine.
-        against: Other runtimes; None: all that are installed and can take the network.
+        against: Other runtimes, such as "onnxruntime"; None: all that are installed and can
+            take the network.
         samples: Calibration data, see ``open_data``; their first inferences are what runs.
-        read_inputs: Called with the names of the inputs, for what runs; None: samples, or
-            made-up numbers.
+        inputs: What runs: an array for each input, or what gives them for the inputs' names;
+            None: samples, or made-up numbers.
         num_threads: One table for each.
         cpus: That everything stays on; empty: all.
         plan: How to measure; None: the defaults.
@@ -70,12 +73,14 @@ def bench(
         DataError: Paths are of several networks, or inputs do not fit.
         TargetError: A runtime that was asked for is not installed.
         OctavoError: The model cannot be compiled, or an artifact cannot be run.
+        ValueError: ``against`` names no runtime to compare with.
     """
-    model, artifacts = _split(paths)
+    model, artifacts = _split([Path(path) for path in paths])
     if model is None and samples is not None:
         raise DataError("--data is for a model: an artifact has its numbers; give --input")
     has_tflite = model is not None and is_tflite(model)
-    runtimes, notes = choose_runtimes(against, has_tflite=has_tflite)
+    wanted = None if against is None else [Runtime(name) for name in against]
+    runtimes, notes = choose_runtimes(wanted, has_tflite=has_tflite)
     report = progress or _silent
     reading = {
         "shapes": shapes,
@@ -95,9 +100,9 @@ def bench(
             files, failures = quantize_with_peers(opened, folder)
             notes += failures
         subject = find_subject(opened, artifacts, folder, files)
-        kind, inputs = _inputs(subject, opened, read_inputs, seed)
+        kind, arrays = _inputs(subject, opened, inputs, seed)
         race = Race(
-            subject=subject, runtimes=runtimes, inputs=inputs, cpus=tuple(cpus),
+            subject=subject, runtimes=runtimes, inputs=arrays, cpus=tuple(cpus),
             plan=plan or TurnPlan(), is_silent=is_silent,
         )  # fmt: skip
         tables, problems = run_race(race, num_threads, report)
@@ -106,11 +111,12 @@ def bench(
 
 
 def _inputs(
-    subject: Subject, opened: OpenedModel | None, read_inputs: ReadInputs | None, seed: int
+    subject: Subject, opened: OpenedModel | None, given: Inputs | ReadInputs | None, seed: int
 ) -> tuple[str, tuple[Inputs, ...]]:
     artifact = subject.artifacts[0]
-    if read_inputs is not None:
-        return GIVEN, (checked_inputs(artifact, read_inputs(input_names(artifact))),)
+    if given is not None:
+        arrays = given(input_names(artifact)) if callable(given) else given
+        return GIVEN, (checked_inputs(artifact, arrays),)
     if opened is not None and opened.samples is not None:
         first = islice(opened.samples, MAX_SAMPLES)
         return SAMPLES, tuple(checked_inputs(artifact, sample) for sample in first)

@@ -33,9 +33,12 @@ def choose_runtimes(
     Raises:
         TargetError: One that was asked for is not installed.
         DataError: One that was asked for cannot take the model.
+        ValueError: Octavo was asked for.
     """
     if against is not None:
         for runtime in against:
+            if runtime is Runtime.OCTAVO:
+                raise ValueError("octavo is compared with others; give artifacts of it")
             if not runtime.is_installed:
                 raise TargetError(f"--against {runtime}: {_missing(runtime)}")
             if runtime in LITERT and not has_tflite:

@@ -18,9 +18,12 @@ INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
 
 
 def is_tflite(path: Path) -> bool:
-    """Whether a file says so itself, whatever it is called."""
-    with path.open("rb") as file:
-        return file.read(8)[4:] == TFLITE_MAGIC
+    """Whether a file says so itself, whatever it is called; one that is none says no."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)[4:] == TFLITE_MAGIC
+    except OSError:
+        return False
 
 
 def quantizes_activations(path: Path) -> bool:

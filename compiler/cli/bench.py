@@ -162,7 +162,6 @@ def bench_command(
         )
     shapes, maxima = parse_shapes(shape_texts), parse_maxima(max_texts)
     from octavo.compiler.bench.bench import bench
-    from octavo.compiler.bench.contestant import Runtime
     from octavo.compiler.bench.document import bench_document
     from octavo.compiler.bench.turns import TurnPlan
     from octavo.compiler.cli.bench_table import bench_lines
@@ -171,9 +170,9 @@ def bench_command(
     with progress_bar(console) as advance:
         result = bench(
             paths,
-            against=None if against is None else [Runtime(name) for name in against],
+            against=against,
             samples=samples,
-            read_inputs=None if input_file is None else partial(read_tensors, input_file),
+            inputs=None if input_file is None else partial(read_tensors, input_file),
             num_threads=num_threads,
             cpus=_cpus(cores, max(num_threads)),
             plan=TurnPlan(rounds=rounds, seconds=seconds, warmup=warmup),
@@ -188,7 +187,8 @@ def bench_command(
         console.note(note)
     for warning in result.warnings(is_brief=console.verbosity <= 0):
         console.warn(warning)
-    console.result(to_json_value(bench_document(result)), *bench_lines(console, result))
+    document = {"paths": paths, "seed": seed} | bench_document(result)
+    console.result(to_json_value(document), *bench_lines(console, result))
 
 
 def _cpus(cores: str, num_threads: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from octavo.compiler.bench.bench import bench
     from octavo.compiler.compile import compile_model as compile
     from octavo.compiler.package.android.aar import package_android
     from octavo.compiler.package.c_sdk import package_c
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Session",
+    "bench",
     "compile",
     "load",
     "package_android",
@@ -30,6 +32,7 @@ __all__ = [
 
 _LAZY = {
     "Session": ("octavo.compiler.session", "Session"),
+    "bench": ("octavo.compiler.bench.bench", "bench"),
     "compile": ("octavo.compiler.compile", "compile_model"),
     "load": ("octavo.compiler.session", "load"),
     "package_android": ("octavo.compiler.package.android.aar", "package_android"),

@@ -4,16 +4,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import parser
 
+import octavo
 from octavo.compiler.bench import contestants as module
 from octavo.compiler.bench.contestant import Contestant, Runtime
 from octavo.compiler.bench.contestants import choose_runtimes, contestants, reference
 from octavo.compiler.bench.subject import Subject
 from octavo.compiler.bench.table import Race
 from octavo.compiler.bench.turns import TurnPlan
-from octavo.errors import DataError, TargetError
+from octavo.errors import DataError, ModelError, TargetError
 
+ADD = """
+<ir_version: 8, opset_import: ["" : 17]>
+twice (float[2] x) => (float[2] y) { y = Add (x, x) }
+"""
 PEERS = (Runtime.LITERT, Runtime.ONNXRUNTIME, Runtime.OPENVINO)
 
 
@@ -129,3 +136,21 @@ def test_others_get_the_rows_in_use_alone():
     assert race.inputs_of(ours) == (given,)
     (used,) = race.inputs_of(theirs)
     assert {name: array.shape for name, array in used.items()} == {"x": (3, 2)}
+
+
+def test_from_python(tmp_path):
+    model = tmp_path / "add.onnx"
+    onnx.save(parser.parse_model(ADD), model)
+    options = {"inputs": {"x": np.float32([1, 2])}, "plan": TurnPlan(rounds=1, warmup=0)}
+    result = octavo.bench([str(model)], against=["onnxruntime"], **options)
+    (table,) = result.tables
+    assert [row.contestant.title for row in table.rows] == [
+        "Octavo float32", "ONNX Runtime float32"]  # fmt: skip
+    assert result.inputs == "given"
+    assert all(row.agreement.equal_share == 1 for row in table.rows)
+    with pytest.raises(ModelError, match="no-such"):
+        octavo.bench(["no-such.onnx"])
+    with pytest.raises(ValueError, match="tensorrt"):
+        octavo.bench([model], against=["tensorrt"])
+    with pytest.raises(ValueError, match="give artifacts of it"):
+        octavo.bench([model], against=["octavo"])
