@@ -12,6 +12,8 @@ import onnx
 import pytest
 from benchmarks.zoo.builder import GraphBuilder
 from benchmarks.zoo.transformer import add_mlp, dense, layer_norm
+from tests.compiler.lowering.test_integer_masks import attention as masked_attention
+from tests.compiler.lowering.test_integer_masks import samples_of
 from tests.conformance.agreement import compare, measure
 from tests.conformance.grid import (
     BEGIN,
@@ -85,6 +87,20 @@ def test_float_sums_between_integers_have_the_bits_of_the_host(name, folder, tra
     assert found["num_outputs"] == 20 * 72
     assert found["num_different"] == 0
     assert found["float_steps"] >= 4  # the normalizations at least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["arm64-neon", "armv7-neon", "opencl"])
+def test_masks_of_integers_have_the_bits_of_the_host(name, folder):
+    skip_what_does_not_run_here(get_target(name))
+    onnx.save(masked_attention("expanded"), folder / "masked.onnx")
+    arrays = samples_of("expanded", 8)
+    samples = [{key: rows[i : i + 1] for key, rows in arrays.items()} for i in range(8)]
+    data = folder / "masked.onnx", samples, samples[:2]
+    found = measure("masked", name, folder, counts=False, data=data)
+    assert found["num_outputs"] == 128
+    assert found["num_different"] == 0
+    assert found["float_steps"] == 0
 
 
 @pytest.mark.slow

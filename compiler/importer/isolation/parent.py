@@ -58,7 +58,7 @@ def import_in_child(
 def _run(
     request: ImportRequest, result_file: int, meanwhile: Callable[[], object] | None
 ) -> tuple[int, str, str]:
-    told = json.dumps({"path": sys.path, "result_file": result_file})
+    told = json.dumps({"path": list(map(str, sys.path)), "result_file": result_file})
     with subprocess.Popen(
         [sys.executable, "-P", "-c", _PROGRAM],
         stdin=subprocess.PIPE,
@@ -113,7 +113,7 @@ def _check(told: dict[str, Any], request: ImportRequest) -> None:
         case "memory":
             raise ModelError(f"'{request.path}': {_memory(request)}")
         case "system":
-            raise OSError(told["message"])
+            raise OSError(f"importing '{request.path}': {told['message']}")
         case "fault":
             raise RuntimeError(f"importing '{request.path}' failed:\n{told['message']}")
 

@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.compiler.importer.test_fuzz import MODELS
 
 from octavo.compiler.importer import Limits, import_model, inspect_model
 from octavo.compiler.importer.isolation import TRUSTED, parent
@@ -56,6 +57,14 @@ def test_the_model_is_the_same_as_without_isolation(save, text, options):
     assert inspect_model(path, isolated=True, **options) == inspect_model(
         path, isolated=False, **options
     )
+
+
+def test_models_of_every_kind_come_back(save):
+    for model in MODELS[:-1]:  # the last one has a file beside it
+        path = save(model)
+        options = {"shapes": {"x": (3, 4)}} if model.functions else {}
+        alone = import_model(path, isolated=True, **options)
+        assert serialized(alone) == serialized(import_model(path, isolated=False, **options))
 
 
 @pytest.mark.parametrize(
