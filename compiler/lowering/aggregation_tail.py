@@ -72,9 +72,12 @@ def has_limits(tail: Tail) -> bool:
 def integer_bias(
     tail: Tail, channels: int, acc_scale: NDArray[np.float64]
 ) -> NDArray[np.int32]:
-    """(channels,) in steps of the sums, which have one scale."""
+    """In steps of the sums: (channels,) for one scale, (nodes, channels) for one of each."""
     parts = [_repeated(bias, channels) for bias in tail.biases]
-    return quantize_bias(parts, np.broadcast_to(acc_scale, (channels,)))
+    if acc_scale.size == 1:
+        return quantize_bias(parts, np.broadcast_to(acc_scale, (channels,)))
+    every = np.broadcast_to(acc_scale.reshape(-1, 1), (acc_scale.size, channels))
+    return quantize_bias(parts, every)
 
 
 def float_bias(tail: Tail, channels: int) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ def constants_of(op: Aggregation) -> list[Parameter]:
     wide = "float32" if op.dtype == "float32" else "int32"
     return [
         *([] if op.dtype == "float32" else [("zero_point", 1, "int32")]),
-        *([("bias", op.channels, wide)] if op.has_bias else []),
+        *([("bias", op.num_biases, wide)] if op.has_bias else []),
         *constant_parameters(op.requantize, op.num_multipliers),
         *([LIMITS] if op.has_limits else []),
     ]

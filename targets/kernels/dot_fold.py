@@ -140,5 +140,5 @@ class DotFold(NodeFold):
         """Take the zero points away and add the bias."""
         total = total - zero
         if self.op.has_bias:
-            total = total + vector.load(self.operands["bias"], channel, self.isa.lanes)
+            total = total + self._bias(channel)
         return vector.bind(total)

@@ -180,8 +180,14 @@ class NodeFold:
                 self.weights.spread(zero, channel, lanes) if self.weights is not None
                 else vector.splat(zero, lanes))
         if self.op.has_bias:
-            total = total + vector.load(self.operands["bias"], channel, lanes)
+            total = total + self._bias(channel)
         return vector.bind(total)
+
+    def _bias(self, channel: Expr) -> Expr:
+        """A vector of biases."""
+        if self.op.bias_by_node:
+            channel = self.node * self.op.channels + channel
+        return vector.load(self.operands["bias"], channel, self.isa.lanes)
 
     def _ask(self, edge: Expr, channel: Expr, size: int) -> None:
         """Fetch ``size`` channels of the row of a later edge."""

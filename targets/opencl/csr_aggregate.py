@@ -99,7 +99,9 @@ class GpuCsrAggregate:
 def _constants(op: CsrAggregate) -> list[Parameter]:
     """Constants beside the graph; the bias in whole quads."""
     is_float = op.dtype == "float32"
-    quads = -(-op.channels // QUAD) * QUAD
+    quads = -(-op.num_biases // QUAD) * QUAD
+    if op.bias_by_node:
+        quads += QUAD  # rows begin anywhere in a quad
     bias = ("bias", quads, "float32" if is_float else "int32")
     return [
         *([] if is_float else [("zero_point", 1, "int32")]),
@@ -152,7 +154,8 @@ class _Emitter:
             T.buffer_store(folded, self._combine(before, x, place), [0])
         total = tirx.BufferLoad(folded, [0])
         if op.has_bias:
-            total = total + views["bias"].load_quad(channel)
+            row = node * op.channels if op.bias_by_node else T.int32(0)
+            total = total + views["bias"].load_quad(row + channel)
         total = bind(total)
         offset = bind(node * op.channels + channel)
         at = node if op.per_node else T.int32(0)

@@ -44,6 +44,7 @@ class Aggregation:
         heads: Weights of an edge; ``channels`` is a multiple.
         pair: None for none, "sum" or "relu". Only with sums and means.
         has_bias: A number for each channel is added to every sum, before it is scaled.
+        bias_by_node: Each node has such numbers of its own, in steps of its sums.
         from_zero: The number 0 takes part in a maximum or minimum, as it does when messages
             are scattered into zeros. Without edges, a node is 0 in any case.
         per_node: Each node has a multiplier of its own.
@@ -61,6 +62,7 @@ class Aggregation:
     heads: int = 1
     pair: str | None = None
     has_bias: bool = False
+    bias_by_node: bool = False
     from_zero: bool = True
     per_node: bool = False
     has_limits: bool = False
@@ -75,6 +77,11 @@ class Aggregation:
     def num_multipliers(self) -> int:
         """Multipliers of the epilogue."""
         return self.nodes if self.per_node else 1
+
+    @property
+    def num_biases(self) -> int:
+        """Numbers of a bias."""
+        return self.channels * (self.nodes if self.bias_by_node else 1)
 
     @property
     def macs(self) -> int:
@@ -96,8 +103,9 @@ def aggregate(
         op: The operation.
         arrays: "x" (sources, channels), and "target" (nodes, channels) of pairs;
             "zero_point" (1,) int32 of integers; "weight" (edges, heads) and "bias"
-            (channels,), int32 or float32, where there are such; "multiplier" (1,) or (nodes,)
-            float32, or "significand" and "shift"; "params" and "table" of the epilogue;
+            (channels,) or (nodes, channels), int32 or float32, where there are such;
+            "multiplier" (1,) or (nodes,) float32, or "significand" and "shift"; "params" and
+            "table" of the epilogue;
             "limits" (2,) float32, lowest and highest result. A mean divides the multiplier by
             the number of edges in float32, the significand as integers, rounding down; by 1
             where there is no edge.
@@ -125,7 +133,7 @@ def aggregate(
     if not op.is_sum:
         folded[degree == 0] = 0
     if op.has_bias:
-        folded = folded + arrays["bias"].astype(x.dtype)
+        folded = folded + arrays["bias"].astype(x.dtype).reshape(-1, op.channels)
     results = rescale(op.requantize, folded, _scaled(op, arrays, degree), (-1, 1))
     return np.clip(results, *arrays["limits"]) if op.has_limits else results
 

@@ -54,7 +54,7 @@ def operands(rng: np.random.Generator, op: Aggregation) -> Arrays:
         arrays["weight"] = rng.integers(
             limits.min, limits.max, weights, op.weight_dtype, endpoint=True)
     if op.has_bias:
-        bias = rng.normal(0, 300, op.channels)
+        bias = rng.normal(0, 300, op.num_biases)
         arrays["bias"] = bias.astype(np.float32 if is_float else np.int32)
     largest = 0.002 if op.weight_dtype in ("int8", "uint8") else 0.2
     multiplier = rng.uniform(largest / 10, largest, op.num_multipliers).astype(np.float32)

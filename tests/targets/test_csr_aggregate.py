@@ -60,6 +60,14 @@ def test_every_kind_in_every_rounding(run_kernel, isa, index):
         per_node=weight is None, requantize=epilogue, **GRAPH))
 
 
+@pytest.mark.parametrize("channels", [7, 64, 70])
+@pytest.mark.parametrize("weight", [None, "int8"])
+def test_every_node_may_have_a_bias_of_its_own(run_kernel, isa, channels, weight):
+    check(run_kernel, isa, CsrAggregate(
+        kind="sum", channels=channels, weight_dtype=weight, has_bias=True, bias_by_node=True,
+        per_node=True, **GRAPH))
+
+
 @pytest.mark.parametrize(("kind", "weight", "channels"), [
     ("sum", None, 7), ("sum", "float32", 70), ("mean", "float32", 7), ("mean", None, 70),
     ("max", None, 70), ("min", None, 7)])

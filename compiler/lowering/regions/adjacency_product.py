@@ -35,6 +35,10 @@ from octavo.targets.ops.csr_aggregate import CsrAggregate
 from octavo.targets.ops.node_order import with_order
 from octavo.targets.ops.requantize import Requantize
 
+# Where nodes have scales of their own, one number of a bias is an integer for each of them:
+# the sums stay integers up to so many, which is 256 KiB.
+MAX_NODE_BIASES = 1 << 16
+
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
@@ -67,11 +71,12 @@ def integer_product(form: Form, view: QdqView, params: QuantParams) -> Region | 
     scale = stored.scale.astype(np.float64)
     acc_scale = np.float64(params.scale) * (scale[:1] if (scale == scale[0]).all() else scale)
     tail = integer_aggregation_tail(form, view, float(acc_scale.max()))
-    if tail.biases and acc_scale.size > 1:
-        # One number of a bias would be as many integers as there are scales.
-        tail = integer_aggregation_tail(form, view, np.inf)
     channels = _channels(form)
-    bias = integer_bias(tail, channels, acc_scale[:1])
+    by_node = acc_scale.size > 1
+    if tail.biases and by_node and form.num_nodes * channels > MAX_NODE_BIASES:
+        tail = integer_aggregation_tail(form, view, np.inf)
+    by_node_bias = bool(tail.biases) and by_node
+    bias = integer_bias(tail, channels, acc_scale if by_node_bias else acc_scale[:1])
     heaviest = np.abs(rows.weights.astype(np.int64))
     sums = np.concatenate([[0], np.cumsum(heaviest)])
     most = int((sums[rows.offsets[1:]] - sums[rows.offsets[:-1]]).max())
@@ -94,7 +99,8 @@ def integer_product(form: Form, view: QdqView, params: QuantParams) -> Region | 
             _record(form, rows, x.dtype, record),
             weight_dtype="int8",
             has_bias=bool(tail.biases),
-            per_node=acc_scale.size > 1,
+            bias_by_node=by_node_bias,
+            per_node=by_node,
         )
         op, constants = with_order(op, {**arrays, **_arrays(rows)})
         ctx.builder.call(op, [x], constants, [output], origin)

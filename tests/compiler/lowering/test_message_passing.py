@@ -28,6 +28,7 @@ from tests.passes.message_passing.quantized_graph import GraphQuantizer
 import octavo
 from octavo.compiler.compile import compile_model
 from octavo.compiler.importer import import_model
+from octavo.compiler.lowering.regions import adjacency_product
 from octavo.errors import OctavoError
 
 SIZES = Sizes(num_nodes=70, num_edges=400, num_features=12, hidden=16, num_classes=5)
@@ -150,7 +151,7 @@ def test_pooling(tmp_path, kind):
     assert {"edge_index.order", "batch.order"} <= set(names)
 
 
-def adjacency_model(num_steps, *, on_right, scales=True):
+def adjacency_model(num_steps, *, on_right, scales=True, has_bias=False):
     """A constant matrix times the features of several steps of time, quantized by hand."""
     rng = np.random.default_rng(3)
     nodes, channels = 30, 6
@@ -167,10 +168,10 @@ def adjacency_model(num_steps, *, on_right, scales=True):
         b.constant(matrix.astype(np.int8)), scale, zero, np.int8, axis=1 if on_right else 0
     )
     y = b.op("MatMul", x, a) if on_right else b.op("MatMul", a, x)
-    if not scales:
+    if not scales or has_bias:
         bias = rng.normal(size=channels if not on_right else (channels, 1))
         y = b.op("Relu", b.op("Add", y, b.constant(bias.astype(np.float32))))
-    b.output(b.qdq(y, 0.05, 0 if not scales else 130), "y")
+    b.output(b.qdq(y, 0.05, 0 if not scales or has_bias else 130), "y")
     return b.model()
 
 
@@ -183,6 +184,20 @@ def test_products_with_a_stored_matrix(num_steps, on_right, scales):
     assert done.worst_steps <= 1.01
     assert done.equal_share > 0.98
     assert len(np.unique(done.ours["y"])) > 20
+
+
+@pytest.mark.parametrize("on_right", [False, True])
+def test_a_bias_of_sums_with_a_scale_for_each_node_is_integers(monkeypatch, on_right):
+    model = adjacency_model(0, on_right=on_right, has_bias=True)
+    done = compile_and_run(model)
+    (step,) = (s for s in done.manifest["steps"] if s["variant"].startswith("csr_rows"))
+    assert step["placement"] == "int8"
+    assert {"Add", "Relu"} < set(step["op_types"])
+    assert done.worst_steps <= 1.01
+    assert done.equal_share > 0.98
+    monkeypatch.setattr(adjacency_product, "MAX_NODE_BIASES", 10)
+    steps = compile_and_run(model).manifest["steps"]
+    assert "float32" in [step["placement"] for step in steps if step["op_types"] == ["Add"]]
 
 
 @pytest.mark.parametrize("encoder", ["gru", "tcn"])

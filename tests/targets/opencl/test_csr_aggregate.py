@@ -37,6 +37,14 @@ def test_given_edges(run_gpu, index):
 
 
 @pytest.mark.parametrize("channels", [3, 38])
+def test_every_node_may_have_a_bias_of_its_own(run_gpu, channels):
+    op = replace(CONSTANT, kind="sum", channels=channels, has_bias=True, bias_by_node=True)
+    arrays = test_csr_aggregate.arrays_of(op)
+    arrays["rows"] = np.random.default_rng(1).permutation(op.nodes)
+    check(run_gpu, op, [arrays["x"]], arrays)
+
+
+@pytest.mark.parametrize("channels", [3, 38])
 def test_a_constant_graph_whose_nodes_have_an_order(run_gpu, channels):
     op = replace(CONSTANT, channels=channels)
     arrays = test_csr_aggregate.arrays_of(op)
