@@ -369,12 +369,7 @@ class Isa:
         return vector.interleave(rows)
 
     def join_words(self, low: Expr, high: Expr) -> Expr:
-        """Convert two int32 vectors, values 0 to 65535, to one of uint16.
-
-        Returns:
-            ``2 * lanes`` lanes in an order of the instructions' own, which ``join_bytes``
-            undoes.
-        """
+        """Convert two int32 vectors, 0 to 65535, to uint16 in an order ``join_bytes`` undoes."""
         return vector.concatenate(
             [vector.cast(half, "uint16", self.lanes) for half in (low, high)])
 
