@@ -17,9 +17,9 @@ from octavo.compiler.bench.opened_model import (
     quantize_with_peers,
 )
 from octavo.compiler.bench.program import Inputs
+from octavo.compiler.bench.race import Race, run_race
 from octavo.compiler.bench.result import BenchResult
 from octavo.compiler.bench.subject import Subject, compile_for_bench, find_subject
-from octavo.compiler.bench.table import Race, run_race
 from octavo.compiler.bench.turns import TurnPlan
 from octavo.compiler.devices.inference import checked_inputs, input_names
 from octavo.compiler.roofline.machine import this_machine

@@ -105,12 +105,11 @@ def serve(
 
 def _round(run: Run, turn: Turn, computed_s: float) -> Round:
     """A turn; ``computed_s`` is of its beginning, with what threads did since the last."""
-    start_ns, waited_ns, preempted = time.perf_counter_ns(), _waited_ns(), _preemptions()
+    waited_ns, preempted = _waited_ns(), _preemptions()
     times_us = time_turn(run, burst=turn.burst, turn_s=turn.turn_s, settle_s=turn.settle_s)
-    elapsed_ns = time.perf_counter_ns() - start_ns
     disturbance = Disturbance(
         num_preemptions=_preemptions() - preempted,
-        waited_share=(_waited_ns() - waited_ns) / max(elapsed_ns, 1),
+        waited_share=min(1.0, (_waited_ns() - waited_ns) / max(sum(times_us) * 1e3, 1.0)),
         computed_s=time.process_time() - computed_s,
     )
     return Round(DeviceTimes(np.array(times_us), np.empty((0, 0))), disturbance)

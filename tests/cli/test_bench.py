@@ -1,16 +1,28 @@
 """The command compares Octavo with other runtimes; no test looks at the times."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import numpy_helper, parser
 
-from octavo.compiler.artifact.manifest import add_artifact_file
+from octavo.compiler.artifact.manifest import (
+    add_artifact_file,
+    read_manifest,
+    write_manifest,
+)
 from octavo.compiler.bench.contestant import Runtime
+from octavo.compiler.compile import compile_model
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
+MODEL = """
+<ir_version: 8, opset_import: ["" : 17]>
+tiny (float[1,4] image) => (float[1,3] scores)
+<float[4,3] weight = {0.5, -1, 2, 0.25, 1, -0.5, 3, -2, 1, 0.75, -0.5, 1.5}>
+{ scores = MatMul (image, weight) }
+"""
 QUICK = ("--threads", "1", "--seconds", "0", "--warmup", "0")
 
 
@@ -20,10 +32,29 @@ def rows_of(table):
 
 
 @pytest.fixture
-def artifact(octavo, model, tmp_path):
-    out = tmp_path / "float"
-    assert octavo("compile", model, "--target", "host", "--float-only", "-o", out).code == 0
-    return out
+def proto():
+    return parser.parse_model(MODEL)
+
+
+@pytest.fixture
+def model(proto, tmp_path):
+    onnx.save(proto, tmp_path / "tiny.onnx")
+    return tmp_path / "tiny.onnx"
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Compiled once for all tests."""
+    folder = tmp_path_factory.mktemp("bench")
+    onnx.save(parser.parse_model(MODEL), folder / "tiny.onnx")
+    compile_model(folder / "tiny.onnx", "host", folder / "float", float_only=True)
+    return folder / "float"
+
+
+@pytest.fixture
+def artifact(compiled, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(compiled, tmp_path / "float"))
 
 
 def test_digits_in_every_form(octavo):
@@ -70,7 +101,7 @@ def test_digits_in_every_form(octavo):
 
 def test_artifacts_are_taken_as_they_are(octavo, artifact, model, tmp_path):
     inputs = tmp_path / "x.npz"
-    np.savez(inputs, image=np.ones((1, 2, 4, 4), np.float32))
+    np.savez(inputs, image=np.ones((1, 4), np.float32))
     found = octavo("bench", artifact, model, "--input", inputs, *QUICK, "--against", "ort")
     assert found.code == 0, found.err
     assert "1 thread, 1 round in turns on the inputs that were given" in found.out
@@ -138,8 +169,11 @@ def test_wrong_options_are_one_line(octavo, model, artifact, tmp_path):
 
 
 def test_artifacts_of_two_networks_are_refused(octavo, artifact, tmp_path):
-    out = tmp_path / "digits"
-    octavo("compile", DIGITS / "digits.onnx", "--target", "host", "--float-only", "-o", out)
+    out = tmp_path / "other"
+    shutil.copytree(artifact, out)
+    manifest = read_manifest(out)
+    manifest["inputs"][0]["name"] = "picture"
+    write_manifest(out, manifest)
     found = octavo("bench", artifact, out)
     assert found.code == 2
     assert "is another network than" in found.error_line

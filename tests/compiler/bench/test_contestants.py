@@ -12,8 +12,8 @@ import octavo
 from octavo.compiler.bench import contestants as module
 from octavo.compiler.bench.contestant import Contestant, Runtime
 from octavo.compiler.bench.contestants import choose_runtimes, contestants, reference
+from octavo.compiler.bench.race import Race
 from octavo.compiler.bench.subject import Subject
-from octavo.compiler.bench.table import Race
 from octavo.compiler.bench.turns import TurnPlan
 from octavo.errors import DataError, ModelError, TargetError
 
