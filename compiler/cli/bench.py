@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from octavo.compiler.cli.console import Console, to_json_value
-from octavo.compiler.cli.device_option import LOCAL, device_option
+from octavo.compiler.cli.device_option import LOCAL
 from octavo.compiler.cli.measuring import MAX_SECONDS, checked_cores
 from octavo.compiler.cli.options import (
     EXISTING,
@@ -124,7 +124,12 @@ def _runtimes(
     metavar="CORES",
     help="CPUs to stay on: all; big, the fastest; little, the slowest; or a list such as 4-7.",
 )
-@device_option
+@click.option(
+    "--device",
+    default=LOCAL,
+    metavar="DEVICE",
+    help="Only local: octavo profile --device measures artifacts elsewhere.",
+)
 @model_options
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
