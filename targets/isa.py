@@ -369,7 +369,7 @@ class Isa:
         return vector.interleave(rows)
 
     def join_words(self, low: Expr, high: Expr) -> Expr:
-        """Convert two int32 vectors, 0 to 65535, to uint16 in an order ``join_bytes`` undoes."""
+        """Convert two int32 vectors, 0 to 65535, to uint16, in an order for ``join_bytes``."""
         return vector.concatenate(
             [vector.cast(half, "uint16", self.lanes) for half in (low, high)])
 
