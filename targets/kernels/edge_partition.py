@@ -32,7 +32,7 @@ from octavo.targets.ops.edge_order import EdgeOrder
 
 Arrays = Mapping[str, NDArray[Any]]
 
-MIN_EDGES = 1 << 13  # with fewer, what a counting sort writes stays in the caches
+MIN_EDGES = 1 << 16  # with fewer, what a counting sort writes stays in the caches
 MAX_BLOCKS = 512  # lines that are written in turns: two thirds of a first-level cache
 MIN_NODE_BITS = 7
 CHUNK = 64  # edges whose indices are checked at a time
