@@ -1,6 +1,7 @@
 """``octavo inspect``: what a model is made of."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from octavo.compiler.cli.width_lines import width_lines
 from octavo.compiler.report.units import count_text, printable, shape_text, size_text
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from octavo.compiler.importer import ModelSummary
     from octavo.compiler.preview import Preview
 
@@ -75,30 +78,32 @@ def inspect_command(
     if console.verbosity > 0:
         tables += ["", _nodes_table(summary)]
     payload = to_json_value(summary)
-    if placement:
+
+    @cache
+    def imported() -> "ir.Model":
         from octavo.compiler.importer import import_model
+
+        return import_model(model, **reading)
+
+    if placement:
         from octavo.compiler.preview import preview_placement
 
-        preview = preview_placement(import_model(model, **reading))
+        preview = preview_placement(imported().clone())
         tables += ["", *_placement_lines(preview)]
         payload["placement"] = preview
     if target is not None:
         from octavo.compiler.explain.unfriendly import model_unfriendly_layers
-        from octavo.compiler.importer import import_model
 
-        layers = model_unfriendly_layers(
-            import_model(model, **reading), get_target(target))
+        layers = model_unfriendly_layers(imported().clone(), get_target(target))
         limit = len(layers) if console.verbosity > 0 else NUM_UNFRIENDLY
         lines = list(width_lines(layers, summary.macs, limit))
         tables += ["", *(lines or [f"channel widths  friendly on {target}"])]
         payload["unfriendly_layers"] = layers
     if message_passing:
-        from octavo.compiler.importer import import_model
         from octavo.passes.message_passing.describe import region_lines
         from octavo.passes.message_passing.find import recognize
 
-        graph = import_model(model, **reading).graph
-        regions = region_lines(recognize(graph))
+        regions = region_lines(recognize(imported().graph))
         found = [f"  {printable(line)}" for line in regions]
         tables += ["", *(["message passing", *found] if found else ["message passing  none"])]
         payload["message_passing"] = regions
