@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import octavo
 from octavo.compiler.package.models import PackagedModel
 from octavo.compiler.package.pkg_config import SYSTEM_LIBRARIES
+from octavo.compiler.package.size_lines import size_lines
 from octavo.compiler.package.sizes import LibrarySize
-from octavo.compiler.report.units import size_text
 
 _TEXT = """\
 # {name}
@@ -74,6 +74,7 @@ def c_readme(
         f"cc -std=c11 example/{example}.c -Iinclude lib/{target}/lib{library}.a"
         f" {' '.join(SYSTEM_LIBRARIES)} -o {example}"
     )
+    by_target = {size.target: size for size in sizes}
     return _TEXT.format(
         name=name,
         library=library,
@@ -82,18 +83,5 @@ def c_readme(
         command=command,
         target=target,
         example=example,
-        sizes="\n".join(_size_lines(sizes)),
+        sizes=size_lines("target", by_target, "shared library"),
     )
-
-
-def _size_lines(sizes: Sequence[LibrarySize]) -> list[str]:
-    lines = ["| target | part | code | weights |", "|---|---|---|---|"]
-    for target in sizes:
-        lines.append(f"| {target.target} | runtime | {size_text(target.runtime_bytes)} | |")
-        lines += [
-            f"| | {model.name} | {size_text(model.kernel_bytes + model.table_bytes)}"
-            f" | {size_text(model.weights_bytes)} |"
-            for model in target.models
-        ]
-        lines.append(f"| | shared library | {size_text(target.library_bytes)} | |")
-    return lines

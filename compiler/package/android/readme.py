@@ -6,7 +6,7 @@ from textwrap import indent
 import octavo
 from octavo.compiler.package.android.sizes import AndroidPackage
 from octavo.compiler.package.models import PackagedModel
-from octavo.compiler.report.units import size_text
+from octavo.compiler.package.size_lines import size_lines
 
 _TEXT = """\
 # {name}
@@ -89,6 +89,8 @@ def android_readme(
         models: In it, of any ABI.
         api_level: Oldest version of Android.
     """
+    by_abi = {size.abi: size for size in package.sizes}
+    totals = {"classes": package.classes_bytes, "whole AAR": package.aar_bytes}
     return _TEXT.format(
         name=package.name,
         models=", ".join(model.name for model in models),
@@ -97,19 +99,5 @@ def android_readme(
         api_level=api_level,
         aar=package.aar.name,
         snippet=indent(kotlin_snippet(models[0]), "    "),
-        sizes="\n".join(_size_lines(package)),
+        sizes=size_lines("ABI", by_abi, "library", totals),
     )
-
-
-def _size_lines(package: AndroidPackage) -> list[str]:
-    lines = ["| ABI | part | code | weights |", "|---|---|---|---|"]
-    for abi in package.sizes:
-        lines.append(f"| {abi.abi} | runtime | {size_text(abi.runtime_bytes)} | |")
-        lines += [
-            f"| | {model.name} | {size_text(model.kernel_bytes + model.table_bytes)}"
-            f" | {size_text(model.weights_bytes)} |"
-            for model in abi.models
-        ]
-        lines.append(f"| | library | {size_text(abi.library_bytes)} | |")
-    lines.append(f"| | classes | {size_text(package.classes_bytes)} | |")
-    return [*lines, f"| | whole AAR | {size_text(package.aar_bytes)} | |"]

@@ -6,6 +6,7 @@ import octavo
 from octavo.compiler.package.ios.samples import Sample
 from octavo.compiler.package.ios.sizes import IosPackage
 from octavo.compiler.package.ios.slices import Slices, oldest_version
+from octavo.compiler.package.size_lines import size_lines
 from octavo.compiler.report.units import size_text
 
 _TEXT = """\
@@ -90,6 +91,7 @@ def ios_readme(package: IosPackage, slices: Slices, samples: Sequence[Sample]) -
         samples: What it checks models with.
     """
     names = [model.name for model in next(iter(slices.values()))]
+    by_slice = {size.slice: size for size in package.sizes}
     return _TEXT.format(
         name=package.name,
         models=", ".join(names),
@@ -99,7 +101,7 @@ def ios_readme(package: IosPackage, slices: Slices, samples: Sequence[Sample]) -
         model=names[0],
         weights=size_text(package.weights_bytes),
         checks=_checks(samples),
-        sizes="\n".join(_size_lines(package)),
+        sizes=size_lines("slice", by_slice, "static library"),
     )
 
 
@@ -118,16 +120,3 @@ def _checks(samples: Sequence[Sample]) -> str:
         others = ", ".join(f"`{s.model}`" for s in samples if not s.outputs)
         lines.append(f"{others}: no reference was given, so one thread is compared with four.")
     return "\n".join(lines)
-
-
-def _size_lines(package: IosPackage) -> list[str]:
-    lines = ["| slice | part | code | weights |", "|---|---|---|---|"]
-    for size in package.sizes:
-        lines.append(f"| {size.slice} | runtime | {size_text(size.runtime_bytes)} | |")
-        lines += [
-            f"| | {model.name} | {size_text(model.kernel_bytes + model.table_bytes)}"
-            f" | {size_text(model.weights_bytes)} |"
-            for model in size.models
-        ]
-        lines.append(f"| | static library | {size_text(size.library_bytes)} | |")
-    return lines
