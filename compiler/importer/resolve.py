@@ -56,6 +56,8 @@ SMALL_BYTES = 2**22
 # Numbers of a huge constant for each that it is made of: exports of message passing repeat the
 # node of every edge for every channel.
 MAX_GROWTH = 512
+# what exporters write of layers that many models have
+_HINTS = {"NonZero": " (self loops of a graph have to be removed or added before the model)"}
 _OPSET_IMPORTS = [onnx.helper.make_opsetid("", OPSET)]
 Versions = dict[str, int]
 
@@ -296,9 +298,10 @@ class Resolver:
             )
         known = _known_type(item)
         if known is None:
+            hint = _HINTS.get(node.op_type, "")
             raise ModelError(
                 f"{describe(node)}: the shape of output '{name}' depends on the data or "
-                "cannot be inferred; every shape must be static"
+                f"cannot be inferred; every shape must be static{hint}"
             )
         if not is_supported_dtype(known.dtype):
             raise ModelError(

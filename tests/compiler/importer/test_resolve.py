@@ -338,6 +338,14 @@ def test_shapes_that_depend_on_data_are_refused(refused, call, node):
     )
 
 
+def test_graph_layers_that_remove_self_loops_get_a_hint(refused):
+    body = "d = Sub(x, z) m = Cast<to=9>(d) n = NonZero(m) y = Neg(x)"
+    refused(
+        text("float[4] x, float[4] z", "float[4] y", body),
+        r"NonZero 'n'.*self loops of a graph have to be removed or added before the model",
+    )
+
+
 def test_strings_and_sequences_are_refused(refused):
     signature = ("float[4] x", "float[4] y")
     refused(text(*signature, "n = SplitToSequence(x) y = Neg(x)"), "'n' is not a tensor")
