@@ -8,6 +8,8 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 
 Expr = Any
+WORD_BITS = 32
+PRODUCT_BITS = 31  # that a product of fixed-point numbers has more than each of them
 Wide = Any  # a number that only the functions below and +, -, * and >> take
 
 
@@ -74,3 +76,22 @@ class WideLanes:
             high: int64 scalar.
         """
         return self.narrow(T.min(T.max(value, self.same(low)), self.same(high)))
+
+    def high_product(self, a: Expr, b: Expr) -> Expr:
+        """Multiply int32 lanes, and round half up to ``PRODUCT_BITS`` less; int32 lanes."""
+        half = vector.splat(T.int64(1 << (PRODUCT_BITS - 1)), self.lanes // 2)
+        pairs = [
+            vector.bind(T.reinterpret(f"int64x{self.lanes // 2}", vector.bind(value)))
+            for value in (a, b)]
+        word, place, one = (
+            vector.splat(T.int64(n), self.lanes // 2) for n in (WORD_BITS, PRODUCT_BITS, 1))
+        odd = [T.shift_right(pair, word) for pair in pairs]
+        even = [T.shift_right(T.shift_left(pair, word), word) for pair in pairs]
+        # the odd lanes' results are moved up by one bit, instead of down and up again
+        low = T.shift_right(even[0] * even[1] + half, place)
+        high = T.shift_left(odd[0] * odd[1] + half, one)
+        lower, upper = (
+            vector.splat(T.int64(mask), self.lanes // 2)
+            for mask in ((1 << WORD_BITS) - 1, -(1 << WORD_BITS)))
+        joined = T.bitwise_or(T.bitwise_and(low, lower), T.bitwise_and(high, upper))
+        return vector.bind(T.reinterpret(f"int32x{self.lanes}", joined))

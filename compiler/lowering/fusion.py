@@ -27,6 +27,7 @@ from octavo.compiler.lowering.qdq_graph import (
     shape_of,
 )
 from octavo.compiler.lowering.tensor import Tensor
+from octavo.compiler.lowering.tflite_rounding import TFLITE, is_divided
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.requantize import MAX_RESIDUAL_BITS, Requantize, dyadic
 
@@ -321,6 +322,7 @@ def epilogue(
             arrays["residual_significand"] = np.rint(np.ldexp(ratio, shift)).astype(np.int64)
         arrays["significand"] = significand.astype(np.int32)
         arrays["shift"] = shift.astype(np.int32)
+        record = replace(record, is_divided=mode == TFLITE and is_divided(shift))
     if table is not None:
         arrays["table"] = table
     return record, arrays

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from octavo.compiler.lowering.qdq_graph import QuantParams
 from octavo.compiler.lowering.tensor import Tensor
-from octavo.targets.ops.requantize import dyadic
+from octavo.targets.ops.binary import TERM_BITS
+from octavo.targets.ops.requantize import DIVIDED_SHIFTS, dyadic
 
 TFLITE = "tflite"
-_SUM_BITS = 20  # of an operand of a sum, behind its point
 
 
 def mode_beside(mode: str) -> str:
@@ -57,8 +57,8 @@ def sum_constants(
     """
     unit = 2 * max(scales)
     significands, shifts = dyadic(np.array([scale / unit for scale in scales]))
-    significand, shift = dyadic(np.array([unit / (2.0**_SUM_BITS * output)]))
-    wide = significands << _SUM_BITS
+    significand, shift = dyadic(np.array([unit / (2.0**TERM_BITS * output)]))
+    wide = significands << TERM_BITS
     return {
         "terms": np.array([wide[0], shifts[0], wide[1], shifts[1]], np.int64),
         "significand": significand.astype(np.int32),
@@ -102,3 +102,8 @@ def average_plainly(arrays: dict[str, NDArray[Any]], zero_point: int) -> None:
     arrays["zero_point"] = np.array([zero_point], np.int32)
     arrays["params"] = arrays["params"].copy()
     arrays["params"][0] = zero_point
+
+
+def is_divided(shifts: NDArray[Any]) -> bool:
+    """Whether all shifts of multipliers allow for ``Requantize.is_divided``."""
+    return all(int(shift) in DIVIDED_SHIFTS for shift in np.unique(shifts))

@@ -20,7 +20,9 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.isa import Expr, Isa
 from octavo.targets.kernels.spans import join
+from octavo.targets.neon_words import REGISTER_LANES, NeonWords
 from octavo.targets.pipeline import Pipeline
+from octavo.targets.wide_lanes import WideLanes
 
 REGISTER_BYTES = 16
 HALF_BYTES = REGISTER_BYTES // 2
@@ -104,7 +106,15 @@ class Armv7Isa(Isa):
             joined = T.min(joined, vector.splat(vector.cast(high, dtype, 1), lanes))
         return vector.bind(joined)
 
-    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+    def wide_lanes(self, lanes: int) -> WideLanes:
+        """Rounded products of 32-bit lanes are one instruction."""
+        if lanes != REGISTER_LANES:
+            return super().wide_lanes(lanes)
+        return NeonWords("llvm.arm.neon.vqrdmulh")
+
+    def narrow_vectors(
+        self, values: Sequence[Expr], dtype: str, in_blocks: bool = False
+    ) -> Expr | None:
         """VMOVN: values in range lose nothing."""
         lanes = self.lanes * len(values)
         return vector.bind(vector.cast(join(list(values), self.lanes), dtype, lanes))

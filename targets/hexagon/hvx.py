@@ -107,7 +107,9 @@ class Hvx(Isa):
         return lambda bits: vector.bind(
             self._pack([counter.count(each) for each in bits], zero_point, dtype))
 
-    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+    def narrow_vectors(
+        self, values: Sequence[Expr], dtype: str, in_blocks: bool = False
+    ) -> Expr | None:
         """Pack with saturation; results are in the order of the vectors."""
         return vector.bind(self._pack(values, None, dtype))
 

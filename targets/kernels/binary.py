@@ -15,9 +15,10 @@ from octavo.targets.kernels.epilogue import constant_arrays, constant_parameters
 from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.rescale import Rescale, centred, for_blocks, scalar
 from octavo.targets.kernels.spans import for_spans, nest, offset
-from octavo.targets.ops.binary import FLOAT_KINDS, INTEGER_KINDS, Binary
+from octavo.targets.kernels.twice_rounded import divide_rounding
+from octavo.targets.ops.binary import FLOAT_KINDS, INTEGER_KINDS, TERM_BITS, Binary
 from octavo.targets.ops.move import dense_strides
-from octavo.targets.ops.requantize import Requantize
+from octavo.targets.ops.requantize import SIGNIFICAND_BITS, Requantize
 from octavo.targets.wide_lanes import Wide, WideLanes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -146,7 +147,9 @@ class _Emitter:
             self._float_line(a, b, y, extent)
             return
         finish = Rescale(self.op.requantize, self.isa, self.operands)
-        arithmetic = _Arithmetic(self.op, self.isa, self.operands, finish)
+        divides = self.op.divides_words and not self.isa.has_word_pairs
+        kind = _DividedTerms if divides else _Arithmetic
+        arithmetic = kind(self.op, self.isa, self.operands, finish)
         inner = self.axes[-1]
 
         def emit(at: Expr, count: int) -> None:
@@ -155,7 +158,9 @@ class _Emitter:
                     self._centred("a", a, inner.a, at + start, arithmetic.zero_a),
                     self._centred("b", b, inner.b, at + start, arithmetic.zero_b))
                 for start in finish.starts(count)]
-            if finish.is_dyadic:
+            if divides:
+                finish.store_divided(results, y + at, count)
+            elif finish.is_dyadic:
                 finish.store_totals(results, arithmetic.shift, y + at, count)
             else:
                 finish.store_reals(results, y + at, count)
@@ -241,3 +246,46 @@ class _Arithmetic:
         if self.op.kind in ("max", "min"):
             return (wide.larger if self.op.kind == "max" else wide.smaller)(left, right)
         return left + right
+
+
+class _DividedTerms:
+    """Combines two vectors of centred integers to what ``Rescale.store_divided`` takes."""
+
+    def __init__(
+        self, op: Binary, isa: Isa, operands: Mapping[str, Any], finish: Rescale
+    ) -> None:
+        del finish
+        self.shift = None
+        self.wide = isa.wide_lanes(isa.lanes)
+        self.op = op
+        self.lanes = isa.lanes
+        self.zero_a, self.zero_b = (
+            vector.bind(vector.load(operands["zero_points"], i)) for i in (0, 1))
+        if op.rounds_terms:
+            self.terms = [self._term(operands["terms"], 2 * i) for i in (0, 1)]
+
+    def _term(self, terms: Any, first: int) -> list[Expr]:
+        """Significand, places and half of an operand, in all lanes."""
+        wide, shift = (vector.load(terms, first + i) for i in (0, 1))
+        significand = vector.cast(T.shift_right(wide, T.int64(TERM_BITS)), "int32", 1)
+        places = vector.bind(vector.cast(shift, "int32", 1) - T.int32(SIGNIFICAND_BITS))
+        # not (1 << places) >> 1, which TVM 0.27 takes for 0
+        is_more = T.min(places, T.int32(1))
+        half = is_more * T.shift_left(T.int32(1), T.max(places, T.int32(1)) - T.int32(1))
+        return [
+            vector.splat(vector.bind(value), self.lanes)
+            for value in (significand, places, half)]
+
+    def combine(self, a: Expr, b: Expr) -> Expr:
+        """Combine int32 lanes."""
+        if self.op.kind == "mul":
+            return vector.bind(a * b)
+        left, right = (
+            self._rounded(value, *term)
+            for value, term in zip((a, b), self.terms, strict=True))
+        return vector.bind(left + right if self.op.kind == "add" else left - right)
+
+    def _rounded(self, value: Expr, significand: Expr, places: Expr, half: Expr) -> Expr:
+        moved = T.shift_left(value, vector.splat(T.int32(TERM_BITS), self.lanes))
+        high = self.wide.high_product(vector.bind(moved), significand)
+        return divide_rounding(high, places, half, self.lanes)

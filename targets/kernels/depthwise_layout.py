@@ -103,7 +103,8 @@ class DepthwiseLayout:
         epilogue = self.op.requantize
         return (
             panel == JOINED_VECTORS
-            and epilogue.mode == "float32" and epilogue.dtype in BYTES
+            and (epilogue.mode == "float32" or epilogue.is_divided)
+            and epilogue.dtype in BYTES
             and epilogue.residual is None)
 
     @property

@@ -11,6 +11,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 from octavo.targets import vector
 from octavo.targets.dyadic_sum import DyadicSum
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
+from octavo.targets.kernels.twice_rounded import round_divided, round_once, round_twice
 from octavo.targets.ops.requantize import (
     NUM_PARAMS,
     PARAM_QMAX,
@@ -38,6 +39,8 @@ def constant_parameters(op: Requantize, channels: int) -> list[Parameter]:
         parameters.append(("multiplier", channels, "float32"))
     else:
         parameters += [("significand", channels, "int32"), ("shift", channels, "int32")]
+        if op.is_divided:
+            parameters += [("places", channels, "int32"), ("half", channels, "int32")]
     if op.dtype != "float32":
         parameters.append(("params", NUM_PARAMS, "int32"))
     if op.residual not in (None, "float32"):
@@ -53,6 +56,9 @@ def constant_arrays(
     op: Requantize, channels: int, constants: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Pick and convert the epilogue's constants, by operand name."""
+    if op.is_divided and op.is_integer:
+        places = constants["shift"].astype(np.int32) - np.int32(SIGNIFICAND_BITS)
+        constants = {**constants, "places": places, "half": (1 << places) >> 1}
     return {
         name: np.ascontiguousarray(constants[name].astype(dtype)).reshape(-1)
         for name, _, dtype in constant_parameters(op, channels)
@@ -189,6 +195,8 @@ class Epilogue:
             joined = self._join_reals(accs, channel, offset)
         elif self.op.mode == "dyadic" and self.isa.joins_sums:
             joined = self._join_sums(accs, channel, offset, channels)
+        elif self.op.is_divided and not (self.op.residual or self.isa.has_word_pairs):
+            joined = self._join_divided(accs, channel)
         else:
             return False  # operands of 8 bytes a lane may end before a whole vector does
         if joined is None:
@@ -216,6 +224,26 @@ class Epilogue:
             for i, acc in enumerate(accs)
         ]
         return self.isa.requantize_vectors(sums, *self._limits(), self.op.dtype)
+
+    def _join_divided(self, accs: Sequence[Expr], channel: Expr) -> Expr:
+        """Round twice, as ``_join_reals``."""
+        lanes = self.isa.lanes
+        wide = self.isa.wide_lanes(lanes)
+        zero_point, low, high = (
+            vector.splat(self._param(slot), lanes)
+            for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
+        values = []
+        for i, acc in enumerate(accs):
+            significand, places, half = (
+                self._load(name, channel + i * lanes, lanes)
+                for name in ("significand", "places", "half"))
+            moved = round_divided(acc, significand, places, half, wide) + zero_point
+            values.append(vector.bind(clamp(moved, low, high)))
+        joined = self.isa.narrow_vectors(values, self.op.dtype, self.in_blocks)
+        if joined is None:
+            joined = vector.concatenate(
+                [vector.bind(self.isa.narrow(v, self.op.dtype, lanes)) for v in values])
+        return vector.bind(joined)
 
     def _limits(self) -> tuple[Expr | None, Expr | None, Expr | None]:
         """Zero point, lowest and highest result; None where the type's own will do."""
@@ -310,7 +338,7 @@ class Epilogue:
         if self.op.residual:
             scale = self._load("residual_significand", channel, lanes)
             total = total + wide(self._residual(offset, lanes)) * scale
-        rounded = (_round_twice if self.op.mode == "tflite" else _round_once)(
+        rounded = (round_twice if self.op.mode == "tflite" else round_once)(
             total, shift, lanes)
         zero_point, low, high = (
             vector.splat(vector.cast(self._param(slot), "int64", 1), lanes)
@@ -341,24 +369,6 @@ class Epilogue:
             at = vector.cast(vector.load(indices, lane), "int32", 1)
             vector.store(self.operands["y"], offset + lane,
                          vector.load(self.operands["table"], at))
-
-
-def _round_once(total: Expr, shift: Expr, lanes: int) -> Expr:
-    """Emit ``octavo.targets.ops.requantize.round_once``."""
-    one = vector.splat(T.int64(1), lanes)
-    return T.shift_right(total + T.shift_left(one, shift - one), shift)
-
-
-def _round_twice(total: Expr, shift: Expr, lanes: int) -> Expr:
-    """Emit ``octavo.targets.ops.requantize.round_twice``."""
-    one, sign = (vector.splat(T.int64(number), lanes) for number in (1, 63))
-    first = vector.bind(T.min(shift, vector.splat(T.int64(SIGNIFICAND_BITS), lanes)))
-    places = vector.bind(shift - first)
-    is_more = vector.bind(T.min(places, one))
-    half = is_more * T.shift_left(one, T.max(places, one) - one)
-    high = vector.bind(_round_once(total, first, lanes))
-    away = T.shift_right(high, sign) * is_more
-    return T.shift_right(high + half + away, places)
 
 
 def emit_each(

@@ -27,9 +27,7 @@ from octavo.targets.ops.fixed_point import (
     TANH_BITS,
     TANH_RANGE,
 )
-from octavo.targets.wide_lanes import WideLanes
-
-WORD_BITS = 32
+from octavo.targets.wide_lanes import WORD_BITS, WideLanes
 
 
 @dataclass(frozen=True)

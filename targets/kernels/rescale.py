@@ -13,6 +13,7 @@ from octavo.targets import vector
 from octavo.targets.isa import JOINED_VECTORS, Expr, Isa, clamp
 from octavo.targets.kernels.convert import look_up
 from octavo.targets.kernels.spans import for_spans, join
+from octavo.targets.kernels.twice_rounded import round_divided
 from octavo.targets.ops.requantize import (
     PARAM_QMAX,
     PARAM_QMIN,
@@ -113,6 +114,28 @@ class Rescale:
         moved = wide.same(zero_point)
         values = [
             wide.limit(rounded + moved, low, high) for rounded in round_totals(totals, shift)]
+        self._store_integers(values, offset, count)
+
+    def store_divided(self, accs: Sequence[Expr], offset: Expr, count: int) -> None:
+        """Scale int32 vectors by the epilogue's one multiplier, round twice, and store.
+
+        Only where the epilogue ``is_divided``.
+
+        Args:
+            accs: Vectors of ``isa.lanes`` lanes.
+            offset: Element of the output.
+            count: Elements that exist.
+        """
+        lanes = self.isa.lanes
+        zero_point, low, high = (
+            vector.splat(value, lanes) for value in (self.zero_point, self.low, self.high))
+        significand, places, half = (
+            vector.splat(vector.load(self.operands[name], 0), lanes)
+            for name in ("significand", "places", "half"))
+        values = []
+        for acc in accs:
+            rounded = round_divided(acc, significand, places, half, self.wide)
+            values.append(vector.bind(clamp(rounded + zero_point, low, high)))
         self._store_integers(values, offset, count)
 
     def _round_once(self, totals: Sequence[Wide], shift: Expr) -> list[Wide]:

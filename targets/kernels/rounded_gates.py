@@ -10,6 +10,7 @@ from octavo.targets import vector
 from octavo.targets.isa import Expr
 from octavo.targets.kernels.fixed_lanes import FixedLanes
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter
+from octavo.targets.kernels.twice_rounded import divide_rounding
 from octavo.targets.kernels.word_functions import WordFunctions
 from octavo.targets.ops.recurrent import Arrays
 from octavo.targets.ops.requantize import SIGNIFICAND_BITS
@@ -62,5 +63,5 @@ class RoundedGates(PackedGates):
         places, half = (
             vector.bind(vector.load(operands[self.name(what)], at, lanes))
             for what in ("places", "half"))
-        twice = words.divide_lanes(once, places, half)
+        twice = divide_rounding(once, places, half, lanes)
         return words.saturate(twice) if self.part == "input" else twice

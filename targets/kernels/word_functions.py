@@ -4,6 +4,7 @@ from tvm.tirx.script import builder as T  # noqa: N812  the name used throughout
 
 from octavo.targets import vector
 from octavo.targets.isa import Expr, clamp
+from octavo.targets.kernels.twice_rounded import divide_rounding
 from octavo.targets.ops.word_functions import (
     DIVISION_BITS,
     DIVISION_STEPS,
@@ -58,21 +59,8 @@ class WordFunctions:
 
     def divide(self, value: Expr, bits: int) -> Expr:
         """``divide_rounding`` by a constant."""
-        return self.divide_lanes(
-            value, self.same(bits), self.same((1 << bits) >> 1))
-
-    def divide_lanes(self, value: Expr, bits: Expr, half: Expr) -> Expr:
-        """``divide_rounding`` of each lane.
-
-        Args:
-            value: Sums with ``half`` fit 32 bits.
-            bits: Vector.
-            half: Vector of 2**bits / 2, rounded down.
-        """
-        value = vector.bind(value)
-        # one less where the value is negative, unless it is not divided at all
-        sign = T.max(T.shift_right(value, self.same(SIGN_BITS)), self.same(0) - half)
-        return vector.bind(T.shift_right(value + half + sign, bits))
+        half = self.same((1 << bits) >> 1)
+        return divide_rounding(value, self.same(bits), half, self.lanes)
 
     def saturate(self, value: Expr) -> Expr:
         """``saturate_word``."""

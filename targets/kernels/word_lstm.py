@@ -11,6 +11,7 @@ from octavo.targets.isa import Expr, Isa, clamp
 from octavo.targets.kernels.packed_gates import PackedGates, Parameter, reject_recurrent
 from octavo.targets.kernels.recurrent import RecurrentEmitter
 from octavo.targets.kernels.rounded_gates import RoundedGates
+from octavo.targets.kernels.twice_rounded import divide_rounding
 from octavo.targets.kernels.word_functions import WordFunctions
 from octavo.targets.ops.recurrent import Arrays
 from octavo.targets.ops.requantize import (
@@ -129,7 +130,7 @@ class _Emitter(RecurrentEmitter):
 
     def _stored(self, value: Expr) -> Expr:
         """Round int32 lanes to y."""
-        lanes, wide, words = self.isa.lanes, self.fixed.wide, self.words
+        lanes, wide = self.isa.lanes, self.fixed.wide
 
         def scalar(name: str, slot: int = 0) -> Expr:
             return vector.bind(vector.load(self.operands[name], slot))
@@ -146,5 +147,5 @@ class _Emitter(RecurrentEmitter):
         zero_point, low, high = (
             vector.splat(scalar("params", slot), lanes)
             for slot in (PARAM_ZERO_POINT, PARAM_QMIN, PARAM_QMAX))
-        moved = words.divide_lanes(once, places, halves) + zero_point
+        moved = divide_rounding(once, places, halves, lanes) + zero_point
         return vector.bind(self.isa.narrow(clamp(moved, low, high), self.op.dtype, lanes))

@@ -11,6 +11,7 @@ from octavo.targets.ops.requantize import Requantize, fma_float32, round_twice
 from octavo.targets.ops.rounding import round_dyadic, round_real
 
 Arrays = Mapping[str, NDArray[Any]]
+TERM_BITS = 20  # of an operand of a sum in the mode "tflite", behind its point
 INTEGER_KINDS = ("add", "sub", "mul", "max", "min")
 FLOAT_KINDS = ("add", "sub", "mul", "div", "max", "min")
 
@@ -52,6 +53,12 @@ class Binary:
         """Whether each operand is rounded before they are added: sums in the mode "tflite"."""
         is_sum = self.kind in ("add", "sub")
         return is_sum and self.requantize.mode == "tflite" and self.requantize.is_integer
+
+    @property
+    def divides_words(self) -> bool:
+        """Whether 32 bits hold all that is rounded in the mode "tflite"."""
+        epilogue = self.requantize
+        return epilogue.is_divided and (self.rounds_terms or self.kind == "mul")
 
 
 def reference(op: Binary, arrays: Arrays) -> NDArray[Any]:

@@ -19,6 +19,7 @@ NUM_PARAMS = 4
 
 SIGNIFICAND_BITS = 31  # a dyadic multiplier is an integer in [2**30, 2**31)
 MAX_SHIFT = 62
+DIVIDED_SHIFTS = range(SIGNIFICAND_BITS + 1, SIGNIFICAND_BITS + 22)
 MAX_RESIDUAL_BITS = 53  # |residual term| < 2**62 with a 9-bit residual
 
 
@@ -35,6 +36,8 @@ class Requantize:
         has_zero_point: The output's zero point may be another than 0.
         has_limits: The output's limits may be tighter than its type's, or values to be rounded
             may reach 2**31: where neither is so, saturation is enough.
+        is_divided: In the mode "tflite" all shifts are ``DIVIDED_SHIFTS``: multipliers are
+            below 1/2, but not many times.
     """
 
     mode: str = "float32"
@@ -43,6 +46,7 @@ class Requantize:
     has_table: bool = False
     has_zero_point: bool = True
     has_limits: bool = True
+    is_divided: bool = False
 
     @property
     def is_integer(self) -> bool:

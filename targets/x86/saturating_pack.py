@@ -82,9 +82,12 @@ class X86Isa(Isa):
         lanes = self.lanes * JOINED_VECTORS
         return T.max(packed, vector.splat(vector.cast(low, dtype, 1), lanes))
 
-    def narrow_vectors(self, values: Sequence[Expr], dtype: str) -> Expr | None:
+    def narrow_vectors(
+        self, values: Sequence[Expr], dtype: str, in_blocks: bool = False
+    ) -> Expr | None:
         """Pack with saturation."""
-        return self._sorted(self._pack(values, None, dtype), dtype)
+        packed = self._pack(values, None, dtype)
+        return self._bytes(packed, dtype) if in_blocks else self._sorted(packed, dtype)
 
     def spread_blocks(self, values: Sequence[Expr]) -> list[Expr]:
         """PUNPCK of bytes, then of pairs of them: within 128-bit blocks."""

@@ -16,6 +16,7 @@ from tests.targets import (
     test_pool,
     test_recurrent,
     test_softmax,
+    test_twice_rounded,
     test_word_lstm,
 )
 from tests.targets.emulation import Case, cases_of, emulated_targets, not_kept, run_cases
@@ -86,6 +87,10 @@ CHOSEN = (
     (test_pool.test_floats_are_reduced, 1),
     (test_recurrent.test_sizes_around_the_vector_width, 5),
     (test_recurrent.test_saturated_gates_and_extreme_scales, 3),
+    (test_twice_rounded.test_convolutions, 1),
+    (test_twice_rounded.test_the_largest_accumulators, 1),
+    (test_twice_rounded.test_depthwise_convolutions, 3),
+    (test_twice_rounded.test_two_operands, 4),
     (test_word_lstm.test_sizes_around_the_vector_width, 2),
     (test_word_lstm.test_saturated_gates_and_extreme_scales, 1),
     (test_word_lstm.test_every_width_of_the_cell, 1),

@@ -12,10 +12,15 @@ from octavo.compiler.lowering.context import Context, Region, origin_of
 from octavo.compiler.lowering.fusion import Tail, epilogue, quantized_tail
 from octavo.compiler.lowering.qdq_graph import shape_of
 from octavo.compiler.lowering.tensor import Order, Tensor, identity
-from octavo.compiler.lowering.tflite_rounding import TFLITE, mode_beside, sum_constants
+from octavo.compiler.lowering.tflite_rounding import (
+    TFLITE,
+    is_divided,
+    mode_beside,
+    sum_constants,
+)
 from octavo.compiler.lowering.view import QdqView
 from octavo.targets.ops.binary import Binary
-from octavo.targets.ops.requantize import Requantize
+from octavo.targets.ops.requantize import DIVIDED_SHIFTS, Requantize
 
 INTEGER_KINDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Max": "max", "Min": "min"}
 WORD_KINDS = ("add", "sub", "max", "min")  # products of two words do not fit 32 bits
@@ -74,6 +79,10 @@ def binary_constants(
         record, arrays = epilogue(tail, mode, np.array([scale_a]), output, None)
         rounded = tail.rounded or tail.params or output
         arrays |= sum_constants((scale_a, scale_b), np.float64(rounded.scale or 1.0))
+        # the larger operand is halved, without rounding: its shift is one less
+        shifts = np.maximum(arrays["terms"][1::2], DIVIDED_SHIFTS[0])
+        divides = is_divided(arrays["shift"]) and is_divided(shifts)
+        record = replace(record, is_divided=divides)
     else:
         tables, mode = mode, mode_beside(mode)
         record, arrays = epilogue(tail, mode, np.array([scale_a]), output, b, tables)
