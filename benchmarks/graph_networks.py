@@ -4,8 +4,8 @@ Two layers, 64 channels, 16 classes, on a contextual block model of ten edges fo
 Ours are compiled with the graph stored in the model and with edges given at run time, float32
 and INT8; ONNX Runtime runs the same float model, with sums over edges by ScatterND where
 exporters write that (it takes a tenth of the time of ScatterElements, which is left out beyond
-100,000 edges), its own INT8 model and our QDQ model: graph optimizations on, inputs and outputs
-bound. One thread, in turns.
+100,000 edges), its own INT8 model and our QDQ model: graph optimizations on, inputs and
+outputs bound. One thread, in turns.
 
 Weights are random: they change no time. Memory is what a process needs for our INT8 program
 beyond what it had before loading, against the plan in the manifest. A name is "gcn" for all
