@@ -1,5 +1,8 @@
 """Message passing: quantized models against onnxruntime, float ones against numpy."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -226,6 +229,31 @@ def test_layers_share_the_order_of_edges():
     ]
     # Both layers read weights that were put in order with the edges.
     assert done.manifest["steps"][1]["variant"].endswith(".int64.rows.float32_weights")
+
+
+@pytest.mark.parametrize("name", ["gcn", "gat"])
+def test_threads_share_many_edges(tmp_path, name):
+    """Tasks write their own edges only, of a sort by blocks of nodes and of a softmax."""
+    sizes = replace(SIZES, num_nodes=7000, num_edges=70_000)
+    weights = random_weights(weight_shapes(name, sizes), np.random.default_rng(1))
+    rng = np.random.default_rng(0)
+    feeds = {
+        "x": rng.normal(size=(sizes.num_nodes, sizes.num_features)).astype(np.float32),
+        "edge_index": random_multigraph(sizes.num_nodes, sizes.num_edges, rng),
+    }
+    if name == "gcn":
+        feeds["edge_weight"] = rng.uniform(0, 1, sizes.num_edges).astype(np.float32)
+    onnx.save(node_classifier(name, weights, sizes), tmp_path / "m.onnx")
+    compile_model(tmp_path / "m.onnx", "host", tmp_path / "out", float_only=True)
+    expected = node_classifier_reference(name, weights, feeds)
+    found = []
+    for num_threads in (1, 2):
+        with octavo.load(tmp_path / "out", num_threads=num_threads) as session:
+            found += [session.run(feeds)["logits"] for _ in range(3)]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-4)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert any("partitioned_sort" in step["variant"] for step in manifest["steps"])
 
 
 def test_wrong_edges_fail_one_run(tmp_path):
