@@ -23,6 +23,7 @@ SCRATCH = {
     "gru_nibbles": "inputs of the gates, the state",
     "lstm_gemm": "inputs of the gates, the state",
     "lstm_nibbles": "inputs of the gates, the state",
+    "word_lstm_gemm": "inputs of the gates, the state",
     "matmul_gemm": "one operand, packed as weights are",
     "tile_attention": "packed keys and values, scores",
     "tile_conv": "gathered or padded pixels",

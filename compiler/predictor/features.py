@@ -12,7 +12,7 @@ from octavo.compiler.predictor.call import Call
 
 LANES = 16  # columns are also counted in vectors of this many; remainders tell of others
 DOT_K = 4  # 8-bit products that most instruction sets add up at once
-RECURRENT = frozenset({"Lstm", "Gru"})
+RECURRENT = frozenset({"Lstm", "WordLstm", "Gru"})
 SLOW_FUNCTIONS = re.compile(r"erf|exp|tanh|sigmoid|sqrt|pow|log|div|sin|cos|softmax")
 
 FloatArray = NDArray[np.float64]
