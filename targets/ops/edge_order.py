@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# Elements behind the last edge: readers fetch rows of later edges ahead. A row of 64 bytes from
-# far away takes as long as folding 100 of them.
+# Elements behind the last edge: readers fetch rows of later edges ahead. A row of 64 bytes
+# from far away takes as long as folding 100 of them.
 PLACES_BEHIND = 128
 
 

@@ -25,9 +25,9 @@ class EdgeSoftmax:
     by the number of the "edges", or "sorted" by places. w lies in the order of places. Rows
     behind the last edge are not written.
 
-    A sum has ``abreast`` parts for each head: part k takes the edges k, k + abreast, ... of the
-    node, one after the other. Then part k takes part k + abreast / 2, and so on, as sums of
-    ``octavo.targets.ops.float_sum`` do; epsilon comes last.
+    A sum has ``abreast`` parts for each head: part k takes the edges k, k + abreast, ... of
+    the node, one after the other. Then part k takes part k + abreast / 2, and so on, as sums
+    of ``octavo.targets.ops.float_sum`` do; epsilon comes last.
 
     Attributes:
         nodes: Rows of results of message passing.
