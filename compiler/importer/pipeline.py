@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from octavo.compiler.importer.isolation import TRUSTED, import_in_child
+from octavo.compiler.importer.isolation import IS_POSSIBLE, TRUSTED, import_in_child
 from octavo.compiler.importer.limits import Limits
 from octavo.compiler.importer.request import Imported, ImportRequest, make_request
 
@@ -37,7 +37,8 @@ def import_model(
         allow_external_data: Whether tensors in other files inside the model's folder are read.
         limits: Caps on sizes and nesting, and on what the import may take.
         isolated: Whether to read it in a process of its own, which has limits on memory and
-            time; None: unless the environment variable OCTAVO_TRUST_MODELS is set.
+            time; None: unless the environment variable OCTAVO_TRUST_MODELS is set, or the
+            system is Windows.
 
     Returns:
         A model at opset 21 of ai.onnx: every value has a static shape and a type, functions
@@ -83,7 +84,7 @@ def import_request(
         meanwhile: Called while another process imports.
     """
     if isolated is None:
-        isolated = not os.environ.get(TRUSTED)
+        isolated = IS_POSSIBLE and not os.environ.get(TRUSTED)
     if isolated:
         return import_in_child(request, meanwhile)
     from octavo.compiler.importer.stages import import_here

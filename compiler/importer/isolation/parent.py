@@ -26,6 +26,8 @@ main(sys.stdin.readline(), told["result_file"])
 """
 # A pool of threads maps memory for each, and none of them has anything to do.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Descriptors are handed on, and limits exist, on systems of this kind alone.
+IS_POSSIBLE = os.name == "posix"
 TRUSTED = "OCTAVO_TRUST_MODELS"
 REMEDY = f"{TRUSTED}=1 imports models without limits"
 
