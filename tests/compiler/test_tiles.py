@@ -48,7 +48,7 @@ def with_tiles(monkeypatch, tmp_path):
         assert len(kept) == len(parts) - 1
         return [*kept, tmp_path / "amx_system.o", tmp_path / "amx_emulator.o", bench]
 
-    monkeypatch.setattr("octavo.compiler.artifact.write.runtime_objects", objects)
+    monkeypatch.setattr("octavo.compiler.artifact.elf_format.runtime_objects", objects)
 
 
 def network():
