@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from octavo.targets.isa import Isa
 from octavo.targets.kernel import Kernel
@@ -20,6 +20,7 @@ class Schedule:
         return asdict(self)
 
 
+@runtime_checkable
 class Tunable(Kernel[Op_contra], Protocol[Op_contra]):
     """A kernel that can compute an operation with different loops, to the same bits.
 
@@ -38,5 +39,4 @@ class Tunable(Kernel[Op_contra], Protocol[Op_contra]):
 
 def schedules_of(kernel: Kernel[Any], op: Any, isa: Isa) -> tuple[Schedule, ...]:
     """Schedules of a kernel, the model's choice first; none where there is no choice."""
-    offer = getattr(kernel, "schedules", None)
-    return () if offer is None else tuple(offer(op, isa))
+    return tuple(kernel.schedules(op, isa)) if isinstance(kernel, Tunable) else ()

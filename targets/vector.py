@@ -193,11 +193,3 @@ def loop(extent: int, parallel: bool = False) -> Iterator[Expr]:
         return
     with T.parallel(0, extent) if parallel else T.serial(0, extent) as index:
         yield index
-
-
-def lane_starts(n: int, lanes: int) -> list[int]:
-    """First elements of vectors that cover [0, n), the last one overlapping; n >= lanes."""
-    starts = list(range(0, n - lanes + 1, lanes))
-    if n % lanes:
-        starts.append(n - lanes)
-    return starts

@@ -111,10 +111,6 @@ class Context:
             self._tensors[value] = found
         return found
 
-    def is_defined(self, value: ir.Value) -> bool:
-        """Whether a value has been computed."""
-        return value in self._tensors
-
     def _constant(self, value: ir.Value) -> Tensor:
         quantized = quantized_constant(value)
         if (

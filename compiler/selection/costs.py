@@ -182,10 +182,6 @@ class CostTable:
         ]
         return OPTIMISM * min(rates, default=0.0) * tensor.num_elements
 
-    def is_measured(self, tensor: IntegerTensor, kind: str) -> bool:
-        """Whether a conversion was measured."""
-        return bool(self._conversions.get((tensor.name, kind)))
-
 
 def is_below_zero(differences: Sequence[float]) -> bool:
     """Whether the median of differences between rounds is negative, with 95% confidence.
