@@ -7,6 +7,7 @@ version since 5.0 (API level 21). Thread-local variables need the linker of Andr
 from dataclasses import replace
 
 from octavo.targets.abi import Abi, SystemLibrary
+from octavo.targets.c_mathematics import MATHEMATICS
 
 _LIBC = SystemLibrary(
     name="libc.so",
@@ -26,19 +27,7 @@ _LIBC = SystemLibrary(
     ),
 )  # fmt: skip
 
-_LIBM = SystemLibrary(
-    name="libm.so",
-    symbols=tuple(
-        f"{name}{suffix}"
-        for name in (
-            "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos",
-            "cosh", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmax",
-            "fmin", "fmod", "log", "log10", "log1p", "log2", "nearbyint", "pow", "rint",
-            "round", "sin", "sincos", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc",
-        )
-        for suffix in ("", "f")
-    ),
-)  # fmt: skip
+_LIBM = SystemLibrary(name="libm.so", symbols=(*MATHEMATICS, "sincos", "sincosf"))
 
 _LIBDL = SystemLibrary(name="libdl.so", symbols=("dlclose", "dlerror", "dlopen", "dlsym"))
 

@@ -10,13 +10,7 @@ CPU has.
 """
 
 from octavo.targets.abi import Abi, SystemLibrary
-
-_MATH = (
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh",
-    "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmax", "fmin", "fmod",
-    "log", "log10", "log1p", "log2", "nearbyint", "pow", "rint", "round", "sin", "sinh",
-    "sqrt", "tan", "tanh", "tgamma", "trunc",
-)  # fmt: skip
+from octavo.targets.c_mathematics import MATHEMATICS
 
 _SYMBOLS = (
     # Compilers call these on their own; the first line is of this system only.
@@ -33,7 +27,7 @@ _SYMBOLS = (
     "pthread_mutex_lock", "pthread_mutex_unlock", "sched_yield",
     # Drivers.
     "dlclose", "dlopen", "dlsym",
-    *(f"{name}{suffix}" for name in _MATH for suffix in ("", "f")),
+    *MATHEMATICS,
 )  # fmt: skip
 
 _LIBSYSTEM = SystemLibrary(name="libSystem.B.dylib", symbols=_SYMBOLS)
@@ -53,64 +47,44 @@ _SOURCES = (
     "Apple, libSystem.B.tbd of the SDKs of iOS 14.5, 15.6 and 16.5, and of macOS",
 )
 
-IOS_ARM64 = Abi(
-    system="ios",
-    name="arm64",
-    api_level=15,
-    object_format="mach-o",
-    headers=HEADERS,
-    triple="arm64-apple-ios15.0",
-    zig_target="aarch64-ios.15.0",
-    libraries=(_LIBSYSTEM,),
-    sources=_SOURCES,
-)
+_CPUS = {"arm64": "aarch64", "x86_64": "x86_64"}  # names of zig's by those of Apple
 
-IOS_SIMULATOR_ARM64 = Abi(
-    system="ios",
-    name="arm64",
-    variant="simulator",
-    api_level=15,
-    object_format="mach-o",
-    headers=HEADERS,
-    triple="arm64-apple-ios15.0-simulator",
-    zig_target="aarch64-ios.15.0-simulator",
-    libraries=(_LIBSYSTEM,),
-    sources=_SOURCES,
-)
 
-IOS_SIMULATOR_X86_64 = Abi(
-    system="ios",
-    name="x86_64",
-    variant="simulator",
-    api_level=15,
-    object_format="mach-o",
-    headers=HEADERS,
-    triple="x86_64-apple-ios15.0-simulator",
-    zig_target="x86_64-ios.15.0-simulator",
-    libraries=(_LIBSYSTEM,),
-    sources=_SOURCES,
-)
+def _abi(
+    system: str,
+    name: str,
+    version: int,
+    *,
+    variant: str = "",
+    library: SystemLibrary = _LIBSYSTEM,
+) -> Abi:
+    """What apps of a system and a CPU take.
 
-MACOS_ARM64 = Abi(
-    system="macos",
-    name="arm64",
-    api_level=12,
-    object_format="mach-o",
-    headers=HEADERS,
-    triple="arm64-apple-macosx12.0",
-    zig_target="aarch64-macos.12.0",
-    libraries=(_LIBSYSTEM,),
-    sources=_SOURCES,
-)
+    Args:
+        system: "ios" or "macos".
+        name: Apple's of the CPU.
+        version: Oldest of the system that apps run on.
+        variant: "simulator", or empty for the system itself.
+        library: What is there of libSystem.
+    """
+    suffix = f"-{variant}" if variant else ""
+    llvm_system = {"macos": "macosx"}.get(system, system)
+    return Abi(
+        system=system,
+        name=name,
+        variant=variant,
+        api_level=version,
+        object_format="mach-o",
+        headers=HEADERS,
+        triple=f"{name}-apple-{llvm_system}{version}.0{suffix}",
+        zig_target=f"{_CPUS[name]}-{system}.{version}.0{suffix}",
+        libraries=(library,),
+        sources=_SOURCES,
+    )
 
-MACOS_X86_64 = Abi(
-    system="macos",
-    name="x86_64",
-    api_level=12,
-    object_format="mach-o",
-    headers=HEADERS,
-    triple="x86_64-apple-macosx12.0",
-    zig_target="x86_64-macos.12.0",
-    libraries=(_LIBSYSTEM_OF_INTEL,),
-    sources=_SOURCES,
-)
+
+IOS_ARM64 = _abi("ios", "arm64", 15)
+IOS_SIMULATOR_ARM64 = _abi("ios", "arm64", 15, variant="simulator")
+IOS_SIMULATOR_X86_64 = _abi("ios", "x86_64", 15, variant="simulator")
+MACOS_ARM64 = _abi("macos", "arm64", 12)
+MACOS_X86_64 = _abi("macos", "x86_64", 12, library=_LIBSYSTEM_OF_INTEL)

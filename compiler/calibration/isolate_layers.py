@@ -148,7 +148,7 @@ def _rounded(
     ):
         output = node.outputs[0]
         output.name = names.fresh(f"{node.name}_out")
-        output.dtype, output.shape = dtype, value.shape  # type: ignore[assignment]
+        output.dtype, output.shape = dtype, value.shape  # type: ignore[assignment]  # or None
     producer = value.producer()
     if producer is None:
         raise ValueError(f"{value.name} is not computed by a layer")

@@ -20,6 +20,7 @@ from octavo.compiler.cli.options import (
     output_options,
     parse_maxima,
     parse_shapes,
+    seed_option,
 )
 from octavo.compiler.cli.progress import progress_bar
 
@@ -131,10 +132,7 @@ def _runtimes(
     help="Only local: octavo profile --device measures artifacts elsewhere.",
 )
 @model_options
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-    help="Seed of made-up numbers.",
-)  # fmt: skip
+@seed_option("Seed of made-up numbers.")
 @output_options
 @click.pass_obj
 def bench_command(

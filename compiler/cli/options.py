@@ -184,15 +184,26 @@ def quantize_options(function: FunctionT) -> FunctionT:
                 metavar="N",
                 help="Use the first N samples only.",
             ),
-            click.option(
-                "--seed",
-                type=click.IntRange(min=0),
-                default=0,
-                show_default=True,
-                metavar="N",
-                help="Seed of everything that draws numbers.",
-            ),
+            seed_option(),
         ),
+    )
+
+
+def seed_option(
+    what: str = "Seed of everything that draws numbers.",
+) -> Callable[[FunctionT], FunctionT]:
+    """``--seed``: the same one gives the same result.
+
+    Args:
+        what: The option's help.
+    """
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help=what,
     )
 
 

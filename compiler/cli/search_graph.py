@@ -10,6 +10,7 @@ from octavo.compiler.cli.options import (
     READABLE_FILE,
     force_option,
     output_options,
+    seed_option,
     target_option,
     threads_option,
 )
@@ -104,10 +105,7 @@ def _integers(text: str, option: str) -> tuple[int, ...]:
     " ssh://[USER@]HOST[:PORT], adb[:SERIAL]; qemu, which counts instructions; or none.",
 )  # fmt: skip
 @threads_option
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-    help="Seed of everything that draws numbers.",
-)  # fmt: skip
+@seed_option()
 @force_option
 @output_options
 @click.pass_obj

@@ -13,6 +13,7 @@ from octavo.compiler.cli.options import (
     READABLE_FILE,
     FunctionT,
     apply_options,
+    seed_option,
     threads_option,
 )
 
@@ -143,10 +144,7 @@ def search_options(function: FunctionT) -> FunctionT:
                 "--max-samples", type=click.IntRange(min=1), metavar="N",
                 help="Use the first N samples only.",
             ),
-            click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                metavar="N", help="Seed of everything that draws numbers.",
-            ),
+            seed_option(),
         ),
     )  # fmt: skip
 

@@ -16,10 +16,10 @@ from octavo.targets.kernels.edge_scores import EdgeScores, scores_of
 from octavo.targets.kernels.edge_softmax_blocks import (
     BlockSoftmax,
     fills_blocks,
+    is_parallel,
     store_coefficients,
 )
 from octavo.targets.kernels.exponential import exp_float32
-from octavo.targets.kernels.parallel import PARALLEL_ELEMENTS
 from octavo.targets.kernels.spans import MAX_ELEMENTS
 from octavo.targets.ops.edge_order import PLACES_BEHIND
 from octavo.targets.ops.edge_softmax import FORMS, EdgeSoftmax
@@ -120,8 +120,7 @@ class _Emitter:
     def emit(self) -> None:
         """Emit the loop over nodes."""
         op = self.op
-        is_parallel = (op.nodes + op.edges) * op.heads >= PARALLEL_ELEMENTS
-        with vector.loop(-(-op.nodes // TASK_NODES), parallel=is_parallel) as task:
+        with vector.loop(-(-op.nodes // TASK_NODES), parallel=is_parallel(op)) as task:
             self.scores = EdgeScores(op, self.operands)
             self.buffer = vector.local(BUFFER_SCORES + self.lanes, "float32")
             self.best = vector.local(op.heads, "float32")

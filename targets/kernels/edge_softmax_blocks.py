@@ -45,6 +45,11 @@ def task_nodes(op: EdgeSoftmax) -> int:
     return min(max(BUFFER_SCORES // 2 // scores, MIN_TASK_NODES), MAX_TASK_NODES)
 
 
+def is_parallel(op: EdgeSoftmax) -> bool:
+    """Whether there is enough work for several threads."""
+    return (op.nodes + op.edges) * op.heads >= PARALLEL_ELEMENTS
+
+
 def store_coefficients(op: EdgeSoftmax, y: Any, at: Expr, real: Expr, lanes: int) -> None:
     """Limit, round and store coefficients in units of their step."""
     if op.out_dtype == "float32":
@@ -77,9 +82,8 @@ class BlockSoftmax:
     def emit(self) -> None:
         """Emit the loop over nodes."""
         op = self.op
-        is_parallel = (op.nodes + op.edges) * op.heads >= PARALLEL_ELEMENTS
         nodes = task_nodes(op)
-        with vector.loop(-(-op.nodes // nodes), parallel=is_parallel) as task:
+        with vector.loop(-(-op.nodes // nodes), parallel=is_parallel(op)) as task:
             self.scores = EdgeScores(op, self.operands)
             self.read = vector.local(BUFFER_SCORES + SUM_LANES, "float32")
             self.terms = vector.local(BUFFER_SCORES, "float32")

@@ -143,12 +143,10 @@ class _Emitter(RecurrentEmitter):
         line = step * self.op.batch + sequence
         input_at = vector.bind(T.int32(0) + self.gate_inputs_at(direction, line, block))
         at = vector.bind(T.int32(0) + self.product_at(direction, row, block))
-        values = []
-        for gate in range(self.op.gates):
-            acc = vector.load(operands["products"], at + gate * lanes, lanes)
-            from_output = self.from_output.gate_input(operands, acc, direction, block, gate)
-            from_input = vector.load(operands["gate_inputs"], input_at + gate * lanes, lanes)
-            values.append(self.tanh(vector.bind(from_input + from_output)))
+        parts = self.gate_inputs(self.from_output, (input_at, at), direction, block)
+        values = [
+            self.tanh(vector.bind(from_input + from_output))
+            for from_input, from_output in parts]
         half = vector.splat(T.int32(SIGMOID_ONE_HALF), lanes)
         i, o, f = (value + half for value in values[:3])
         for slot, value in enumerate((i * values[3], o, f)):

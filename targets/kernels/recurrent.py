@@ -5,7 +5,7 @@ together. The products with x of all steps come first, the recurrence follows, o
 each direction; of a step all products come first, then the gates, then the state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from numpy.typing import NDArray
@@ -246,6 +246,25 @@ class RecurrentEmitter:
         columns = self.from_input.block_columns
         line = direction * self._tile_rows() + row
         return (line * self.from_input.blocks + block) * columns
+
+    def gate_inputs(
+        self, from_output: PackedGates, place: tuple[Expr, Expr], direction: Expr, block: Expr
+    ) -> Iterator[tuple[Expr, Expr]]:
+        """What gates of one vector of features get from x, and from the previous output.
+
+        Args:
+            from_output: The gates, of which the products are there.
+            place: First gate input of the products with x, and of those with the output.
+            direction: Whose gates.
+            block: Vector of features.
+        """
+        lanes, operands = self.isa.lanes, self.operands
+        of_input, of_output = place
+        for gate in range(self.op.gates):
+            acc = vector.load(operands["products"], of_output + gate * lanes, lanes)
+            recurrent = from_output.gate_input(operands, acc, direction, block, gate)
+            given = vector.load(operands["gate_inputs"], of_input + gate * lanes, lanes)
+            yield given, recurrent
 
     def _tile_rows(self) -> int:
         """Most sequences that are multiplied together."""

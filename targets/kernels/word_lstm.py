@@ -101,16 +101,13 @@ class _Emitter(RecurrentEmitter):
         self, direction: Expr, step: Expr, sequence: Expr, row: Expr, block: Expr
     ) -> list[Expr]:
         """Sigmoids of the input, output and forget gates, tanh of the cell's."""
-        lanes, operands, words = self.isa.lanes, self.operands, self.words
+        words = self.words
         line = step * self.op.batch + sequence
         input_at = vector.bind(T.int32(0) + self.gate_inputs_at(direction, line, block))
         at = vector.bind(T.int32(0) + self.product_at(direction, row, block))
-        totals = []
-        for gate in range(self.op.gates):
-            acc = vector.load(operands["products"], at + gate * lanes, lanes)
-            from_output = self.from_output.gate_input(operands, acc, direction, block, gate)
-            from_input = vector.load(operands["gate_inputs"], input_at + gate * lanes, lanes)
-            totals.append(words.saturate(from_input + from_output))
+        parts = self.gate_inputs(self.from_output, (input_at, at), direction, block)
+        totals = [
+            words.saturate(from_input + from_output) for from_input, from_output in parts]
         return [*(words.sigmoid(total) for total in totals[:3]),
                 words.tanh(totals[3], GATE_INTEGER_BITS)]
 
